@@ -1,0 +1,15 @@
+//! The nouns that every plane of Fulcrum shares: names, addresses, weights.
+//!
+//! ```text
+//!   data-plane   control-plane   gslb
+//!        └──── config, balance ────┘
+//!                   └─► model
+//! ```
+//!
+//! Plain values only: no sockets, no clocks, no serialisation formats.
+
+mod endpoint;
+mod names;
+
+pub use endpoint::{Address, ParseAddressError, Weight};
+pub use names::{EndpointId, ListenerName, NameError, RouteName, ServiceName};
