@@ -1,0 +1,201 @@
+//! Accepting: each worker takes connections from its own sockets and hands each to the less busy of itself and one
+//! other, so that a few long connections do not stay together on one core.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use tokio::net::{TcpListener, UnixListener};
+
+use crate::connection::Connection;
+use crate::listener::{Listener, ListeningSocket};
+use crate::metrics::Limit;
+use crate::shared::{Phase, Shared};
+use crate::stream::Stream;
+use crate::worker::{ListenerView, Worker};
+
+/// A connection that no reactor knows yet, on its way to the worker that will serve it.
+pub(crate) struct Accepted {
+    socket: Socket,
+    /// `None` on unix sockets.
+    peer: Option<SocketAddr>,
+    /// The listener's place among the worker's.
+    listener: usize,
+    permit: Permit,
+}
+
+/// A connection's place within the limits, until dropped.
+pub(crate) struct Permit {
+    shared: Arc<Shared>,
+    listener: Arc<Listener>,
+    /// Whom it is counted for.
+    worker: usize,
+}
+
+impl Permit {
+    fn new(shared: &Arc<Shared>, listener: &Arc<Listener>, worker: usize) -> Self {
+        shared.connections.fetch_add(1, Ordering::Relaxed);
+        shared.workers[worker].connections.fetch_add(1, Ordering::Relaxed);
+        listener.connections.fetch_add(1, Ordering::Relaxed);
+        Permit { shared: Arc::clone(shared), listener: Arc::clone(listener), worker }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.listener.connections.fetch_sub(1, Ordering::Relaxed);
+        self.shared.workers[self.worker].connections.fetch_sub(1, Ordering::Relaxed);
+        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A worker's own socket of a bound address.
+pub(crate) enum Queue {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Queue {
+    pub(crate) fn new(socket: ListeningSocket) -> io::Result<Self> {
+        match socket {
+            ListeningSocket::Tcp(socket) => TcpListener::from_std(socket).map(Queue::Tcp),
+            ListeningSocket::Unix(socket) => UnixListener::from_std(socket).map(Queue::Unix),
+        }
+    }
+
+    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<SocketAddr>)>> {
+        match self {
+            Queue::Tcp(listener) => {
+                listener.poll_accept(context).map_ok(|(stream, peer)| (Stream::Tcp(stream), Some(peer)))
+            }
+            Queue::Unix(listener) => listener.poll_accept(context).map_ok(|(stream, _)| (Stream::Unix(stream), None)),
+        }
+    }
+}
+
+/// Accepts on one socket until the process drains.
+pub(crate) async fn run(worker: Rc<Worker>, place: usize, queue: Queue) {
+    let mut phase = worker.shared.phase.subscribe();
+    let drained = async move {
+        // The sender lives as long as the data plane.
+        let _ = phase.wait_for(|phase| *phase >= Phase::Draining).await;
+    };
+    tokio::select! {
+        () = drained => {}
+        () = accept_all(&worker, place, &queue) => {}
+    }
+    // What the kernel has completed would be reset when the socket closes.
+    poll_fn(|context| {
+        while let Poll::Ready(Ok((stream, peer))) = queue.poll_accept(context) {
+            dispatch(&worker, place, stream, peer);
+        }
+        Poll::Ready(())
+    })
+    .await;
+}
+
+async fn accept_all(worker: &Rc<Worker>, place: usize, queue: &Queue) {
+    loop {
+        wait_for_room(worker, &worker.listeners[place]).await;
+        match poll_fn(|context| queue.poll_accept(context)).await {
+            Ok((stream, peer)) => dispatch(worker, place, stream, peer),
+            Err(error) if is_exhaustion(&error) => {
+                worker.cells.hit(Limit::FileDescriptors);
+                tokio::time::sleep(PAUSE).await;
+            }
+            // The peer gave up while it was in the queue (accept(2) lists what can be pending on a new socket).
+            Err(_) => {}
+        }
+    }
+}
+
+fn is_exhaustion(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(code, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
+}
+
+/// Waits at the caps on connections: the kernel's queue holds the rest.
+async fn wait_for_room(worker: &Worker, listener: &ListenerView) {
+    let mut counted = false;
+    loop {
+        let limit = if worker.shared.connections() >= worker.shared.max_connections {
+            Limit::Connections
+        } else if listener.listener.connections.load(Ordering::Relaxed) >= listener.listener.max_connections {
+            Limit::ListenerConnections
+        } else {
+            return;
+        };
+        if !counted {
+            worker.cells.hit(limit);
+            counted = true;
+        }
+        tokio::time::sleep(ROOM_CHECK).await;
+    }
+}
+
+fn dispatch(worker: &Rc<Worker>, place: usize, stream: Stream, peer: Option<SocketAddr>) {
+    worker.cells.accepted.add(1);
+    let listener = &worker.listeners[place].listener;
+    let target = worker.less_busy();
+    if target == worker.index {
+        let permit = Permit::new(&worker.shared, listener, target);
+        return serve(worker, stream, peer, place, permit);
+    }
+    let permit = Permit::new(&worker.shared, listener, target);
+    let Ok(socket) = Socket::of(stream) else { return };
+    match worker.inboxes[target].try_send(Accepted { socket, peer, listener: place, permit }) {
+        Ok(()) => worker.cells.handed_over.add(1),
+        Err(error) => {
+            // Its inbox is full, so that it is not the less busy one after all.
+            let mut accepted = error.into_inner();
+            accepted.permit = Permit::new(&worker.shared, listener, worker.index);
+            receive(worker, accepted);
+        }
+    }
+}
+
+/// Serves a connection that another worker has accepted.
+pub(crate) fn receive(worker: &Rc<Worker>, accepted: Accepted) {
+    let Accepted { socket, peer, listener, permit } = accepted;
+    match socket.into_stream() {
+        Ok(stream) => serve(worker, stream, peer, listener, permit),
+        Err(error) => tracing::debug!(%error, "a new connection was lost"),
+    }
+}
+
+fn serve(worker: &Rc<Worker>, stream: Stream, peer: Option<SocketAddr>, place: usize, permit: Permit) {
+    worker.spawn(Connection::new(worker, place, stream, peer, permit).serve());
+}
+
+/// A connected socket that belongs to no reactor.
+pub(crate) enum Socket {
+    Tcp(std::net::TcpStream),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Socket {
+    fn of(stream: Stream) -> io::Result<Self> {
+        match stream {
+            Stream::Tcp(stream) => stream.into_std().map(Socket::Tcp),
+            Stream::Unix(stream) => stream.into_std().map(Socket::Unix),
+        }
+    }
+
+    fn into_stream(self) -> io::Result<Stream> {
+        match self {
+            Socket::Tcp(stream) => tokio::net::TcpStream::from_std(stream).map(Stream::Tcp),
+            Socket::Unix(stream) => tokio::net::UnixStream::from_std(stream).map(Stream::Unix),
+        }
+    }
+}
+
+/// Without file descriptors there is nothing to do but wait for some.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How often a full listener looks for room.
+const ROOM_CHECK: Duration = Duration::from_millis(20);

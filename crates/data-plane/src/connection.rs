@@ -1,0 +1,204 @@
+//! One downstream connection: request after request until one side has had enough.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::accept::Permit;
+use crate::http;
+use crate::http1::decoder::{Event, RequestDecoder};
+use crate::http1::server::ServerConnection;
+use crate::http1::wire::Wire;
+use crate::metrics::Limit;
+use crate::stream::Stream;
+use crate::timer::{Millis, NEVER, Timer};
+use crate::worker::{ListenerView, Worker};
+
+/// A downstream connection and where it belongs.
+pub(crate) struct Connection {
+    pub(crate) worker: Rc<Worker>,
+    pub(crate) listener: Rc<ListenerView>,
+    pub(crate) server: ServerConnection,
+    /// `None` on unix sockets.
+    pub(crate) peer: Option<SocketAddr>,
+    _permit: Permit,
+}
+
+/// What becomes of a connection after a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Another request may come.
+    KeepAlive,
+    /// Nothing more is said.
+    Close,
+    /// Everything is said, but the client may still be sending: a plain close would reset the connection under the
+    /// response.
+    Linger,
+    /// The client must not take what it has for a whole response.
+    Reset,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        worker: &Rc<Worker>,
+        place: usize,
+        stream: Stream,
+        peer: Option<SocketAddr>,
+        permit: Permit,
+    ) -> Self {
+        let listener = Rc::clone(&worker.listeners[place]);
+        let wire = Wire::new(stream, Rc::clone(&worker.buffers), Rc::clone(&worker.wheel));
+        let decoder = RequestDecoder::new(listener.listener.limits, listener.listener.rules);
+        let server = ServerConnection::new(wire, decoder, listener.listener.head_limit());
+        listener.cells.connections.add(1);
+        listener.cells.connections_now.add(1);
+        Connection { worker: Rc::clone(worker), listener, server, peer, _permit: permit }
+    }
+
+    /// Serves requests until the connection ends.
+    pub(crate) async fn serve(mut self) {
+        let timer = poll_fn(|context| Poll::Ready(self.worker.wheel.timer(context.waker().clone()))).await;
+        let mut is_first = true;
+        while self.wait_for_request(&timer, is_first).await {
+            is_first = false;
+            // Boxed, so that an idle connection is a small task.
+            match Box::pin(http::handle(&mut self, &timer)).await {
+                Next::KeepAlive => self.server.wire.rest(),
+                Next::Close => return,
+                Next::Reset => return self.server.wire.stream().reset_on_close(),
+                Next::Linger => return Box::pin(self.linger(&timer)).await,
+            }
+        }
+    }
+
+    /// Waits for the first byte of a request; false when none will come. Silently: browsers connect ahead of need.
+    async fn wait_for_request(&mut self, timer: &Timer, is_first: bool) -> bool {
+        let listener = &self.listener.listener;
+        let limit = if is_first { listener.header_timeout } else { listener.keep_alive };
+        let deadline = timer.now().saturating_add(limit);
+        poll_fn(|context| {
+            if let Poll::Ready(begun) = self.server.poll_begin(context) {
+                return Poll::Ready(begun);
+            }
+            if self.worker.is_draining() && !is_first {
+                return Poll::Ready(false);
+            }
+            if timer.now() >= deadline {
+                self.worker.cells.idle_closed.add(1);
+                return Poll::Ready(false);
+            }
+            timer.set(deadline);
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Ends our direction and discards what the client still sends, for a while (RFC 9112 §9.6).
+    async fn linger(&mut self, timer: &Timer) {
+        let deadline = timer.now() + LINGER;
+        let shut = within(timer, deadline, |context| self.server.wire.poll_shutdown(context)).await;
+        if !matches!(shut, Some(Ok(()))) {
+            return;
+        }
+        let mut discarded = 0;
+        let read = within(timer, deadline, |context| {
+            loop {
+                let held = self.server.wire.input().len();
+                self.server.wire.consume(held);
+                discarded += held;
+                if discarded > MAX_DISCARDED {
+                    return Poll::Ready(true);
+                }
+                match self.server.wire.poll_fill(context, MAX_DISCARDED) {
+                    Poll::Ready(Ok(1..)) => {}
+                    Poll::Ready(_) => return Poll::Ready(false),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        });
+        if read.await != Some(false) {
+            self.worker.cells.hit(Limit::Discard);
+        }
+    }
+
+    /// Whether what is left of a request body is worth reading, to keep the connection.
+    pub(crate) fn rest_is_small(&self) -> bool {
+        self.server.remaining().is_some_and(|remaining| remaining <= MAX_DISCARDED as u64)
+    }
+
+    /// Reads and drops the rest of a request body; false when it did not come.
+    pub(crate) async fn discard_body(&mut self, timer: &Timer) -> bool {
+        let deadline = timer.now() + LINGER;
+        let discarded = within(timer, deadline, |context| {
+            loop {
+                match self.server.body() {
+                    Ok(Event::Payload(count)) => self.server.consume(count),
+                    Ok(Event::NeedMore) => match self.server.poll_more(context) {
+                        Poll::Ready(Ok(())) => {}
+                        Poll::Ready(Err(_)) => return Poll::Ready(false),
+                        Poll::Pending => return Poll::Pending,
+                    },
+                    Ok(_) => return Poll::Ready(true),
+                    Err(_) => return Poll::Ready(false),
+                }
+            }
+        });
+        discarded.await == Some(true)
+    }
+
+    /// Sends everything encoded; false when the client does not take it.
+    pub(crate) async fn flush(&mut self, timer: &Timer) -> Flushed {
+        let idle = self.listener.listener.body_idle;
+        poll_fn(|context| {
+            if let Poll::Ready(flushed) = self.server.poll_flush(context) {
+                return Poll::Ready(if flushed.is_ok() { Flushed::All } else { Flushed::Broken });
+            }
+            let deadline = self.server.wire.write_wait.map_or(NEVER, |since| since.saturating_add(idle));
+            if timer.now() >= deadline {
+                return Poll::Ready(Flushed::Stalled);
+            }
+            timer.set(deadline);
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// How sending went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flushed {
+    All,
+    Broken,
+    Stalled,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.listener.cells.connections_now.subtract(1);
+    }
+}
+
+/// Polls until ready or past the deadline.
+pub(crate) async fn within<T>(
+    timer: &Timer,
+    deadline: Millis,
+    mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+) -> Option<T> {
+    poll_fn(|context| {
+        if let Poll::Ready(value) = poll(context) {
+            return Poll::Ready(Some(value));
+        }
+        if timer.now() >= deadline {
+            return Poll::Ready(None);
+        }
+        timer.set(deadline);
+        Poll::Pending
+    })
+    .await
+}
+
+/// How long a client may take to notice that it has its answer, in milliseconds.
+const LINGER: Millis = 2000;
+/// Bytes that are read only to be dropped.
+const MAX_DISCARDED: usize = 64 * 1024;

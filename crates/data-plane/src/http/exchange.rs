@@ -1,0 +1,423 @@
+//! One attempt: a request goes up while its response comes down, each as fast as the other side takes it. Clocks run
+//! only for the peer that we wait for.
+
+use std::task::{Context, Poll};
+
+use crate::http::error::Reason;
+use crate::http::headers;
+use crate::http::message::{Fields, Framing, Method, ResponseHead, Version};
+use crate::http1::client::{self, ClientConnection};
+use crate::http1::decoder::Event;
+use crate::http1::server::{self, ServerConnection};
+use crate::timer::{Millis, NEVER, Timer};
+
+/// Both connections of an attempt.
+pub(crate) struct Exchange<'a> {
+    pub(crate) server: &'a mut ServerConnection,
+    pub(crate) client: &'a mut ClientConnection,
+    pub(crate) timer: &'a Timer,
+    pub(crate) rules: Rules,
+    upload: Upload,
+    /// When the request was out as a whole.
+    uploaded_at: Millis,
+    interim_responses: u32,
+    slow: SlowBody,
+}
+
+/// What the request and its surroundings ask of the exchange.
+#[derive(Clone, Copy)]
+pub(crate) struct Rules {
+    pub(crate) method: Method,
+    pub(crate) version: Version,
+    /// The downstream takes trailers.
+    pub(crate) accepts_trailers: bool,
+    /// The client sends its body only when told to.
+    pub(crate) expects_continue: bool,
+    pub(crate) max_body: u64,
+    pub(crate) body_idle: Millis,
+    pub(crate) response_header: Millis,
+    /// Without progress in the response body; longer for streams.
+    pub(crate) response_idle: Millis,
+}
+
+/// How far the request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Upload {
+    /// Its body is under way.
+    Body,
+    /// It is complete and encoded.
+    Flush,
+    Done,
+    /// The upstream takes no more of it, but may still answer.
+    Broken,
+}
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) reason: Reason,
+    /// Nothing of the request can have been acted upon, as far as the connection tells.
+    pub(crate) is_stale: bool,
+}
+
+impl From<Reason> for Failure {
+    fn from(reason: Reason) -> Self {
+        Failure { reason, is_stale: false }
+    }
+}
+
+impl<'a> Exchange<'a> {
+    /// Begins an attempt whose request head has been encoded into the client's output.
+    pub(crate) fn new(
+        server: &'a mut ServerConnection,
+        client: &'a mut ClientConnection,
+        timer: &'a Timer,
+        rules: Rules,
+    ) -> Self {
+        if server.remaining().is_some_and(|remaining| remaining > BULK) {
+            server.wire.expect_bulk();
+        }
+        Exchange {
+            server,
+            client,
+            timer,
+            rules,
+            upload: Upload::Body,
+            uploaded_at: NEVER,
+            interim_responses: 0,
+            slow: SlowBody::default(),
+        }
+    }
+
+    /// Sends the request and reads the head of the final response.
+    pub(crate) fn poll_head(
+        &mut self,
+        context: &mut Context<'_>,
+        head: &mut ResponseHead,
+    ) -> Poll<Result<(), Failure>> {
+        loop {
+            if let Err(reason) = self.upload(context) {
+                return Poll::Ready(Err(reason.into()));
+            }
+            match self.client.poll_head(context, self.rules.method, head) {
+                Poll::Ready(Ok(())) if matches!(head.status, 100 | 102..200) => {
+                    if let Err(reason) = self.interim(context, head) {
+                        return Poll::Ready(Err(reason.into()));
+                    }
+                }
+                Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(self.no_head(&error))),
+                Poll::Pending => break,
+            }
+        }
+        if self.server.poll_flush(context).is_ready_and(|flushed| flushed.is_err()) {
+            return Poll::Ready(Err(Reason::ClientClosed.into()));
+        }
+        if self.is_uploaded() && self.server.poll_broken(context).is_ready() {
+            return Poll::Ready(Err(Reason::ClientClosed.into()));
+        }
+        self.wait(self.head_deadline()).map_err(Failure::from)
+    }
+
+    /// Passes the body of the response down, whose head has been encoded into the server's output.
+    pub(crate) fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Reason>> {
+        loop {
+            self.upload(context)?;
+            match self.client.body() {
+                Ok(Event::Payload(count)) => {
+                    match self.server.poll_payload(context, self.client.payload(count)) {
+                        Poll::Ready(Ok(taken)) => self.client.consume(taken),
+                        Poll::Ready(Err(_)) => return Poll::Ready(Err(Reason::ClientClosed)),
+                        Poll::Pending => return self.wait(self.body_deadline()),
+                    }
+                }
+                Ok(Event::NeedMore | Event::Head) => {
+                    // What is there goes out before we wait for more.
+                    if self.server.poll_flush(context).is_ready_and(|flushed| flushed.is_err()) {
+                        return Poll::Ready(Err(Reason::ClientClosed));
+                    }
+                    match self.client.poll_more(context) {
+                        Poll::Ready(Ok(())) => {}
+                        Poll::Ready(Err(error)) => return Poll::Ready(Err(broken_body(&error))),
+                        Poll::Pending => {
+                            if self.is_uploaded() && self.server.poll_broken(context).is_ready() {
+                                return Poll::Ready(Err(Reason::ClientClosed));
+                            }
+                            return self.wait(self.body_deadline());
+                        }
+                    }
+                }
+                Ok(Event::End) => return self.finish(),
+                Err(_) => return Poll::Ready(Err(Reason::TruncatedResponse)),
+            }
+        }
+    }
+
+    /// The response is complete; what is left to be sent of it is in the server's output.
+    fn finish(&mut self) -> Poll<Result<(), Reason>> {
+        let trailers = match self.client.trailers() {
+            Ok(trailers) if self.rules.accepts_trailers => trailers,
+            Ok(_) => Fields::default(),
+            Err(_) => return Poll::Ready(Err(Reason::TruncatedResponse)),
+        };
+        self.server.finish_response(&trailers);
+        Poll::Ready(Ok(()))
+    }
+
+    /// A response head has come: its body follows.
+    pub(crate) fn start_body(&mut self, framing: Framing, response_idle: Millis) {
+        self.rules.response_idle = response_idle;
+        self.server.start_response(framing);
+        if self.client.remaining().is_none_or(|remaining| remaining > BULK) {
+            self.client.wire.expect_bulk();
+        }
+    }
+
+    /// Whether the whole request went to the upstream.
+    pub(crate) fn is_uploaded(&self) -> bool {
+        self.upload == Upload::Done
+    }
+
+    /// Moves the request body on as far as both sides let it.
+    fn upload(&mut self, context: &mut Context<'_>) -> Result<(), Reason> {
+        loop {
+            match self.upload {
+                Upload::Done | Upload::Broken => return Ok(()),
+                Upload::Flush => {
+                    match self.client.poll_flush(context) {
+                        Poll::Ready(Ok(())) => {
+                            self.upload = Upload::Done;
+                            self.uploaded_at = self.timer.now();
+                        }
+                        // An answer may have been sent before the connection was given up (RFC 9112 §9.5).
+                        Poll::Ready(Err(_)) => self.upload = Upload::Broken,
+                        Poll::Pending => {}
+                    }
+                    return Ok(());
+                }
+                Upload::Body => match self.server.body()? {
+                    Event::Payload(count) => {
+                        if self.server.received + count as u64 > self.rules.max_body {
+                            return Err(Reason::BodyTooLarge);
+                        }
+                        self.slow.received(count, self.timer.now());
+                        match self.client.poll_payload(context, self.server.payload(count)) {
+                            Poll::Ready(Ok(taken)) => self.server.consume(taken),
+                            Poll::Ready(Err(_)) => self.upload = Upload::Broken,
+                            Poll::Pending => return Ok(()),
+                        }
+                    }
+                    Event::End => {
+                        let trailers =
+                            if self.rules.accepts_trailers { self.server.trailers()? } else { Fields::default() };
+                        self.client.finish_request(&trailers);
+                        self.upload = Upload::Flush;
+                    }
+                    Event::NeedMore | Event::Head => {
+                        // What is there goes out before we wait for more.
+                        if self.client.poll_flush(context).is_ready_and(|flushed| flushed.is_err()) {
+                            self.upload = Upload::Broken;
+                            return Ok(());
+                        }
+                        match self.server.poll_more(context) {
+                            Poll::Ready(Ok(())) => {}
+                            Poll::Ready(Err(server::ReadError::Closed)) => return Err(Reason::ClientClosed),
+                            Poll::Ready(Err(server::ReadError::Parse(error))) => return Err(error.into()),
+                            Poll::Pending => {
+                                self.slow.waiting(self.timer.now());
+                                return Ok(());
+                            }
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    /// Passes an interim response on. Clients of HTTP/1.0 know none (RFC 9110 §15.2).
+    fn interim(&mut self, context: &mut Context<'_>, head: &ResponseHead) -> Result<(), Reason> {
+        self.interim_responses += 1;
+        if self.interim_responses > MAX_INTERIM_RESPONSES {
+            return Err(Reason::InvalidResponse);
+        }
+        let is_wanted = head.status != 100 || self.rules.expects_continue;
+        if is_wanted && self.rules.version == Version::Http11 {
+            headers::interim(self.server.wire.output(), head);
+            if self.server.poll_flush(context).is_ready_and(|flushed| flushed.is_err()) {
+                return Err(Reason::ClientClosed);
+            }
+        }
+        if head.status == 100 {
+            self.rules.expects_continue = false;
+        }
+        Ok(())
+    }
+
+    fn no_head(&self, error: &client::ReadError) -> Failure {
+        let reason = match error {
+            client::ReadError::Parse(_) => Reason::InvalidResponse,
+            client::ReadError::Closed => Reason::UpstreamClosed,
+            client::ReadError::Broken(_) => Reason::UpstreamReset,
+        };
+        let is_broken = reason != Reason::InvalidResponse && !self.client.answered;
+        Failure { reason, is_stale: is_broken && self.server.received == 0 }
+    }
+
+    fn head_deadline(&self) -> (Millis, Reason) {
+        let upstream = match self.upload {
+            // From the end of the request, or from when the upstream stopped taking it.
+            Upload::Done | Upload::Broken => {
+                let since = if self.uploaded_at == NEVER { self.client.wire.read_wait } else { Some(self.uploaded_at) };
+                after(since, self.rules.response_header)
+            }
+            Upload::Body if self.rules.expects_continue && self.server.received == 0 => {
+                after(self.client.wire.read_wait, self.rules.response_header)
+            }
+            Upload::Body | Upload::Flush => NEVER,
+        };
+        earliest((upstream, Reason::ResponseHeaderTimeout), self.upload_deadline())
+    }
+
+    fn body_deadline(&self) -> (Millis, Reason) {
+        let response = (after(self.client.wire.read_wait, self.rules.response_idle), Reason::ResponseIdleTimeout);
+        let client = (after(self.server.wire.write_wait, self.rules.body_idle), Reason::ClientStalled);
+        // With the client taking nothing, nothing is read from the upstream: it is not to blame.
+        let download = if self.server.wire.write_wait.is_some() { client } else { response };
+        earliest(download, self.upload_deadline())
+    }
+
+    fn upload_deadline(&self) -> (Millis, Reason) {
+        match self.upload {
+            Upload::Done | Upload::Broken => (NEVER, Reason::Ok),
+            _ if self.client.wire.write_wait.is_some() => {
+                (after(self.client.wire.write_wait, self.rules.response_idle), Reason::ResponseIdleTimeout)
+            }
+            Upload::Body if self.rules.expects_continue && self.server.received == 0 => (NEVER, Reason::Ok),
+            Upload::Body => {
+                let idle = after(self.server.wire.read_wait, self.rules.body_idle);
+                (idle.min(self.slow.deadline(self.rules.body_idle)), Reason::BodyTimeout)
+            }
+            Upload::Flush => (NEVER, Reason::Ok),
+        }
+    }
+
+    /// Waits, unless the deadline has passed.
+    fn wait(&self, (deadline, reason): (Millis, Reason)) -> Poll<Result<(), Reason>> {
+        if self.timer.now() >= deadline {
+            return Poll::Ready(Err(reason));
+        }
+        self.timer.set(deadline);
+        Poll::Pending
+    }
+}
+
+fn after(since: Option<Millis>, limit: Millis) -> Millis {
+    since.map_or(NEVER, |since| since.saturating_add(limit))
+}
+
+fn earliest(one: (Millis, Reason), other: (Millis, Reason)) -> (Millis, Reason) {
+    if other.0 < one.0 { other } else { one }
+}
+
+fn broken_body(error: &client::ReadError) -> Reason {
+    match error {
+        client::ReadError::Parse(_) | client::ReadError::Closed | client::ReadError::Broken(_) => {
+            Reason::TruncatedResponse
+        }
+    }
+}
+
+/// The minimum rate of request bodies: a client that sends a byte now and then makes progress, but holds an upstream
+/// connection for ever. Only time spent waiting for the client counts.
+#[derive(Clone, Copy, Debug, Default)]
+struct SlowBody {
+    bytes: u64,
+    waited: Millis,
+    waiting_since: Option<Millis>,
+}
+
+impl SlowBody {
+    fn waiting(&mut self, now: Millis) {
+        self.waiting_since.get_or_insert(now);
+    }
+
+    fn received(&mut self, count: usize, now: Millis) {
+        if let Some(since) = self.waiting_since.take() {
+            self.waited += now.saturating_sub(since);
+            self.bytes += count as u64;
+        }
+    }
+
+    /// When the body will have been too slow, unless more comes.
+    fn deadline(&self, body_idle: Millis) -> Millis {
+        if body_idle == NEVER {
+            return NEVER;
+        }
+        let allowed = SLOW_BODY_GRACE.max(self.bytes.saturating_mul(1000) / MIN_BODY_RATE);
+        self.waiting_since.map_or(NEVER, |since| since + allowed.saturating_sub(self.waited))
+    }
+}
+
+trait IsReadyAnd<T> {
+    /// Ready, and with this property.
+    fn is_ready_and(self, test: impl FnOnce(T) -> bool) -> bool;
+}
+
+impl<T> IsReadyAnd<T> for Poll<T> {
+    fn is_ready_and(self, test: impl FnOnce(T) -> bool) -> bool {
+        match self {
+            Poll::Ready(value) => test(value),
+            Poll::Pending => false,
+        }
+    }
+}
+
+/// Bodies beyond this use larger buffers.
+const BULK: u64 = 16 * 1024;
+/// How long a body may trickle, in milliseconds of waiting for it.
+const SLOW_BODY_GRACE: Millis = 30_000;
+/// Bytes per second that a body must come with after the grace.
+const MIN_BODY_RATE: u64 = 500;
+/// An upstream that says "not yet" more often than this says nothing.
+const MAX_INTERIM_RESPONSES: u32 = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_trickles_is_slow_after_the_grace() {
+        let mut slow = SlowBody::default();
+        let mut now = 0;
+        // 10 bytes a second.
+        loop {
+            slow.waiting(now);
+            if slow.deadline(60_000) <= now + 1000 {
+                break;
+            }
+            now += 1000;
+            slow.received(10, now);
+        }
+        assert_eq!(now, 29_000);
+    }
+
+    #[test]
+    fn a_body_above_the_rate_is_never_slow() {
+        let mut slow = SlowBody::default();
+        for second in 0..100_000 {
+            slow.waiting(second * 1000);
+            assert!(slow.deadline(60_000) > second * 1000 + 1000);
+            slow.received(600, second * 1000 + 1000);
+        }
+    }
+
+    #[test]
+    fn time_that_we_do_not_wait_does_not_count() {
+        let mut slow = SlowBody::default();
+        slow.waiting(0);
+        slow.received(1, 10);
+        // The upstream takes nothing for an hour.
+        slow.waiting(3_600_000);
+        assert_eq!(slow.deadline(60_000), 3_600_000 + 29_990);
+    }
+}

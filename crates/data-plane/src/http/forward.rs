@@ -1,0 +1,265 @@
+//! The attempt loop: choose an endpoint, send the request, pass the response on; another endpoint when a connection
+//! fails before anything was delivered.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::time::Instant;
+
+use crate::connection::{Connection, Flushed, Next};
+use crate::http::error::Reason;
+use crate::http::exchange::{Exchange, Failure, Rules};
+use crate::http::headers::{self, RequestParts, ResponseParts};
+use crate::http::message::{Framing, RequestHead, ResponseHead, Version};
+use crate::http::transaction::Transaction;
+use crate::http::upgrade::{Half, Tunnel};
+use crate::http::{Client, Facts};
+use crate::http1::head::response_has_body;
+use crate::service::{EndpointView, InFlight, MAX_TRIED, ServiceView, Tried};
+use crate::snapshot::Changes;
+use crate::timer::Timer;
+use crate::transport::{self, Upstream};
+
+/// A request on its way to a service.
+pub(crate) struct Forward<'a> {
+    pub(crate) connection: &'a mut Connection,
+    pub(crate) timer: &'a Timer,
+    pub(crate) head: &'a RequestHead,
+    pub(crate) client: &'a Client,
+    pub(crate) service: &'a ServiceView,
+    pub(crate) changes: Option<&'a Changes>,
+    pub(crate) transaction: &'a mut Transaction,
+}
+
+impl Forward<'_> {
+    /// Sends the request to an endpoint and its response to the client. An error is still to be answered: nothing of a
+    /// final response has gone out.
+    pub(crate) async fn run(mut self) -> Result<Next, Reason> {
+        let worker = Rc::clone(&self.connection.worker);
+        let key = self.service.key(self.client, self.head, &Facts { head: self.head, client: self.client });
+        let mut tried = Tried::default();
+        let mut failed = Reason::NoEndpoint;
+        // A pooled connection turned out to be closed: the same endpoint, by a new connection.
+        let mut again = None;
+        for attempt in 0..=MAX_TRIED {
+            let is_again = again.is_some();
+            let picked = again.take().or_else(|| self.service.pick(&tried, key, &mut worker.rng.borrow_mut()));
+            let Some(index) = picked else { return Err(failed) };
+            if attempt > 0 {
+                self.service.cells.retries.add(1);
+            }
+            let endpoint = Rc::clone(&self.service.endpoints[index]);
+            let began = self.transaction.attempt(&endpoint);
+            let in_flight = InFlight::new(&endpoint);
+            let connected = if is_again {
+                transport::fresh_connection(&worker, self.service, &endpoint).await
+            } else {
+                transport::connection(&worker, self.service, &endpoint).await
+            };
+            match connected {
+                Ok(mut upstream) => {
+                    if !upstream.reused {
+                        self.transaction.time_connect = Some(began.elapsed());
+                    }
+                    match self.attempt(&endpoint, &mut upstream, began).await {
+                        Ok(Outcome { next, keep_upstream }) => {
+                            if keep_upstream {
+                                transport::give_back(&worker, self.service, &endpoint, upstream);
+                            }
+                            return self.flush(next).await;
+                        }
+                        Err(failure) if upstream.reused && !is_again && self.may_repeat(&failure) => {
+                            again = Some(index);
+                        }
+                        Err(failure) => {
+                            self.transaction.attempt_failed(failure.reason);
+                            return Err(failure.reason);
+                        }
+                    }
+                }
+                Err(reason) => {
+                    self.transaction.attempt_failed(reason);
+                    worker.penalize(in_flight);
+                    tried.add(index);
+                    failed = reason;
+                }
+            }
+        }
+        Err(failed)
+    }
+
+    /// A connection that closed while it was pooled: the request was not answered, perhaps not seen. Only a request
+    /// that may run twice, and of which nothing is gone, is sent again (RFC 9110 §9.2.2).
+    fn may_repeat(&self, failure: &Failure) -> bool {
+        failure.is_stale && self.head.method.is_idempotent()
+    }
+
+    /// One request on one connection.
+    async fn attempt(
+        &mut self,
+        endpoint: &EndpointView,
+        upstream: &mut Upstream,
+        began: Instant,
+    ) -> Result<Outcome, Failure> {
+        let parts = RequestParts {
+            head: self.head,
+            client: self.client,
+            request_id: self.transaction.request_id.as_bytes(),
+            changes: self.changes,
+        };
+        headers::request(upstream.connection.wire.output(), &parts);
+        upstream.connection.start_request(self.head.framing);
+        let worker = Rc::clone(&self.connection.worker);
+        let mut response = worker.take_response();
+        let outcome = self.exchange(endpoint, upstream, &mut response, began).await;
+        worker.give_response(response);
+        outcome
+    }
+
+    async fn exchange(
+        &mut self,
+        endpoint: &EndpointView,
+        upstream: &mut Upstream,
+        response: &mut ResponseHead,
+        began: Instant,
+    ) -> Result<Outcome, Failure> {
+        debug_assert!(endpoint.endpoint.in_flight() > 0, "the attempt is counted");
+        let rules = self.rules();
+        let worker = Rc::clone(&self.connection.worker);
+        let server = &mut self.connection.server;
+        let mut exchange = Exchange::new(server, &mut upstream.connection, self.timer, rules);
+        poll_fn(|context| exchange.poll_head(context, response)).await?;
+        let answered = Instant::now();
+        let waited = answered.saturating_duration_since(began);
+        self.service.cells.first_byte.observe(waited);
+        self.transaction.time_first_byte = Some(waited);
+        self.transaction.answered = Some(answered);
+        if response.status == 101 {
+            if !self.is_wanted_upgrade(response) {
+                return Err(Reason::UnexpectedUpgrade.into());
+            }
+            return Ok(self.tunnel(upstream, response).await);
+        }
+        self.transaction.attempt_answered(response.status);
+        let framing = downstream_framing(response, self.head);
+        let keep_alive = self.head.keep_alive
+            && exchange.is_uploaded()
+            && framing != Framing::UntilClose
+            && !worker.is_draining();
+        let parts = ResponseParts {
+            head: response,
+            framing,
+            keep_alive,
+            version: self.head.version,
+            date: &worker.date,
+            changes: self.changes,
+        };
+        headers::response(exchange.server.wire.output(), parts);
+        let has_body = response_has_body(response.status, self.head.method);
+        let timeouts = &self.service.service.timeouts;
+        let idle = if response.is_stream { timeouts.stream_idle } else { timeouts.response_idle };
+        exchange.start_body(if has_body { framing } else { Framing::None }, idle);
+        let done = poll_fn(|context| exchange.poll_body(context)).await;
+        let is_uploaded = exchange.is_uploaded();
+        if let Err(reason) = done {
+            self.transaction.attempt_failed(reason);
+            self.transaction.reason = reason;
+            let is_open_ended = self.connection.server.ends_with_connection();
+            let next = if is_open_ended { Next::Reset } else { Next::Close };
+            return Ok(Outcome { next, keep_upstream: false });
+        }
+        let next = match (keep_alive, self.connection.server.request_is_complete()) {
+            (true, _) => Next::KeepAlive,
+            (false, true) if framing != Framing::UntilClose && self.head.keep_alive => Next::Linger,
+            (false, true) => Next::Close,
+            (false, false) => Next::Linger,
+        };
+        let keep_upstream = response.keep_alive && is_uploaded && response.framing != Framing::UntilClose;
+        Ok(Outcome { next, keep_upstream })
+    }
+
+    fn rules(&self) -> Rules {
+        let listener = &self.connection.listener.listener;
+        let timeouts = &self.service.service.timeouts;
+        Rules {
+            method: self.head.method,
+            version: self.head.version,
+            accepts_trailers: self.head.accepts_trailers,
+            expects_continue: self.head.expects_continue,
+            max_body: listener.max_body.unwrap_or(u64::MAX),
+            body_idle: listener.body_idle,
+            response_header: timeouts.response_header,
+            response_idle: timeouts.response_idle,
+        }
+    }
+
+    /// A 101 must answer an `Upgrade`, with one of the protocols asked for.
+    fn is_wanted_upgrade(&self, response: &ResponseHead) -> bool {
+        let (Some(asked), Some(given)) = (self.head.upgrade, response.upgrade) else { return false };
+        let given = response.fields.slice(given);
+        super::field::list_elements(self.head.fields.slice(asked)).any(|one| one.eq_ignore_ascii_case(given))
+    }
+
+    async fn tunnel(&mut self, upstream: &mut Upstream, response: &ResponseHead) -> Outcome {
+        self.transaction.attempt_answered(101);
+        let worker = Rc::clone(&self.connection.worker);
+        let server = &mut self.connection.server;
+        let parts = ResponseParts {
+            head: response,
+            framing: Framing::None,
+            keep_alive: true,
+            version: Version::Http11,
+            date: &worker.date,
+            changes: self.changes,
+        };
+        headers::response(server.wire.output(), parts);
+        let mut tunnel = Tunnel {
+            downstream: &mut server.wire,
+            upstream: &mut upstream.connection.wire,
+            timer: self.timer,
+            idle: self.service.service.timeouts.stream_idle,
+            up: Half::default(),
+            down: Half::default(),
+            progress_at: self.timer.now(),
+        };
+        let reason = poll_fn(|context| tunnel.poll(context)).await;
+        let (up, down) = (tunnel.up.bytes, tunnel.down.bytes);
+        server.received += up;
+        server.sent += down;
+        self.transaction.reason = reason;
+        Outcome { next: if reason == Reason::Ok { Next::Close } else { Next::Reset }, keep_upstream: false }
+    }
+
+    /// Sends what is left of the response. The upstream is free by now.
+    async fn flush(&mut self, next: Next) -> Result<Next, Reason> {
+        if self.connection.server.wire.unsent() == 0 || self.transaction.reason != Reason::Ok {
+            return Ok(next);
+        }
+        match self.connection.flush(self.timer).await {
+            Flushed::All => Ok(next),
+            Flushed::Broken => {
+                self.transaction.reason = Reason::ClientClosed;
+                Ok(Next::Close)
+            }
+            Flushed::Stalled => {
+                self.transaction.reason = Reason::ClientStalled;
+                Ok(Next::Close)
+            }
+        }
+    }
+}
+
+/// How an attempt that was answered ends.
+struct Outcome {
+    next: Next,
+    /// The upstream connection can serve another request.
+    keep_upstream: bool,
+}
+
+/// The framing that the client sees: our own, by what its version knows (RFC 9112 §6).
+fn downstream_framing(response: &ResponseHead, head: &RequestHead) -> Framing {
+    match response.framing {
+        Framing::Chunked | Framing::UntilClose if head.version == Version::Http10 => Framing::UntilClose,
+        Framing::Chunked | Framing::UntilClose => Framing::Chunked,
+        framing => framing,
+    }
+}

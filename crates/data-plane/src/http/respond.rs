@@ -1,0 +1,73 @@
+//! Responses that the balancer gives by itself: errors, redirects, fixed ones.
+
+use fulcrum_config::{Redirect, RedirectTarget};
+
+use crate::connection::Connection;
+use crate::http::error::{Reason, phrase};
+use crate::http::headers;
+use crate::http::message::{Framing, Method, RequestHead, Version};
+use crate::http1::encode;
+
+/// A response without an upstream.
+pub(crate) struct Local<'a> {
+    pub(crate) status: u16,
+    pub(crate) fields: &'a [(&'a str, &'a str)],
+    pub(crate) body: &'a str,
+}
+
+/// Encodes a response; what is to be sent of it is in the connection's output.
+pub(crate) fn encode(connection: &mut Connection, head: &RequestHead, keep_alive: bool, local: &Local<'_>) {
+    let worker = std::rc::Rc::clone(&connection.worker);
+    let output = connection.server.wire.output();
+    headers::status_line(output, local.status, b"");
+    worker.date.append(output);
+    for (name, value) in local.fields {
+        encode::field(output, name.as_bytes(), value.as_bytes());
+    }
+    let has_body = !matches!(local.status, 204 | 304);
+    if has_body {
+        encode::framing(output, Framing::Length(local.body.len() as u64));
+    }
+    headers::connection(output, keep_alive, head.version);
+    output.extend_from_slice(b"\r\n");
+    if has_body && head.method != Method::Head {
+        output.extend_from_slice(local.body.as_bytes());
+        connection.server.sent += local.body.len() as u64;
+    }
+}
+
+/// The body of an error response.
+pub(crate) fn error_body(reason: Reason, request_id: &str) -> String {
+    let status = reason.status();
+    format!("{status} {}\nreason: {}\nrequest-id: {request_id}\n", phrase(status), reason.token())
+}
+
+/// Where a redirect leads.
+pub(crate) fn location(redirect: &Redirect, head: &RequestHead) -> String {
+    match &redirect.target {
+        RedirectTarget::Https => {
+            // The port of the plain listener is not the one of https.
+            format!("https://{}{}", head.host, path_and_query(head))
+        }
+        RedirectTarget::Origin(origin) => format!("{origin}{}", path_and_query(head)),
+        RedirectTarget::Location(location) => location.clone(),
+    }
+}
+
+/// The target in origin-form. A request target has visible ASCII only, so that it can stand in a field.
+pub(crate) fn path_and_query(head: &RequestHead) -> String {
+    let mut target = String::from_utf8_lossy(&head.normal_path).into_owned();
+    if head.query.is_some() {
+        target.push('?');
+        target.push_str(&String::from_utf8_lossy(head.query_text()));
+    }
+    target
+}
+
+/// The head of a request that could not be read, for its response.
+pub(crate) fn unreadable(head: &mut RequestHead) {
+    if head.version == Version::Http11 && head.method_span.is_empty() {
+        head.clear();
+    }
+    head.keep_alive = false;
+}

@@ -1,0 +1,219 @@
+//! What a request was, for its numbers and its one record in the access log.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime};
+
+use fulcrum_balance::Rng;
+
+use crate::connection::Connection;
+use crate::http::Client;
+use crate::http::access_log::Record;
+use crate::http::error::Reason;
+use crate::http::field::Known;
+use crate::http::message::RequestHead;
+use crate::metrics::nanos;
+use crate::service::EndpointView;
+use crate::worker::{ListenerView, View, Worker};
+
+/// A request from its first byte to the last of its response.
+pub(crate) struct Transaction {
+    pub(crate) view: Rc<View>,
+    pub(crate) request_id: RequestId,
+    pub(crate) route: Option<usize>,
+    pub(crate) service: Option<usize>,
+    pub(crate) attempts: u32,
+    pub(crate) status: u16,
+    pub(crate) upstream_status: Option<u16>,
+    pub(crate) reason: Reason,
+    pub(crate) time_connect: Option<Duration>,
+    pub(crate) time_first_byte: Option<Duration>,
+    /// When the response head had come, or was made.
+    pub(crate) answered: Option<Instant>,
+    endpoint: Option<(Rc<EndpointView>, Instant)>,
+    started: Instant,
+    head_read: Instant,
+    _in_flight: RequestInFlight,
+}
+
+impl Transaction {
+    /// Begins with a head that was read between two moments, whole or not.
+    pub(crate) fn new(connection: &Connection, started: Instant, head_read: Instant) -> Self {
+        let worker = &connection.worker;
+        Transaction {
+            view: worker.view(),
+            request_id: RequestId::make(&mut worker.rng.borrow_mut()),
+            route: None,
+            service: None,
+            attempts: 0,
+            status: 0,
+            upstream_status: None,
+            reason: Reason::Ok,
+            time_connect: None,
+            time_first_byte: None,
+            answered: None,
+            endpoint: None,
+            started,
+            head_read,
+            _in_flight: RequestInFlight::new(&connection.listener),
+        }
+    }
+
+    /// Keeps the request id of a trusted peer.
+    pub(crate) fn keep_request_id(&mut self, client: &Client, head: &RequestHead) {
+        if !client.is_trusted {
+            return;
+        }
+        if let Some(kept) = head.fields.known(Known::XRequestId).next().filter(|id| is_plain_id(id)) {
+            self.request_id = RequestId::Kept(kept.to_vec());
+        }
+    }
+
+    /// Another attempt, at this endpoint; returns when it began.
+    pub(crate) fn attempt(&mut self, endpoint: &Rc<EndpointView>) -> Instant {
+        let now = if self.attempts == 0 { self.head_read } else { Instant::now() };
+        self.settle_endpoint(now);
+        self.attempts += 1;
+        self.endpoint = Some((Rc::clone(endpoint), now));
+        now
+    }
+
+    /// Books an attempt's time with its endpoint.
+    fn settle_endpoint(&self, now: Instant) {
+        if let Some((endpoint, began)) = &self.endpoint {
+            endpoint.cells().duration.add(nanos(now.saturating_duration_since(*began)));
+        }
+    }
+
+    /// The current attempt has failed.
+    pub(crate) fn attempt_failed(&self, reason: Reason) {
+        if let Some((endpoint, _)) = self.endpoint.as_ref().filter(|_| reason.is_upstream_fault()) {
+            endpoint.cells().errors[reason.index()].add(1);
+        }
+    }
+
+    /// The current attempt was answered with this status.
+    pub(crate) fn attempt_answered(&mut self, status: u16) {
+        self.upstream_status = Some(status);
+        self.status = status;
+        if let Some((endpoint, _)) = &self.endpoint {
+            endpoint.cells().requests.add(status);
+        }
+    }
+
+    /// Books the request and writes its record.
+    pub(crate) fn finish(self, connection: &Connection, client: &Client, head: &RequestHead) {
+        let now = Instant::now();
+        let worker = &connection.worker;
+        let duration = now.saturating_duration_since(self.started);
+        self.settle_endpoint(now);
+        let cells = &connection.listener.cells;
+        cells.requests.add(self.status);
+        cells.duration.observe(duration);
+        cells.received_bytes.add(connection.server.received);
+        cells.sent_bytes.add(connection.server.sent);
+        if self.reason != Reason::Ok {
+            worker.cells.errors[self.reason.index()].add(1);
+        }
+        if let Some(route) = self.route {
+            let cells = self.view.route_cells(worker, route);
+            cells.requests.add(self.status);
+            cells.duration.add(nanos(duration));
+        }
+        if let Some(log) = &worker.access_log {
+            log.borrow_mut().record(&self.record(worker, connection, client, head, now));
+        }
+    }
+
+    fn record<'a>(
+        &'a self,
+        worker: &Worker,
+        connection: &'a Connection,
+        client: &Client,
+        head: &'a RequestHead,
+        now: Instant,
+    ) -> Record<'a> {
+        let first = |known| head.fields.known(known).next();
+        let snapshot = &self.view.snapshot;
+        let time = SystemTime::now();
+        debug_assert_eq!(worker.index, connection.worker.index);
+        Record {
+            // When it began: the order of a log is the order of its ends, its times are those of its beginnings.
+            time: time.checked_sub(now.saturating_duration_since(self.started)).unwrap_or(time),
+            listener: connection.listener.listener.name.as_str(),
+            client: client.address,
+            peer: connection.peer,
+            method: head.method_text(),
+            target: head.target_text(),
+            host: head.authority_text(),
+            protocol: head.version.name(),
+            status: self.status,
+            bytes_in: connection.server.received,
+            bytes_out: connection.server.sent,
+            duration: now.saturating_duration_since(self.started),
+            route: self.route.map(|route| &*snapshot.routes[route].name),
+            service: self.service.map(|service| snapshot.services[service].name.as_str()),
+            endpoint: self.endpoint.as_ref().map(|(endpoint, _)| endpoint.endpoint.id.as_str()),
+            attempts: self.attempts,
+            upstream_status: self.upstream_status,
+            time_head: self.head_read.saturating_duration_since(self.started),
+            time_connect: self.time_connect,
+            time_first_byte: self.time_first_byte,
+            time_response: self.answered.map(|answered| now.saturating_duration_since(answered)),
+            request_id: self.request_id.as_bytes(),
+            user_agent: first(Known::UserAgent),
+            referer: first(Known::Referer),
+            reason: self.reason.token(),
+        }
+    }
+}
+
+/// Counts a request as under way, until dropped.
+struct RequestInFlight(Rc<ListenerView>);
+
+impl RequestInFlight {
+    fn new(listener: &Rc<ListenerView>) -> Self {
+        listener.cells.requests_now.add(1);
+        RequestInFlight(Rc::clone(listener))
+    }
+}
+
+impl Drop for RequestInFlight {
+    fn drop(&mut self) {
+        self.0.cells.requests_now.subtract(1);
+    }
+}
+
+/// What ties the log lines of all hops together.
+pub(crate) enum RequestId {
+    /// 128 random bits in hexadecimal.
+    Made([u8; 32]),
+    /// From a trusted peer.
+    Kept(Vec<u8>),
+}
+
+impl RequestId {
+    fn make(rng: &mut Rng) -> Self {
+        let mut text = [0; 32];
+        for half in text.chunks_exact_mut(16) {
+            let mut bits = rng.next_u64();
+            for digit in half {
+                *digit = b"0123456789abcdef"[(bits & 15) as usize];
+                bits >>= 4;
+            }
+        }
+        RequestId::Made(text)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            RequestId::Made(text) => text,
+            RequestId::Kept(text) => text,
+        }
+    }
+}
+
+/// What may be passed on and logged: no spaces, no quotes, not longer than ids are.
+fn is_plain_id(id: &[u8]) -> bool {
+    (1..=128).contains(&id.len())
+        && id.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'='))
+}

@@ -1,0 +1,112 @@
+//! Upgraded connections (RFC 9110 §7.8): bytes both ways, until both sides have ended or nothing has moved for long.
+
+use std::task::{Context, Poll};
+
+use crate::http::error::Reason;
+use crate::http1::wire::Wire;
+use crate::timer::{Millis, NEVER, Timer};
+
+/// A tunnel between two connections. Half of it may end before the other.
+pub(crate) struct Tunnel<'a> {
+    pub(crate) downstream: &'a mut Wire,
+    pub(crate) upstream: &'a mut Wire,
+    pub(crate) timer: &'a Timer,
+    pub(crate) idle: Millis,
+    pub(crate) up: Half,
+    pub(crate) down: Half,
+    pub(crate) progress_at: Millis,
+}
+
+/// One direction of a tunnel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Half {
+    pub(crate) bytes: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Open,
+    /// The source has ended; the target is to be told.
+    Ending,
+    Ended,
+}
+
+impl Tunnel<'_> {
+    /// Moves bytes until both directions have ended.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Reason> {
+        let before = (self.up, self.down);
+        if let Err(broken) = self.up.copy(self.downstream, self.upstream, context) {
+            return Poll::Ready(broken.reason(Reason::ClientClosed, Reason::UpstreamReset));
+        }
+        if let Err(broken) = self.down.copy(self.upstream, self.downstream, context) {
+            return Poll::Ready(broken.reason(Reason::UpstreamReset, Reason::ClientClosed));
+        }
+        if self.up.state == State::Ended && self.down.state == State::Ended {
+            return Poll::Ready(Reason::Ok);
+        }
+        if before != (self.up, self.down) {
+            self.progress_at = self.timer.now();
+        }
+        let deadline = if self.idle == NEVER { NEVER } else { self.progress_at.saturating_add(self.idle) };
+        if self.timer.now() >= deadline {
+            return Poll::Ready(Reason::StreamIdleTimeout);
+        }
+        self.timer.set(deadline);
+        Poll::Pending
+    }
+}
+
+/// The side of a direction that broke.
+#[derive(Clone, Copy, Debug)]
+enum Broken {
+    Source,
+    Target,
+}
+
+impl Broken {
+    fn reason(self, source: Reason, target: Reason) -> Reason {
+        match self {
+            Broken::Source => source,
+            Broken::Target => target,
+        }
+    }
+}
+
+impl Half {
+    /// Moves bytes one way until one side lets nothing through.
+    fn copy(&mut self, from: &mut Wire, to: &mut Wire, context: &mut Context<'_>) -> Result<(), Broken> {
+        let target = |_| Broken::Target;
+        loop {
+            match self.state {
+                State::Ended => return Ok(()),
+                State::Ending => {
+                    if to.poll_shutdown(context).map_err(target)?.is_ready() {
+                        self.state = State::Ended;
+                    }
+                    return Ok(());
+                }
+                State::Open => {}
+            }
+            if !from.input().is_empty() {
+                match to.poll_send(context, from.input()).map_err(target)? {
+                    Poll::Ready(sent) => {
+                        from.consume(sent);
+                        self.bytes += sent as u64;
+                    }
+                    Poll::Pending => return Ok(()),
+                }
+                continue;
+            }
+            if to.unsent() > 0 && to.poll_flush(context).map_err(target)?.is_pending() {
+                return Ok(());
+            }
+            match from.poll_fill(context, Wire::BULK).map_err(|_| Broken::Source)? {
+                Poll::Ready(0) => self.state = State::Ending,
+                Poll::Ready(_) => {}
+                Poll::Pending => return Ok(()),
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! The downstream side of HTTP/1: requests in, responses out. Forwarding sees only these methods, so that another
+//! protocol version can stand here.
+
+use std::io;
+use std::task::{Context, Poll, ready};
+
+use crate::http::message::{Fields, Framing, RequestHead};
+
+use super::decoder::{Event, RequestDecoder};
+use super::error::ParseError;
+use super::sender::BodyEncoder;
+use super::wire::Wire;
+
+/// A downstream connection.
+pub(crate) struct ServerConnection {
+    pub(crate) wire: Wire,
+    decoder: RequestDecoder,
+    encoder: BodyEncoder,
+    /// Most bytes of a head, which is buffered as a whole.
+    head_limit: usize,
+    /// Payload bytes of the current request.
+    pub(crate) received: u64,
+    /// Payload bytes of the current response.
+    pub(crate) sent: u64,
+}
+
+/// What ends the reading of a request.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    /// The bytes are not a request.
+    Parse(ParseError),
+    /// The connection ended or broke.
+    Closed,
+}
+
+impl From<ParseError> for ReadError {
+    fn from(error: ParseError) -> Self {
+        ReadError::Parse(error)
+    }
+}
+
+impl ServerConnection {
+    pub(crate) fn new(wire: Wire, decoder: RequestDecoder, head_limit: usize) -> Self {
+        ServerConnection { wire, decoder, encoder: BodyEncoder::Done, head_limit, received: 0, sent: 0 }
+    }
+
+    /// Waits for the first byte of a request without holding a buffer. False: the connection has ended.
+    pub(crate) fn poll_begin(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        if !self.wire.input().is_empty() {
+            return Poll::Ready(true);
+        }
+        let read = ready!(self.wire.poll_fill(context, self.head_limit));
+        Poll::Ready(matches!(read, Ok(1..)))
+    }
+
+    /// Reads a whole head.
+    pub(crate) fn poll_head(
+        &mut self,
+        context: &mut Context<'_>,
+        head: &mut RequestHead,
+    ) -> Poll<Result<(), ReadError>> {
+        loop {
+            let step = self.decoder.head(self.wire.input(), head)?;
+            self.wire.consume(step.skip);
+            if step.event == Event::Head {
+                (self.received, self.sent) = (0, 0);
+                return Poll::Ready(Ok(()));
+            }
+            match ready!(self.wire.poll_fill(context, self.head_limit)) {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return Poll::Ready(Err(ReadError::Closed)),
+            }
+        }
+    }
+
+    /// What the received bytes hold of the body: drops framing, leaves payload.
+    pub(crate) fn body(&mut self) -> Result<Event, ParseError> {
+        let step = self.decoder.body(self.wire.input())?;
+        self.wire.consume(step.skip);
+        Ok(step.event)
+    }
+
+    /// The payload that [`body`](Self::body) has found.
+    pub(crate) fn payload(&self, count: usize) -> &[u8] {
+        &self.wire.input()[..count]
+    }
+
+    /// Payload has been taken.
+    pub(crate) fn consume(&mut self, count: usize) {
+        self.decoder.consume(count);
+        self.wire.consume(count);
+        self.received += count as u64;
+    }
+
+    /// Receives more of the body, which is not complete: an end now cuts it short.
+    pub(crate) fn poll_more(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ReadError>> {
+        match ready!(self.wire.poll_fill(context, self.head_limit)) {
+            Ok(1..) => Poll::Ready(Ok(())),
+            Ok(0) | Err(_) => Poll::Ready(Err(ReadError::Closed)),
+        }
+    }
+
+    /// Notices a client that breaks the connection while it waits for a response. A client that only ends its
+    /// direction still gets one; requests that it sends ahead wait.
+    pub(crate) fn poll_broken(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while !self.wire.ended && self.wire.input().len() < MAX_PIPELINED {
+            if ready!(self.wire.poll_fill(context, self.head_limit)).is_err() {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+
+    pub(crate) fn request_is_complete(&self) -> bool {
+        self.decoder.is_done()
+    }
+
+    /// Body bytes still to come, where known.
+    pub(crate) fn remaining(&self) -> Option<u64> {
+        self.decoder.remaining()
+    }
+
+    pub(crate) fn trailers(&self) -> Result<Fields, ParseError> {
+        if self.decoder.has_trailers() { self.decoder.trailers() } else { Ok(Fields::default()) }
+    }
+
+    /// A response head has been encoded into the wire's output; its body follows.
+    pub(crate) fn start_response(&mut self, framing: Framing) {
+        self.encoder = BodyEncoder::new(framing);
+    }
+
+    /// Sends some of a response's payload, which is not empty.
+    pub(crate) fn poll_payload(&mut self, context: &mut Context<'_>, payload: &[u8]) -> Poll<io::Result<usize>> {
+        let taken = ready!(self.encoder.poll_payload(&mut self.wire, context, payload))?;
+        self.sent += taken as u64;
+        Poll::Ready(Ok(taken))
+    }
+
+    /// The response is complete but for what [`poll_flush`](Self::poll_flush) sends.
+    pub(crate) fn finish_response(&mut self, trailers: &Fields) {
+        self.encoder.finish(&mut self.wire, trailers);
+    }
+
+    pub(crate) fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.wire.poll_flush(context)
+    }
+
+    /// Whether the client could take a broken-off response for a whole one.
+    pub(crate) fn ends_with_connection(&self) -> bool {
+        self.encoder == BodyEncoder::UntilClose
+    }
+}
+
+/// Bytes of further requests that are read ahead while one is being answered.
+const MAX_PIPELINED: usize = 16 * 1024;

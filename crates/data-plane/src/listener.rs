@@ -1,0 +1,237 @@
+//! Bound addresses: how sockets are made so that every worker has its own, and that no other process shares them.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use fulcrum_config::{self as config, Bind, ListenerAction};
+use fulcrum_model::ListenerName;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use crate::http1::head::RequestRules;
+use crate::http1::scan::HeadLimits;
+use crate::timer::Millis;
+
+/// A listener as all workers share it.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub(crate) name: ListenerName,
+    pub(crate) action: ListenerAction,
+    pub(crate) limits: HeadLimits,
+    pub(crate) rules: RequestRules,
+    pub(crate) encoded_slash: config::EncodedSlash,
+    pub(crate) max_body: Option<u64>,
+    pub(crate) header_timeout: Millis,
+    pub(crate) body_idle: Millis,
+    pub(crate) keep_alive: Millis,
+    /// Connections open now, and the most of them.
+    pub(crate) connections: AtomicU32,
+    pub(crate) max_connections: u32,
+}
+
+impl Listener {
+    pub(crate) fn new(listener: &config::Listener) -> Self {
+        let http = &listener.http;
+        Listener {
+            name: listener.name.clone(),
+            action: listener.action,
+            limits: HeadLimits {
+                first_line: http.request_line as usize,
+                field: http.header_field as usize,
+                total: http.headers as usize,
+                count: usize::from(http.header_count),
+            },
+            rules: RequestRules { underscores: http.underscores },
+            encoded_slash: http.encoded_slash,
+            max_body: http.body,
+            header_timeout: crate::timer::millis(listener.timeouts.header),
+            body_idle: crate::timer::millis(listener.timeouts.body_idle),
+            keep_alive: crate::timer::millis(listener.timeouts.keep_alive),
+            connections: AtomicU32::new(0),
+            max_connections: listener.max_connections.map_or(u32::MAX, |max| max.get()),
+        }
+    }
+
+    /// Most bytes of a head.
+    pub(crate) fn head_limit(&self) -> usize {
+        self.limits.first_line + self.limits.total + 8
+    }
+}
+
+/// One bound address with a socket per worker.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    pub(crate) listener: Arc<Listener>,
+    /// As `host:port` or `unix:/path`.
+    pub(crate) address: String,
+    pub(crate) sockets: Vec<ListeningSocket>,
+    /// Removed when the daemon ends.
+    pub(crate) unix_path: Option<Arc<Path>>,
+}
+
+/// A worker's own socket of a bound address, not yet known to its reactor.
+#[derive(Debug)]
+pub(crate) enum ListeningSocket {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener),
+}
+
+/// Why a listener could not be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("listener `{listener}`: cannot listen on {address}: {source}{}", hint(source))]
+pub struct BindError {
+    listener: ListenerName,
+    address: String,
+    source: io::Error,
+}
+
+fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => " (is another daemon running? `ss -ltnp` names the owner)",
+        io::ErrorKind::PermissionDenied => {
+            " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
+        }
+        io::ErrorKind::AddrNotAvailable => " (no interface of this host has this address)",
+        _ => "",
+    }
+}
+
+/// Binds one address for so many workers. Nothing is accepted before a worker looks.
+pub(crate) fn bind(listener: &Arc<Listener>, bind: &Bind, workers: usize) -> Result<Bound, BindError> {
+    let bound = match bind {
+        Bind::Tcp { address, dual_stack } => bind_tcp(*address, *dual_stack, workers),
+        Bind::Unix(path) => bind_unix(path, workers),
+    };
+    let (address, sockets) = bound.map_err(|source| BindError {
+        listener: listener.name.clone(),
+        address: match bind {
+            Bind::Tcp { address, dual_stack: true } => format!(":{}", address.port()),
+            Bind::Tcp { address, .. } => address.to_string(),
+            Bind::Unix(path) => format!("unix:{}", path.display()),
+        },
+        source,
+    })?;
+    let unix_path = match bind {
+        Bind::Unix(path) => Some(Arc::from(path.as_path())),
+        Bind::Tcp { .. } => None,
+    };
+    Ok(Bound { listener: Arc::clone(listener), address, sockets, unix_path })
+}
+
+fn bind_tcp(address: SocketAddr, dual_stack: bool, workers: usize) -> io::Result<(String, Vec<ListeningSocket>)> {
+    match bind_tcp_sockets(address, dual_stack, workers) {
+        // A host without IPv6 still has a `:PORT`.
+        Err(error) if dual_stack && is_without_ipv6(&error) => {
+            bind_tcp_sockets(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())), false, workers)
+        }
+        result => result,
+    }
+}
+
+fn is_without_ipv6(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
+    matches!(code, Some(rustix::io::Errno::AFNOSUPPORT | rustix::io::Errno::ADDRNOTAVAIL))
+}
+
+fn bind_tcp_sockets(
+    address: SocketAddr,
+    dual_stack: bool,
+    workers: usize,
+) -> io::Result<(String, Vec<ListeningSocket>)> {
+    // SO_REUSEPORT would let a second daemon of the same user take half of the connections. A socket without it cannot
+    // be bound beside a listening one, so that this attempt finds out.
+    let probe = tcp_socket(address, dual_stack)?;
+    probe.bind(&address.into())?;
+    drop(probe);
+    let mut actual = address;
+    let mut sockets = Vec::with_capacity(workers);
+    for _ in 0..workers {
+        let socket = tcp_socket(actual, dual_stack)?;
+        socket.set_reuse_port(true)?;
+        // Accepted sockets inherit it: one system call less for each.
+        socket.set_tcp_nodelay(true)?;
+        socket.bind(&actual.into())?;
+        actual = socket.local_addr()?.as_socket().expect("bound to an internet address");
+        sockets.push(socket);
+    }
+    for socket in &sockets {
+        socket.listen(BACKLOG)?;
+    }
+    Ok((actual.to_string(), sockets.into_iter().map(|socket| ListeningSocket::Tcp(socket.into())).collect()))
+}
+
+fn tcp_socket(address: SocketAddr, dual_stack: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!dual_stack)?;
+    }
+    Ok(socket)
+}
+
+/// One socket for all workers: a unix socket has one queue.
+fn bind_unix(path: &Path, workers: usize) -> io::Result<(String, Vec<ListeningSocket>)> {
+    let address = SockAddr::unix(path)?;
+    remove_stale(path, &address)?;
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address)?;
+    socket.listen(BACKLOG)?;
+    let mut sockets = Vec::with_capacity(workers);
+    for _ in 1..workers {
+        sockets.push(ListeningSocket::Unix(socket.try_clone()?.into()));
+    }
+    sockets.push(ListeningSocket::Unix(socket.into()));
+    Ok((format!("unix:{}", path.display()), sockets))
+}
+
+/// Removes the socket file of a daemon that is gone; one that answers is in use.
+fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
+    use std::os::unix::fs::FileTypeExt;
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.file_type().is_socket() => {
+            let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+            match probe.connect(address) {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+                _ => Err(io::ErrorKind::AddrInUse.into()),
+            }
+        }
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Connections that the kernel completes before a worker accepts them; the kernel caps it at `net.core.somaxconn`.
+const BACKLOG: i32 = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_in_use_is_refused_though_reuse_port_would_share_it() {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (bound, first) = bind_tcp(address, false, 2).expect("a free port");
+        assert_eq!(first.len(), 2);
+        let again = bind_tcp(bound.parse().expect("an address"), false, 2);
+        assert_eq!(again.map_err(|error| error.kind()).err(), Some(io::ErrorKind::AddrInUse));
+    }
+
+    #[test]
+    fn a_stale_unix_socket_is_replaced_and_a_live_one_is_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.sock");
+        let live = bind_unix(&path, 1).expect("a new socket");
+        assert_eq!(bind_unix(&path, 1).map_err(|error| error.kind()).err(), Some(io::ErrorKind::AddrInUse));
+        drop(live);
+        assert!(bind_unix(&path, 1).is_ok());
+        let file = folder.path().join("file");
+        std::fs::write(&file, "kept").expect("a file");
+        assert!(bind_unix(&file, 1).is_err());
+        assert!(file.exists());
+    }
+}

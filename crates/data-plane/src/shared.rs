@@ -1,0 +1,61 @@
+//! What the workers share: the snapshot, the numbers, the phase of the process, and how busy each of them is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::ArcSwap;
+use crossbeam_utils::CachePadded;
+use tokio::sync::watch;
+
+use crate::http::access_log::Counters;
+use crate::metrics::Metrics;
+use crate::snapshot::Snapshot;
+
+/// How far the process is on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Accepting.
+    Running,
+    /// Finishing what is under way.
+    Draining,
+    /// Ending now.
+    Stopped,
+}
+
+/// Shared by all workers and the control side.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(crate) metrics: Metrics,
+    pub(crate) phase: watch::Sender<Phase>,
+    pub(crate) workers: Vec<CachePadded<WorkerState>>,
+    /// Downstream connections of the process.
+    pub(crate) connections: CachePadded<AtomicU64>,
+    /// The most of them.
+    pub(crate) max_connections: u64,
+    pub(crate) access_log: Option<Arc<Counters>>,
+}
+
+/// What others see of a worker.
+#[derive(Debug, Default)]
+pub(crate) struct WorkerState {
+    /// Connections it serves or was given.
+    pub(crate) connections: AtomicU64,
+    /// Counts up while the worker makes progress.
+    pub(crate) beats: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn phase(&self) -> Phase {
+        *self.phase.borrow()
+    }
+
+    /// Access records written and dropped, where there is an access log.
+    pub(crate) fn access_log_counters(&self) -> Option<(u64, u64)> {
+        self.access_log.as_ref().map(|counters| (counters.written(), counters.dropped()))
+    }
+
+    pub(crate) fn connections(&self) -> u64 {
+        self.connections.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,86 @@
+//! The immutable configuration that requests are served by, built once per generation.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use fulcrum_config::{self as config, Config};
+
+use crate::http::route::{AddressSet, Router};
+use crate::service::Service;
+
+/// Everything a request needs to know, in one value.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) generation: u64,
+    pub(crate) router: Router,
+    pub(crate) routes: Vec<Route>,
+    pub(crate) services: Vec<Arc<Service>>,
+    pub(crate) trusted_proxies: AddressSet,
+}
+
+/// What happens to requests that match a route.
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) name: Arc<str>,
+    pub(crate) action: Action,
+    /// Most routes change nothing.
+    pub(crate) changes: Option<Box<Changes>>,
+}
+
+/// Changes to what is forwarded.
+#[derive(Debug)]
+pub(crate) struct Changes {
+    pub(crate) rewrite: config::Rewrite,
+    pub(crate) request: config::HeaderEdits,
+    pub(crate) response: config::HeaderEdits,
+}
+
+/// What a route does.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Forwards to the service at this place of [`Snapshot::services`].
+    To(usize),
+    Redirect(config::Redirect),
+    Respond(Box<config::FixedResponse>),
+}
+
+impl Snapshot {
+    pub(crate) fn new(config: &Config, generation: u64) -> Self {
+        let places: HashMap<&str, usize> =
+            config.services.iter().enumerate().map(|(place, service)| (service.name.as_str(), place)).collect();
+        Snapshot {
+            generation,
+            router: Router::new(&config.routes),
+            routes: config.routes.iter().map(|route| Route::new(route, &places)).collect(),
+            services: config.services.iter().map(|service| Arc::new(Service::new(service))).collect(),
+            trusted_proxies: config.trusted_proxies.iter().collect(),
+        }
+    }
+
+    pub(crate) fn trusts(&self, peer: std::net::IpAddr) -> bool {
+        self.trusted_proxies.contains(peer)
+    }
+}
+
+impl Route {
+    fn new(route: &config::Route, services: &HashMap<&str, usize>) -> Self {
+        let action = match &route.action {
+            config::Action::To(name) => {
+                Action::To(*services.get(name.as_str()).expect("a valid configuration has every service"))
+            }
+            config::Action::Redirect(redirect) => Action::Redirect(redirect.clone()),
+            config::Action::Respond(response) => Action::Respond(Box::new(response.clone())),
+        };
+        let unchanged = route.rewrite == config::Rewrite::default()
+            && route.request_headers.is_empty()
+            && route.response_headers.is_empty();
+        let changes = (!unchanged).then(|| {
+            Box::new(Changes {
+                rewrite: route.rewrite.clone(),
+                request: route.request_headers.clone(),
+                response: route.response_headers.clone(),
+            })
+        });
+        Route { name: Arc::from(route.name.as_str()), action, changes }
+    }
+}
