@@ -1,0 +1,78 @@
+//! From YAML text to a configuration that cannot be wrong.
+//!
+//! ```text
+//!   file, includes ─► events ─► tree of places: merge, ${VAR} ─► raw structs ─► validate ─► Config
+//!                        └───────────── every error of every step, with file:line:col ─────────┘
+//! ```
+//!
+//! After [`load`] nobody re-checks: names resolve, limits are in range, patterns compile.
+
+mod address;
+mod bind;
+mod code;
+mod compose;
+mod decode;
+mod duration;
+mod field;
+mod fields;
+mod file;
+mod host;
+mod listener;
+mod load;
+mod network;
+mod node;
+mod path;
+mod pattern;
+mod process;
+mod raw;
+mod report;
+mod route;
+mod schema;
+mod service;
+mod size;
+mod source;
+mod suggest;
+mod syntax;
+mod validate;
+mod variable;
+
+pub use code::{Code, Severity};
+pub use listener::{
+    Bind, DownstreamTimeouts, EncodedSlash, HttpRules, Listener, ListenerAction, Underscores,
+};
+pub use load::{Loaded, load, load_text};
+pub use process::{AccessLog, Admin, Destination, Log, LogFormat, LogLevel, Metrics, Secret, Shutdown};
+pub use report::{Diagnostic, Report};
+pub use route::{
+    Action, FixedResponse, HeaderEdits, HostPattern, Matchers, PathPattern, Redirect, RedirectTarget,
+    Rewrite, Route, ValueMatch,
+};
+pub use schema::schema;
+pub use service::{Balance, Endpoint, HashKey, Pool, Service, UpstreamTimeouts};
+
+pub use validate::ACCESS_LOG_FIELDS;
+
+use std::num::NonZeroUsize;
+
+/// A whole validated configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Data-plane threads; `None` for the available parallelism.
+    pub workers: Option<NonZeroUsize>,
+    /// Peers whose forwarded headers are believed.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// How metrics are bounded.
+    pub metrics: Metrics,
+    /// How the daemon ends.
+    pub shutdown: Shutdown,
+    /// Where the daemon is operated.
+    pub admin: Admin,
+    /// What is logged, and where to.
+    pub log: Log,
+    /// In file order; at least one; binds do not overlap.
+    pub listeners: Vec<Listener>,
+    /// In file order; names are unique; none is shadowed.
+    pub routes: Vec<Route>,
+    /// In file order; names are unique.
+    pub services: Vec<Service>,
+}

@@ -1,0 +1,88 @@
+//! A named group of endpoints with balancing, limits and timeouts.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+use fulcrum_model::{Address, EndpointId, ServiceName, Weight};
+
+/// A validated service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// Unique among services.
+    pub name: ServiceName,
+    /// At least one; ids are unique.
+    pub endpoints: Vec<Endpoint>,
+    /// How an endpoint is chosen. Default least_request.
+    pub balance: Balance,
+    /// How long to wait for the upstream.
+    pub timeouts: UpstreamTimeouts,
+    /// How connections to the upstream are kept.
+    pub pool: Pool,
+}
+
+/// One configured endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Unique within the service; default its address.
+    pub id: EndpointId,
+    /// Where it is.
+    pub address: Address,
+    /// Its share. Default 1.
+    pub weight: Weight,
+}
+
+/// How an endpoint is chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Balance {
+    /// Smooth weighted turns.
+    RoundRobin,
+    /// The less loaded of two weighted draws.
+    LeastRequest,
+    /// A weighted draw.
+    Random,
+    /// Consistent hashing on a ring.
+    Ring(HashKey),
+    /// Consistent hashing by a Maglev table.
+    Maglev(HashKey),
+}
+
+/// What is hashed. A request without it is balanced by turns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HashKey {
+    /// The client's address.
+    Source,
+    /// The first field of this lower-case name.
+    Header(String),
+    /// The cookie of this name.
+    Cookie(String),
+    /// The query parameter of this name.
+    Query(String),
+    /// The normalised path.
+    Path,
+}
+
+/// Clocks that run while we wait for the upstream. `None` is no limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamTimeouts {
+    /// To connect. Default 5 s.
+    pub connect: Option<Duration>,
+    /// From the end of the request to the response head. Default 60 s.
+    pub response_header: Option<Duration>,
+    /// Without progress in a response body. Default 60 s.
+    pub response_idle: Option<Duration>,
+    /// Without progress in upgraded connections, server-sent events and gRPC. Default 1 h.
+    pub stream_idle: Option<Duration>,
+}
+
+/// How connections to the upstream are kept, per worker and endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Most idle connections kept; 0 for none. Default 100.
+    pub max_idle: u32,
+    /// Oldest connection that is used again. Default 1 h.
+    pub max_age: Option<Duration>,
+    /// Most requests on one connection. Default 100,000.
+    pub max_requests: Option<NonZeroU64>,
+    /// Longest time unused. Default 55 s.
+    pub idle: Option<Duration>,
+}

@@ -1,0 +1,372 @@
+//! Routes: one action each, whose parts fit together.
+
+use fulcrum_model::ServiceName;
+
+use crate::code::Code;
+use crate::decode::{At, Checked, Named, OneOrMany};
+use crate::field::{Direction, FieldName, FieldValue, not_token, reserved};
+use crate::host::HostText;
+use crate::node::quote;
+use crate::path::PathText;
+use crate::raw::{
+    RawHeaderEdits, RawMatch, RawPath, RawRedirect, RawRespond, RawRewrite, RawRoute, RawValueMatch,
+    exactly_one,
+};
+use crate::report::Problems;
+use crate::route::{
+    Action, FixedResponse, HeaderEdits, HostPattern, Matchers, PathPattern, Redirect, RedirectTarget,
+    Rewrite, Route, ValueMatch,
+};
+use crate::source::Place;
+use crate::suggest::nearest;
+
+use super::route_name::Naming;
+use super::{Context, Names, name, shadow};
+
+/// A route that is well-formed by itself, before it has a name.
+pub(crate) struct Candidate {
+    pub(crate) place: Place,
+    /// The name that was given.
+    pub(crate) name: Option<At<String>>,
+    pub(crate) hosts: Vec<HostPattern>,
+    pub(crate) path: Option<PathPattern>,
+    pub(crate) matchers: Matchers,
+    action: Action,
+    rewrite: Rewrite,
+    request_headers: HeaderEdits,
+    response_headers: HeaderEdits,
+}
+
+/// All routes, named, none of them shadowed.
+pub(crate) fn all(raw: Vec<Checked<RawRoute>>, names: &Names, context: &mut Context<'_>) -> Vec<Route> {
+    let mut candidates = Vec::with_capacity(raw.len());
+    let (mut file, mut number) = (u32::MAX, 0);
+    for route in raw {
+        let here = route.value.keys.whole().file;
+        number = if here == file { number + 1 } else { 1 };
+        file = here;
+        candidates.extend(candidate(route, number, names, context));
+    }
+    let shadowed = shadow::check(&candidates, context);
+    let mut naming = Naming::of(&candidates);
+    let mut routes = Vec::with_capacity(candidates.len());
+    for (candidate, shadowed) in candidates.into_iter().zip(shadowed) {
+        // A duplicate would be told to take another name, which does not help it.
+        if !shadowed && let Some(name) = naming.name(&candidate, context) {
+            routes.push(candidate.named(name));
+        }
+    }
+    routes
+}
+
+impl Candidate {
+    fn named(self, name: fulcrum_model::RouteName) -> Route {
+        let Candidate { hosts, path, matchers, action, rewrite, request_headers, response_headers, .. } =
+            self;
+        Route { name, hosts, path, matchers, action, rewrite, request_headers, response_headers }
+    }
+}
+
+/// `number` counts the routes of a file from 1.
+fn candidate(
+    raw: Checked<RawRoute>,
+    number: usize,
+    names: &Names,
+    context: &mut Context<'_>,
+) -> Option<Candidate> {
+    let Checked { value: raw, sound } = raw;
+    let errors = context.problems.errors();
+    let place = raw.keys.whole();
+    let action = action(&raw, number, names, context);
+    let rewrite = rewrite(raw.rewrite.as_ref(), raw.path.as_ref(), context);
+    let headers = raw.headers.as_ref();
+    let mut edits = |raw: Option<&RawHeaderEdits>, direction| header_edits(raw, direction, context.problems);
+    let request_headers = edits(headers.and_then(|headers| headers.request.as_ref()), Direction::Request);
+    let response_headers = edits(headers.and_then(|headers| headers.response.as_ref()), Direction::Response);
+    if raw.keys.place("to").is_none() && raw.keys.place("rewrite").is_some() {
+        let place = raw.keys.place_or_whole("rewrite");
+        context.problems.add(Code::Conflict, place, "`rewrite` means something only together with `to`");
+    }
+    if raw.keys.place("to").is_none() && !request_headers.is_empty() {
+        let place = raw.keys.place_or_whole("headers");
+        context.problems.add(
+            Code::Conflict,
+            place,
+            "`headers.request` means something only together with `to`",
+        );
+    }
+    let matchers = raw.r#match.map(|raw| matchers(raw, context.problems)).unwrap_or_default();
+    let hosts = hosts(raw.host, context.problems);
+    let path = raw.path.map(|path| match path.value {
+        RawPath::Prefix(path) => PathPattern::Prefix(path.into_prefix()),
+        RawPath::Long(pattern) => pattern,
+    });
+    let action = action?;
+    // With a part unread the route would look as if it matched more than it does.
+    (sound && context.problems.errors() == errors).then_some(Candidate {
+        place,
+        name: raw.name,
+        hosts,
+        path,
+        matchers,
+        action,
+        rewrite,
+        request_headers,
+        response_headers,
+    })
+}
+
+fn hosts(raw: Option<OneOrMany<HostText>>, problems: &mut Problems) -> Vec<HostPattern> {
+    let Some(raw) = raw else { return Vec::new() };
+    let mut hosts = Vec::with_capacity(raw.0.len());
+    let several = raw.0.len() > 1;
+    let mut any = false;
+    for At { value, place } in raw.0 {
+        match value {
+            HostText::Any if several => {
+                any = true;
+                problems.add(Code::Conflict, place, "`*` matches every host, so the others say nothing");
+            }
+            HostText::Any => any = true,
+            HostText::Pattern(host) if hosts.contains(&host) => {
+                problems.add(Code::DuplicateRoute, place, "this host is listed twice");
+            }
+            HostText::Pattern(host) => hosts.push(host),
+        }
+    }
+    if any { Vec::new() } else { hosts }
+}
+
+fn action(raw: &RawRoute, number: usize, names: &Names, context: &mut Context<'_>) -> Option<Action> {
+    exactly_one(&raw.keys, &["to", "redirect", "respond"], context.problems)?;
+    if let Some(to) = &raw.to {
+        return service(to, number, names, context).map(Action::To);
+    }
+    if let Some(raw) = &raw.redirect {
+        return redirect(raw, context.problems).map(Action::Redirect);
+    }
+    raw.respond.as_ref().and_then(|raw| respond(raw, context.problems)).map(Action::Respond)
+}
+
+fn service(to: &At<String>, number: usize, names: &Names, context: &mut Context<'_>) -> Option<ServiceName> {
+    let exists = names.services().any(|service| service == to.value);
+    if exists || !names.services_known() {
+        return name(&to.value, to.place, context);
+    }
+    let message = format!("route #{number} sends to service {}, which does not exist", quote(&to.value));
+    let known: Vec<&str> = names.services().take(SHOWN_SERVICES + 1).collect();
+    let more = if known.len() > SHOWN_SERVICES { ", ..." } else { "" };
+    let list = known[..known.len().min(SHOWN_SERVICES)].join(", ");
+    let guess = nearest(&to.value, names.services()).map(|guess| format!(" (did you mean `{guess}`?)"));
+    let list = if list.is_empty() { "there are none".to_owned() } else { list + more };
+    context
+        .problems
+        .add(Code::NoSuchService, to.place, message)
+        .note(format!("services: {list}{}", guess.unwrap_or_default()));
+    None
+}
+
+fn redirect(raw: &RawRedirect, problems: &mut Problems) -> Option<Redirect> {
+    let (to, status) = match raw {
+        RawRedirect::Short(to) => (to, None),
+        RawRedirect::Long(long) => (long.to.as_ref()?, long.status.as_ref()),
+    };
+    if let Some(status) = status.filter(|status| matches!(status.value.0, 304..=306)) {
+        problems
+            .add(Code::Range, status.place, format!("`{}` is not the status of a redirect", status.value.0))
+            .note("allowed here: 301, 302, 303, 307, 308");
+    }
+    let target = redirect_target(to, problems)?;
+    Some(Redirect { target, status: status.map_or(308, |status| status.value.0 as u16) })
+}
+
+fn redirect_target(to: &At<String>, problems: &mut Problems) -> Option<RedirectTarget> {
+    let text = to.value.as_str();
+    let authority =
+        |scheme: &str| text.strip_prefix(scheme).filter(|rest| !rest.is_empty() && !rest.starts_with('/'));
+    // The target becomes a field value.
+    let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
+    match authority("https://").or_else(|| authority("http://")) {
+        _ if text == "https" => Some(RedirectTarget::Https),
+        Some(rest) if printable && rest.contains(['/', '?', '#']) => {
+            Some(RedirectTarget::Location(text.to_owned()))
+        }
+        Some(_) if printable => Some(RedirectTarget::Origin(text.to_owned())),
+        None if printable && text.starts_with('/') => Some(RedirectTarget::Location(text.to_owned())),
+        _ => {
+            problems
+                .add(Code::RedirectTarget, to.place, format!("{} is no target of a redirect", quote(text)))
+                .note("allowed here: `https`, an origin like `https://example.com`, a URL, a path that begins with `/`");
+            None
+        }
+    }
+}
+
+fn respond(raw: &RawRespond, problems: &mut Problems) -> Option<FixedResponse> {
+    let headers = raw.headers.as_ref().map(|headers| field_values(headers, Direction::Response, problems));
+    let status = raw.status.as_ref()?;
+    let body = raw.body.as_ref();
+    if let Some(body) = body.filter(|body| body.value.len() > LARGEST_BODY) {
+        problems.add(Code::Range, body.place, "the body is larger than 64KiB");
+    }
+    // RFC 9110 §15.3.5, §15.3.6 and §15.4.5: these have no content.
+    if let Some(body) =
+        body.filter(|body| matches!(status.value.0, 204 | 205 | 304) && !body.value.is_empty())
+    {
+        problems.add(
+            Code::Conflict,
+            body.place,
+            format!("a response with status {} has no body", status.value.0),
+        );
+    }
+    Some(FixedResponse {
+        status: status.value.0 as u16,
+        body: body.map(|body| body.value.clone()).unwrap_or_default(),
+        headers: headers.unwrap_or_default(),
+    })
+}
+
+fn rewrite(raw: Option<&RawRewrite>, path: Option<&At<RawPath>>, context: &mut Context<'_>) -> Rewrite {
+    let Some(raw) = raw else { return Rewrite::default() };
+    let mut prefix = |raw: &Option<At<PathText>>| {
+        let At { value, place } = raw.as_ref()?;
+        let prefix = value.clone().into_prefix();
+        if prefix == "/" {
+            context.problems.add(Code::Nothing, *place, "`/` changes nothing");
+        }
+        Some(prefix)
+    };
+    let (strip_prefix, add_prefix) = (prefix(&raw.strip_prefix), prefix(&raw.add_prefix));
+    let matched = path.and_then(|path| match &path.value {
+        RawPath::Prefix(path) => Some(path.clone().into_prefix()),
+        RawPath::Long(PathPattern::Exact(path)) => Some(path.clone()),
+        RawPath::Long(_) => None,
+    });
+    if let (Some(strip), Some(matched), Some(At { place, .. })) = (&strip_prefix, matched, &raw.strip_prefix)
+        && !is_below(&matched, strip)
+        && !is_below(strip, &matched)
+    {
+        let message = format!("no path of this route begins with `{strip}`, so nothing is removed");
+        context.problems.add(Code::IdleRewrite, *place, message);
+    }
+    Rewrite { strip_prefix, add_prefix }
+}
+
+/// True when a path has a prefix by whole segments.
+fn is_below(path: &str, prefix: &str) -> bool {
+    match path.strip_prefix(prefix.trim_end_matches('/')) {
+        Some(rest) => rest.is_empty() || rest.starts_with('/'),
+        None => false,
+    }
+}
+
+fn header_edits(raw: Option<&RawHeaderEdits>, direction: Direction, problems: &mut Problems) -> HeaderEdits {
+    let Some(raw) = raw else { return HeaderEdits::default() };
+    let remove = raw.remove.as_ref().map(|names| names.0.as_slice()).unwrap_or_default();
+    for At { value: FieldName(name), place } in remove {
+        refuse_reserved(name, direction, *place, problems);
+    }
+    let mut values = |raw: &Option<Named<FieldValue>>| {
+        raw.as_ref().map(|fields| field_values(fields, direction, problems)).unwrap_or_default()
+    };
+    HeaderEdits {
+        set: values(&raw.set),
+        add: values(&raw.add),
+        remove: remove.iter().map(|name| name.value.0.clone()).collect(),
+    }
+}
+
+/// Names and values that may be written; lower-case names, each once.
+fn field_values(
+    raw: &Named<FieldValue>,
+    direction: Direction,
+    problems: &mut Problems,
+) -> Vec<(String, String)> {
+    let mut fields: Vec<(String, String)> = Vec::with_capacity(raw.0.len());
+    for entry in &raw.0 {
+        let Some(name) = field_name(&entry.name, entry.place, problems) else { continue };
+        refuse_reserved(&name, direction, entry.place, problems);
+        refuse_repeated(fields.iter().map(|(name, _)| name), &name, entry.place, problems);
+        if let Some(value) = &entry.value {
+            fields.push((name, value.0.clone()));
+        }
+    }
+    fields
+}
+
+fn field_name(text: &str, place: Place, problems: &mut Problems) -> Option<String> {
+    if let Some(why) = not_token(text) {
+        problems.add(Code::Field, place, format!("{} is not the name of a header field: {why}", quote(text)));
+        return None;
+    }
+    Some(text.to_ascii_lowercase())
+}
+
+fn refuse_reserved(name: &str, direction: Direction, place: Place, problems: &mut Problems) {
+    if let Some(why) = reserved(name, direction) {
+        problems
+            .add(Code::ReservedField, place, format!("the field `{name}` cannot be changed: {why}"))
+            .note("the balancer writes it by itself, so that both sides read the same message");
+    }
+}
+
+fn refuse_repeated<'a>(
+    mut names: impl Iterator<Item = &'a String>,
+    name: &str,
+    place: Place,
+    problems: &mut Problems,
+) {
+    if names.any(|other| other == name) {
+        problems.add(Code::DuplicateKey, place, format!("the field `{name}` is given twice"));
+    }
+}
+
+fn matchers(raw: RawMatch, problems: &mut Problems) -> Matchers {
+    let mut headers = Vec::new();
+    for (name, place, value) in conditions(raw.headers) {
+        let Some(name) = field_name(&name, place, problems) else { continue };
+        refuse_repeated(headers.iter().map(|(name, _)| name), &name, place, problems);
+        headers.push((name, value));
+    }
+    let mut cookies = Vec::new();
+    for (name, place, value) in conditions(raw.cookies) {
+        if let Some(why) = not_token(&name) {
+            problems.add(Code::Field, place, format!("{} is not the name of a cookie: {why}", quote(&name)));
+        }
+        cookies.push((name, value));
+    }
+    let mut query = Vec::new();
+    for (name, place, value) in conditions(raw.query) {
+        if name.is_empty() {
+            problems.add(Code::Nothing, place, "the name of a query parameter is empty");
+        }
+        query.push((name, value));
+    }
+    Matchers {
+        methods: raw
+            .method
+            .map(|methods| methods.0.into_iter().map(|at| at.value.0).collect())
+            .unwrap_or_default(),
+        headers,
+        query,
+        cookies,
+        source: raw.source.map(|nets| nets.0.into_iter().map(|at| at.value.0).collect()).unwrap_or_default(),
+    }
+}
+
+/// The conditions that could be read.
+fn conditions(raw: Option<Named<RawValueMatch>>) -> impl Iterator<Item = (String, Place, ValueMatch)> {
+    raw.into_iter().flat_map(|named| named.0).filter_map(|entry| {
+        let value = match entry.value? {
+            RawValueMatch::Exact(text) => ValueMatch::Exact(text),
+            RawValueMatch::Long(value) => value,
+        };
+        Some((entry.name.to_string(), entry.place, value))
+    })
+}
+
+/// Largest fixed response in bytes: it is held in memory and written at once.
+const LARGEST_BODY: usize = 64 << 10;
+
+/// How many services an error lists.
+const SHOWN_SERVICES: usize = 12;
