@@ -1,0 +1,147 @@
+//! Connections of the admin: few, short, and never in the way of traffic.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::AUTHORIZATION;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::auth::Door;
+use super::problem::Problem;
+use super::{Admin, Question};
+
+/// A socket that admin connections come from.
+#[derive(Debug)]
+pub(crate) enum AdminListener {
+    /// The unix socket.
+    Unix(UnixListener),
+    /// `admin.bind`.
+    Tcp(TcpListener),
+}
+
+/// Anything a connection can run over.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl AdminListener {
+    fn door(&self) -> Door {
+        match self {
+            AdminListener::Unix(_) => Door::Unix,
+            AdminListener::Tcp(_) => Door::Tcp,
+        }
+    }
+
+    async fn accept(&self) -> io::Result<Box<dyn Stream>> {
+        Ok(match self {
+            AdminListener::Unix(listener) => Box::new(listener.accept().await?.0),
+            AdminListener::Tcp(listener) => Box::new(listener.accept().await?.0),
+        })
+    }
+}
+
+/// Serves one socket until `stop` changes, then lets answers in progress finish for a moment.
+pub(crate) async fn serve(listener: AdminListener, admin: Arc<Admin>, mut stop: watch::Receiver<()>) {
+    let door = listener.door();
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = stop.changed() => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => match accepted {
+                Ok(stream) => {
+                    connections.spawn(converse(stream, door, Arc::clone(&admin), stop.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!("admin: cannot accept: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let finished = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(LAST_ANSWERS, finished).await.is_err() {
+        connections.shutdown().await;
+    }
+}
+
+async fn converse(stream: Box<dyn Stream>, door: Door, admin: Arc<Admin>, mut stop: watch::Receiver<()>) {
+    let service = service_fn(|request| answer(Arc::clone(&admin), door, request));
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_WITHIN)
+            .max_buf_size(LARGEST_HEAD)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = either(stop.changed(), tokio::time::sleep(CONNECTION_LIFE)) => {
+            connection.as_mut().graceful_shutdown();
+            // A peer that does not read its answer is not waited for.
+            tokio::time::timeout(LAST_ANSWERS, connection).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!("admin: connection ended: {error}");
+    }
+}
+
+/// Waits for the first of two events.
+async fn either<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) {
+    tokio::select! {
+        _ = first => {}
+        _ = second => {}
+    }
+}
+
+async fn answer(
+    admin: Arc<Admin>,
+    door: Door,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, _body) = request.into_parts();
+    // A scrape of 100,000 series takes a while; it must not hold up signals and the other socket.
+    let answered = tokio::task::spawn_blocking(move || {
+        admin.answer(&Question {
+            door,
+            method: &head.method,
+            path: head.uri.path(),
+            authorization: head.headers.get(AUTHORIZATION).map(|value| value.as_bytes()),
+        })
+    });
+    // The panic hook has told about it.
+    Ok(answered.await.unwrap_or_else(|_| Problem::Internal.into()))
+}
+
+/// Per socket, so that TCP clients cannot lock the operator out of the unix socket; more wait in the kernel's queue.
+const MOST_CONNECTIONS: usize = 64;
+
+/// A request head has to be whole within this time, also the next one on a connection that is kept.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+
+/// Much more than a scraper sends.
+const LARGEST_HEAD: usize = 16 << 10;
+
+/// Even a scraper that keeps its connection comes again once in five minutes.
+const CONNECTION_LIFE: Duration = Duration::from_secs(300);
+
+/// What an answer in progress gets when the daemon ends.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
+/// Accepting fails when descriptors run out; trying again at once would only burn the processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,116 @@
+//! The answers of the admin, without sockets.
+
+use http_body_util::BodyExt;
+use hyper::StatusCode;
+use hyper::header::ALLOW;
+use prometheus::IntCounter;
+
+use super::*;
+
+fn admin(token: Option<&str>) -> Admin {
+    let requests = IntCounter::new("fulcrum_http_requests_total", "Requests.").expect("a valid name");
+    Admin {
+        registry: registry(Box::new(requests)).expect("no name is there twice"),
+        readiness: Arc::new(Readiness::new()),
+        token: token.map(|token| Secret::new(token.as_bytes())),
+        status: Box::new(document),
+    }
+}
+
+fn document() -> StatusDocument {
+    StatusDocument {
+        version: "1.2.3".to_owned(),
+        pid: 7,
+        state: State::Ready,
+        uptime_seconds: 1.5,
+        generation: 1,
+        connections: 0,
+        requests: 0,
+        admin: Vec::new(),
+        workers: Vec::new(),
+        listeners: Vec::new(),
+        services: Vec::new(),
+    }
+}
+
+fn ask(admin: &Admin, door: Door, request: &str, authorization: Option<&str>) -> Response<Full<Bytes>> {
+    let (method, path) = request.split_once(' ').expect("METHOD /path");
+    let method = method.parse().expect("a method");
+    admin.answer(&Question { door, method: &method, path, authorization: authorization.map(str::as_bytes) })
+}
+
+async fn body(response: Response<Full<Bytes>>) -> String {
+    let bytes = response.into_body().collect().await.expect("a body in memory cannot fail").to_bytes();
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+#[test]
+fn statuses_follow_path_method_and_door() {
+    fn check(token: Option<&str>, door: Door, request: &str, authorization: Option<&str>, expected: u16) {
+        let response = ask(&admin(token), door, request, authorization);
+        assert_eq!(response.status().as_u16(), expected, "{token:?} {door:?} {request} {authorization:?}");
+        let problem = response.headers()[CONTENT_TYPE] == "application/problem+json";
+        assert_eq!(problem, expected >= 400, "{request}");
+    }
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        check(None, Door::Tcp, &format!("GET {path}"), None, 200);
+        check(None, Door::Unix, &format!("HEAD {path}"), None, 200);
+        check(None, Door::Tcp, &format!("POST {path}"), None, 405);
+    }
+    check(None, Door::Unix, "GET /status", None, 200);
+    check(None, Door::Tcp, "GET /status", None, 403);
+    check(Some("s3cret"), Door::Tcp, "GET /status", None, 401);
+    check(Some("s3cret"), Door::Tcp, "GET /status", Some("Bearer wrong"), 401);
+    check(Some("s3cret"), Door::Tcp, "GET /status", Some("Bearer s3cret"), 200);
+    check(None, Door::Unix, "GET /", None, 404);
+    check(None, Door::Tcp, "GET /metrics/", None, 404);
+    check(None, Door::Unix, "DELETE /status", None, 405);
+}
+
+#[test]
+fn a_wrong_method_is_told_the_right_ones() {
+    let response = ask(&admin(None), Door::Unix, "POST /status", None);
+    assert_eq!(response.headers()[ALLOW], "GET, HEAD");
+}
+
+#[test]
+fn readiness_fails_while_health_holds() {
+    let admin = admin(None);
+    admin.readiness.fail();
+    assert_eq!(ask(&admin, Door::Unix, "GET /readyz", None).status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(ask(&admin, Door::Unix, "GET /healthz", None).status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn problems_say_what_to_do() {
+    let text = body(ask(&admin(None), Door::Tcp, "GET /status", None)).await;
+    let problem: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(problem["status"], 403);
+    assert_eq!(problem["title"], "Forbidden");
+    assert!(problem["detail"].as_str().is_some_and(|detail| detail.contains("admin.token")), "{problem}");
+}
+
+#[tokio::test]
+async fn metrics_hold_data_plane_process_and_build() {
+    let text = body(ask(&admin(None), Door::Tcp, "GET /metrics", None)).await;
+    for name in
+        ["fulcrum_http_requests_total 0", "fulcrum_process_open_fds ", "fulcrum_build_info{version=\""]
+    {
+        assert!(text.contains(name), "{name}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn status_is_the_document() {
+    let text = body(ask(&admin(None), Door::Unix, "GET /status", None)).await;
+    assert_eq!(serde_json::from_str::<StatusDocument>(&text).expect("the document"), document());
+}
+
+#[test]
+fn only_the_default_socket_may_be_missing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("file"), "").expect("written");
+    let configured =
+        AdminConfig { socket: Some(folder.path().join("file/admin.sock")), bind: None, token: None };
+    assert!(AdminSockets::bind(&configured).is_err());
+}

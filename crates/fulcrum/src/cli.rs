@@ -1,0 +1,209 @@
+//! The command line. Options that need parsing are parsed here; what they mean is in the file of each command.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use hyper::header::HeaderValue;
+
+use crate::client::ServerAddress;
+
+/// Where `run` and `check` look unless told otherwise.
+const DEFAULT_CONFIG: &str = "/etc/fulcrum/fulcrum.yaml";
+
+/// An HTTP load balancer from one YAML file.
+#[derive(Debug, Parser)]
+#[command(name = "fulcrum", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Balance load until SIGTERM or SIGINT
+    Run(RunOptions),
+    /// Tell every mistake in a configuration without starting anything
+    Check(CheckOptions),
+    /// Print the JSON schema of the configuration
+    Schema,
+    /// Show what a running daemon is doing
+    Status(StatusOptions),
+    /// Start a balancer and three backends on this machine, to try things out
+    Demo(DemoOptions),
+    /// Answer every request with an echo of it
+    DemoBackend(DemoBackendOptions),
+}
+
+/// `fulcrum run`
+#[derive(Debug, Args)]
+pub(crate) struct RunOptions {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    pub(crate) config: PathBuf,
+
+    /// End when this process, our parent, ends.
+    #[arg(long, hide = true, value_name = "PID")]
+    pub(crate) parent: Option<i32>,
+}
+
+/// `fulcrum check`
+#[derive(Debug, Args)]
+pub(crate) struct CheckOptions {
+    /// The configuration [default: /etc/fulcrum/fulcrum.yaml]
+    #[arg(value_name = "FILE")]
+    positional: Option<PathBuf>,
+
+    /// The same, spelt as for `run`
+    #[arg(short, long, value_name = "FILE", conflicts_with = "positional")]
+    config: Option<PathBuf>,
+
+    /// text on standard error, or JSON on standard output
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// `fulcrum status`
+#[derive(Debug, Args)]
+pub(crate) struct StatusOptions {
+    /// unix:/path or http://host:port
+    #[arg(
+        long,
+        env = "FULCRUM_ADMIN",
+        value_name = "ADDRESS",
+        default_value = "unix:/run/fulcrum/admin.sock"
+    )]
+    pub(crate) admin: ServerAddress,
+
+    /// A table, or the daemon's own JSON
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// `fulcrum demo`
+#[derive(Debug, Args)]
+pub(crate) struct DemoOptions {
+    /// Check every printed command at the start and at the end of this time (20s, 1m), then exit
+    #[arg(long = "for", value_name = "DURATION", value_parser = crate::duration::parse)]
+    pub(crate) duration: Option<Duration>,
+}
+
+/// `fulcrum demo-backend`
+#[derive(Debug, Args)]
+pub(crate) struct DemoBackendOptions {
+    /// The address to listen on; port 0 for any free one
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) bind: SocketAddr,
+
+    /// What it calls itself in its answers
+    #[arg(long, value_parser = backend_name)]
+    pub(crate) name: HeaderValue,
+
+    /// End when this process, our parent, ends.
+    #[arg(long, hide = true, value_name = "PID")]
+    pub(crate) parent: Option<i32>,
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl CheckOptions {
+    /// The file to check.
+    pub(crate) fn file(&self) -> &Path {
+        self.positional.as_deref().or(self.config.as_deref()).unwrap_or(Path::new(DEFAULT_CONFIG))
+    }
+}
+
+/// A name that can stand in a header field and in JSON as it is.
+fn backend_name(text: &str) -> Result<HeaderValue, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if text.is_empty() || text.len() > 63 || !text.bytes().all(plain) {
+        return Err("a name has 1 to 63 letters, digits, dots, dashes and underscores".to_owned());
+    }
+    HeaderValue::from_str(text).map_err(|error| error.to_string())
+}
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 64 bad configuration, 69 daemon not reachable";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, clap::Error> {
+        Cli::try_parse_from(line.split(' ')).map(|cli| cli.command)
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_takes_a_file_or_the_default() {
+        fn check(line: &str, expected: &str) {
+            match parse(line) {
+                Ok(Command::Run(options)) => assert_eq!(options.config, Path::new(expected), "{line}"),
+                other => panic!("{line}: {other:?}"),
+            }
+        }
+        check("fulcrum run", DEFAULT_CONFIG);
+        check("fulcrum run -c a.yaml", "a.yaml");
+        check("fulcrum run --config a.yaml", "a.yaml");
+    }
+
+    #[test]
+    fn check_takes_a_file_either_way() {
+        fn check(line: &str, expected: (&str, Format)) {
+            match parse(line) {
+                Ok(Command::Check(options)) => {
+                    assert_eq!(
+                        (options.file(), options.format),
+                        (Path::new(expected.0), expected.1),
+                        "{line}"
+                    );
+                }
+                other => panic!("{line}: {other:?}"),
+            }
+        }
+        check("fulcrum check", (DEFAULT_CONFIG, Format::Text));
+        check("fulcrum check a.yaml", ("a.yaml", Format::Text));
+        check("fulcrum check -c a.yaml --format json", ("a.yaml", Format::Json));
+    }
+
+    #[test]
+    fn wrong_usage_is_refused() {
+        fn check(line: &str) {
+            let error = parse(line).expect_err(line);
+            assert!(error.use_stderr(), "{line}");
+        }
+        check("fulcrum");
+        check("fulcrum walk");
+        check("fulcrum run extra");
+        check("fulcrum check a.yaml -c b.yaml");
+        check("fulcrum check --format xml");
+        check("fulcrum status --admin ftp://127.0.0.1:21");
+        check("fulcrum demo --for soon");
+        check("fulcrum demo-backend --bind 127.0.0.1:0");
+        check("fulcrum demo-backend --bind localhost --name blue");
+        check("fulcrum demo-backend --bind 127.0.0.1:0 --name not_a/name");
+    }
+
+    #[test]
+    fn the_demo_takes_a_time() {
+        match parse("fulcrum demo --for 20s") {
+            Ok(Command::Demo(options)) => assert_eq!(options.duration, Some(Duration::from_secs(20))),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! One HTTP exchange as a client: with a daemon's admin for `fulcrum status`, with everything for `fulcrum demo`.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::header::{HOST, HeaderValue};
+use hyper::{HeaderMap, Request, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Where a server listens: `unix:/path` or `http://host:port`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ServerAddress {
+    /// A unix stream socket.
+    Unix(PathBuf),
+    /// Host and port; a name is looked up when connecting.
+    Http(String),
+}
+
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExchangeError {
+    /// Nobody listens there, or we may not connect.
+    #[error("cannot connect to {address}: {source}")]
+    Connect { address: ServerAddress, source: io::Error },
+    /// Connected, but no whole answer within the time.
+    #[error("no answer from {address} within {} s", ANSWER_WITHIN.as_secs())]
+    Late { address: ServerAddress },
+    /// What came back is not HTTP, breaks off or is too large.
+    #[error("broken answer from {address}: {source}")]
+    Broken { address: ServerAddress, source: Box<dyn std::error::Error + Send + Sync> },
+}
+
+/// Connects, asks, reads the whole answer, closes.
+pub(crate) async fn exchange(
+    address: &ServerAddress,
+    request: Request<Full<Bytes>>,
+) -> Result<Reply, ExchangeError> {
+    let conversation = async {
+        let refused = |source| ExchangeError::Connect { address: address.clone(), source };
+        match address {
+            ServerAddress::Unix(path) => {
+                converse(UnixStream::connect(path).await.map_err(refused)?, address, request).await
+            }
+            ServerAddress::Http(authority) => {
+                converse(TcpStream::connect(authority).await.map_err(refused)?, address, request).await
+            }
+        }
+    };
+    match tokio::time::timeout(ANSWER_WITHIN, conversation).await {
+        Ok(result) => result,
+        Err(_) => Err(ExchangeError::Late { address: address.clone() }),
+    }
+}
+
+async fn converse<S>(
+    stream: S,
+    address: &ServerAddress,
+    mut request: Request<Full<Bytes>>,
+) -> Result<Reply, ExchangeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let broken = |source: Box<dyn std::error::Error + Send + Sync>| ExchangeError::Broken {
+        address: address.clone(),
+        source,
+    };
+    if let Ok(host) = HeaderValue::from_str(address.host()) {
+        request.headers_mut().entry(HOST).or_insert(host);
+    }
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| broken(error.into()))?;
+    // Reads and writes of the connection go on while we wait for the answer, and end with it.
+    let answer = async move {
+        let (head, body) = sender.send_request(request).await?.into_parts();
+        let body = Limited::new(body, LARGEST_ANSWER).collect().await?.to_bytes();
+        Ok(Reply { status: head.status, headers: head.headers, body })
+    };
+    let (connection, answer) = tokio::join!(connection, answer);
+    answer.map_err(|error: Box<dyn std::error::Error + Send + Sync>| match connection {
+        Ok(()) => broken(error),
+        Err(cause) => broken(cause.into()),
+    })
+}
+
+impl ServerAddress {
+    /// What goes into the `Host` field.
+    fn host(&self) -> &str {
+        match self {
+            ServerAddress::Unix(_) => "localhost",
+            ServerAddress::Http(authority) => authority,
+        }
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServerAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+            ServerAddress::Http(authority) => write!(f, "http://{authority}"),
+        }
+    }
+}
+
+impl FromStr for ServerAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return match Path::new(path).is_absolute() {
+                true => Ok(ServerAddress::Unix(path.into())),
+                false => Err("expected an absolute path after `unix:`".to_owned()),
+            };
+        }
+        let expected = || "expected unix:/path or http://host:port".to_owned();
+        let uri = text.parse::<Uri>().map_err(|_| expected())?;
+        let plain = uri.scheme_str() == Some("http") && uri.path() == "/" && uri.query().is_none();
+        match uri.authority().filter(|authority| plain && !authority.as_str().contains('@')) {
+            Some(authority) => {
+                let port = authority.port_u16().unwrap_or(80);
+                Ok(ServerAddress::Http(format!("{}:{port}", authority.host())))
+            }
+            None => Err(expected()),
+        }
+    }
+}
+
+/// From connecting to the end of the answer; everything asked of here is small or on this machine.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// A full `/metrics` of 100,000 series is about 10 MiB.
+const LARGEST_ANSWER: usize = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_parse_and_print() {
+        fn check(text: &str, expected: Option<&str>) {
+            let parsed = text.parse::<ServerAddress>().ok().map(|address| address.to_string());
+            assert_eq!(parsed.as_deref(), expected, "{text}");
+        }
+        check("unix:/run/a.sock", Some("unix:/run/a.sock"));
+        check("unix:a.sock", None);
+        check("http://127.0.0.1:9901", Some("http://127.0.0.1:9901"));
+        check("http://127.0.0.1:9901/", Some("http://127.0.0.1:9901"));
+        check("http://[::1]:9901", Some("http://[::1]:9901"));
+        check("http://balancer", Some("http://balancer:80"));
+        check("http://balancer:9901/status", None);
+        check("http://user@balancer:9901", None);
+        check("https://127.0.0.1:9901", None);
+        check("127.0.0.1:9901", None);
+        check("", None);
+    }
+}

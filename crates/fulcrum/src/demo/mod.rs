@@ -1,0 +1,167 @@
+//! `fulcrum demo`: the real daemon in front of three backends, on this machine, until Ctrl-C.
+//!
+//! ```text
+//!   demo ─┬─► fulcrum demo-backend  blue, green, amber     on ports of the kernel's choice
+//!         ├─► fulcrum run -c demo.yaml                      with those ports in its environment
+//!         └─► tour: prints five things to try; with --for, tries them itself, twice
+//! ```
+//!
+//! All of them are child processes that end with this one, even when it is killed.
+
+mod child;
+mod folder;
+mod tour;
+
+use std::io;
+use std::net::TcpListener;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use self::child::{Child, ChildError};
+use self::folder::DemoFolder;
+use self::tour::Tour;
+use crate::cli::DemoOptions;
+use crate::exit::Exit;
+use crate::output;
+use crate::signals::Signals;
+
+/// Runs the demo.
+pub(crate) fn demo(options: &DemoOptions) -> Exit {
+    // The children's parent-death signal follows the thread that started them, so this is the main thread.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let shown = runtime.map_err(DemoError::from).and_then(|runtime| runtime.block_on(show(options.duration)));
+    match shown {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            output::error_line(format_args!("error: demo: {error}"));
+            Exit::Failed
+        }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum DemoError {
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Child(#[from] ChildError),
+    #[error("{name} has ended by itself: {status}")]
+    Ended { name: &'static str, status: ExitStatus },
+    #[error("{0}")]
+    Tour(#[from] tour::TourError),
+}
+
+async fn show(duration: Option<Duration>) -> Result<(), DemoError> {
+    // From here on signals wait until somebody asks for them, so that nothing is left behind half started.
+    let mut signals = Signals::new()?;
+    let folder = DemoFolder::create()?;
+    let mut cast = Cast::start(&folder).await?;
+    let outcome = perform(&mut cast, &folder, &mut signals, duration).await;
+    cast.end().await;
+    outcome
+}
+
+async fn perform(
+    cast: &mut Cast,
+    folder: &DemoFolder,
+    signals: &mut Signals,
+    duration: Option<Duration>,
+) -> Result<(), DemoError> {
+    let tour = Tour::new(cast.daemon.ready(), folder)?;
+    output::text(&tour.print());
+    let Some(duration) = duration else {
+        output::line("\nCtrl-C ends all of it.");
+        return cast.wait(signals, None).await.map(|_| ());
+    };
+    tour.take("at the start").await?;
+    if cast.wait(signals, Some(duration)).await? == Waited::Whole {
+        tour.take("at the end").await?;
+    }
+    Ok(())
+}
+
+/// Every child process.
+struct Cast {
+    daemon: Child,
+    backends: Vec<Child>,
+}
+
+/// Why waiting is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waited {
+    /// The time has passed.
+    Whole,
+    /// Someone wants it to end.
+    Interrupted,
+}
+
+impl Cast {
+    async fn start(folder: &DemoFolder) -> Result<Self, DemoError> {
+        let mut environment = vec![
+            ("FULCRUM_DEMO_WEB".to_owned(), free_or_any("FULCRUM_DEMO_WEB", WEB)),
+            ("FULCRUM_DEMO_ADMIN".to_owned(), free_or_any("FULCRUM_DEMO_ADMIN", ADMIN)),
+            ("FULCRUM_DEMO_SOCKET".to_owned(), folder.socket().display().to_string()),
+            ("FULCRUM_DEMO_ACCESS_LOG".to_owned(), folder.access_log().display().to_string()),
+        ];
+        if std::env::var_os("FULCRUM_LOG").is_none() {
+            environment.push(("FULCRUM_LOG".to_owned(), "warn".to_owned()));
+        }
+        let mut backends = Vec::new();
+        for name in ["blue", "green", "amber"] {
+            let backend =
+                Child::start(name, &["demo-backend", "--bind", "127.0.0.1:0", "--name", name], &[]).await?;
+            environment
+                .push((format!("FULCRUM_DEMO_{}", name.to_uppercase()), backend.text("address")?.to_owned()));
+            backends.push(backend);
+        }
+        let config = folder.config().display().to_string();
+        let daemon = Child::start("the daemon", &["run", "--config", &config], &environment).await?;
+        Ok(Cast { daemon, backends })
+    }
+
+    /// Waits for the time, a signal, or a child that ends, which none should.
+    async fn wait(&mut self, signals: &mut Signals, duration: Option<Duration>) -> Result<Waited, DemoError> {
+        let time = async {
+            match duration {
+                Some(duration) => tokio::time::sleep(duration).await,
+                None => std::future::pending().await,
+            }
+        };
+        let [blue, green, amber] = self.backends.as_mut_slice() else { return Ok(Waited::Interrupted) };
+        let (name, status) = tokio::select! {
+            () = time => return Ok(Waited::Whole),
+            _ = signals.next() => return Ok(Waited::Interrupted),
+            status = self.daemon.ended() => (self.daemon.name(), status?),
+            status = blue.ended() => (blue.name(), status?),
+            status = green.ended() => (green.name(), status?),
+            status = amber.ended() => (amber.name(), status?),
+        };
+        Err(DemoError::Ended { name, status })
+    }
+
+    /// The daemon first: it may still be finishing requests.
+    async fn end(self) {
+        self.daemon.end().await;
+        for backend in self.backends {
+            backend.end().await;
+        }
+    }
+}
+
+/// The usual address if nobody has it, else any free one.
+fn free_or_any(variable: &str, usual: &str) -> String {
+    if let Ok(wanted) = std::env::var(variable) {
+        return wanted;
+    }
+    if TcpListener::bind(usual).is_ok() {
+        return usual.to_owned();
+    }
+    output::line(format_args!("{usual} is taken, so another port is used."));
+    "127.0.0.1:0".to_owned()
+}
+
+/// As in config/demo.yaml.
+const WEB: &str = "127.0.0.1:8080";
+
+/// As in config/demo.yaml.
+const ADMIN: &str = "127.0.0.1:9901";

@@ -1,0 +1,176 @@
+//! `fulcrum demo-backend`: a backend that says who it is and what it was asked, and can be told to be slow or sick.
+//!
+//! ```text
+//!   request ─► whole body read ─► sick? 503 ─► knobs of the query ─► delay ─► echo, or as many bytes as asked for
+//! ```
+
+mod body;
+mod health;
+mod knobs;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+
+use self::body::DemoBody;
+use self::health::Health;
+use self::knobs::Knobs;
+use crate::cli::DemoBackendOptions;
+use crate::exit::Exit;
+use crate::{output, parent};
+
+/// Serves until it is killed.
+pub(crate) fn serve(options: DemoBackendOptions) -> Exit {
+    if options.parent.is_some_and(|expected| !parent::end_with(expected)) {
+        return Exit::Failed;
+    }
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let served =
+        builder.enable_all().build().and_then(|runtime| runtime.block_on(accept(options.bind, options.name)));
+    match served {
+        Ok(never) => match never {},
+        Err(error) => {
+            output::error_line(format_args!("error: demo backend: {error}"));
+            Exit::Failed
+        }
+    }
+}
+
+async fn accept(address: SocketAddr, name: HeaderValue) -> io::Result<std::convert::Infallible> {
+    let listener = TcpListener::bind(address).await?;
+    output::line(format_args!(r#"{{"event":"ready","address":"{}"}}"#, listener.local_addr()?));
+    let backend = Arc::new(Backend { name, health: Health::default() });
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(converse(stream, Arc::clone(&backend)));
+            }
+            // Out of descriptors, or the connection is gone already: others may fare better in a moment.
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+async fn converse(stream: TcpStream, backend: Arc<Backend>) {
+    // Without it, small answers on a kept connection wait for the peer's delayed acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| {
+        let backend = Arc::clone(&backend);
+        async move { backend.answer(request).await }
+    });
+    // A connection that breaks is the client's business; a backend has nobody to tell.
+    let _ =
+        http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).await;
+}
+
+/// One backend.
+#[derive(Debug)]
+struct Backend {
+    name: HeaderValue,
+    health: Health,
+}
+
+impl Backend {
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<DemoBody>, hyper::Error> {
+        let (head, body) = request.into_parts();
+        let body_bytes = count(body).await?;
+        let knobs = Knobs::parse(head.uri.query().unwrap_or_default());
+        if let Ok(Knobs { delay: Some(delay), .. }) = &knobs {
+            tokio::time::sleep(*delay).await;
+        }
+        let mut response = self.decide(&head, knobs, body_bytes);
+        response.headers_mut().insert("x-backend", self.name.clone());
+        Ok(response)
+    }
+
+    fn decide(&self, head: &Parts, knobs: Result<Knobs, String>, body_bytes: u64) -> Response<DemoBody> {
+        let now = Instant::now();
+        let knobs = match knobs {
+            Ok(knobs) => knobs,
+            Err(mistake) => return self.say(StatusCode::BAD_REQUEST, &json!({ "error": mistake })),
+        };
+        match (&head.method, head.uri.path()) {
+            (&Method::POST, "/demo/sick") => {
+                self.health.fall_ill(now, knobs.sick_for);
+                let seconds = knobs.sick_for.map(|time| time.as_secs_f64());
+                self.say(StatusCode::OK, &json!({ "health": "sick", "for_seconds": seconds }))
+            }
+            (&Method::POST, "/demo/well") => {
+                self.health.recover();
+                self.say(StatusCode::OK, &json!({ "health": "well" }))
+            }
+            _ if self.health.is_sick(now) => {
+                self.say(StatusCode::SERVICE_UNAVAILABLE, &json!({ "health": "sick" }))
+            }
+            (_, "/healthz") => self.say(StatusCode::OK, &json!({ "health": "well" })),
+            _ => self.serve(head, &knobs, body_bytes),
+        }
+    }
+
+    /// What an ordinary request gets.
+    fn serve(&self, head: &Parts, knobs: &Knobs, body_bytes: u64) -> Response<DemoBody> {
+        let status = knobs.status.unwrap_or(StatusCode::OK);
+        let mut response = match knobs.bytes {
+            Some(bytes) => Response::new(DemoBody::pattern(bytes)),
+            None => self.say(status, &echo(head, body_bytes)),
+        };
+        *response.status_mut() = status;
+        if knobs.chunked { response.map(DemoBody::into_chunked) } else { response }
+    }
+
+    /// A JSON object on a line of its own, with our name in it.
+    fn say(&self, status: StatusCode, details: &serde_json::Value) -> Response<DemoBody> {
+        let mut document = json!({ "backend": self.name.to_str().unwrap_or_default() });
+        if let (Some(document), Some(details)) = (document.as_object_mut(), details.as_object()) {
+            document.extend(details.clone());
+        }
+        let mut response = Response::new(DemoBody::text(format!("{document}\n")));
+        *response.status_mut() = status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }
+}
+
+fn echo(head: &Parts, body_bytes: u64) -> serde_json::Value {
+    json!({
+        "method": head.method.as_str(),
+        "target": head.uri.to_string(),
+        "headers": fields(&head.headers),
+        "body_bytes": body_bytes,
+    })
+}
+
+/// Names in lower case; values that are not UTF-8 have replacement characters.
+fn fields(headers: &HeaderMap) -> Vec<[String; 2]> {
+    let pair = |(name, value): (&hyper::header::HeaderName, &HeaderValue)| {
+        [name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()]
+    };
+    headers.iter().map(pair).collect()
+}
+
+/// Reads a body to its end, keeping none of it.
+async fn count(mut body: Incoming) -> Result<u64, hyper::Error> {
+    let mut bytes = 0;
+    while let Some(frame) = body.frame().await {
+        bytes += frame?.data_ref().map_or(0, |data| data.len() as u64);
+    }
+    Ok(bytes)
+}
+
+/// Accepting fails when descriptors run out; trying again at once would only burn the processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;

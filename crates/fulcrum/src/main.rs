@@ -1,0 +1,63 @@
+//! The `fulcrum` command.
+//!
+//! ```text
+//!   main ─► cli ─┬─► run ──► config::load ─► data_plane::prepare ─► start ─► ready line ─► signals ─► shutdown
+//!                │    └────► admin (unix socket, TCP): /metrics /healthz /readyz /status
+//!                ├─► check, schema         read a file, touch nothing else
+//!                ├─► status ─► client ─► admin of a running daemon
+//!                └─► demo ─► `fulcrum run` and three `fulcrum demo-backend` as child processes
+//! ```
+//!
+//! Control work (admin, signals) has a small runtime of its own; the threads that carry traffic belong to the data
+//! plane.
+
+mod admin;
+mod check;
+mod cli;
+mod client;
+mod demo;
+mod demo_backend;
+mod duration;
+mod exit;
+mod output;
+mod parent;
+mod process_metrics;
+mod run;
+mod schema;
+mod shutdown;
+mod signals;
+mod status;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let exit = match Cli::try_parse() {
+        Ok(cli) => execute(cli.command),
+        Err(message) => show(&message),
+    };
+    exit.into()
+}
+
+fn execute(command: Command) -> Exit {
+    match command {
+        Command::Run(options) => run::run(&options),
+        Command::Check(options) => check::check(&options),
+        Command::Schema => schema::print(),
+        Command::Status(options) => status::status(&options),
+        Command::Demo(options) => demo::demo(&options),
+        Command::DemoBackend(options) => demo_backend::serve(options),
+    }
+}
+
+/// Help and version go to standard output and are no failure; everything else is wrong usage.
+fn show(message: &clap::Error) -> Exit {
+    // A closed pipe is no reason to fail: nobody is listening.
+    let _ = message.print();
+    if message.use_stderr() { Exit::Usage } else { Exit::Done }
+}
