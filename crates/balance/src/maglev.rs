@@ -50,7 +50,9 @@ fn fill(members: &[Member<'_>], by_id: &[u32]) -> Box<[u32]> {
         return Box::default();
     }
     let size = table_size(members.len());
-    let mut slots = vec![FREE; size as usize];
+    let mut slots = vec![0; size as usize];
+    let mut taken = vec![0u64; (size as usize).div_ceil(64)];
+    let is_free = |taken: &[u64], slot: u32| taken[slot as usize / 64] & (1 << (slot % 64)) == 0;
     let mut permutations: Vec<Permutation> =
         by_id.iter().map(|&index| Permutation::new(members[index as usize].id, size)).collect();
     let weights: Vec<u16> = by_id.iter().map(|&index| members[index as usize].weight).collect();
@@ -58,8 +60,9 @@ fn fill(members: &[Member<'_>], by_id: &[u32]) -> Box<[u32]> {
     let mut state = turns.first();
     for _ in 0..size {
         let rank = turns.next(&mut state);
-        let slot = permutations[rank].find(|&slot| slots[slot as usize] == FREE);
+        let slot = permutations[rank].find(|&slot| is_free(&taken, slot));
         let slot = slot.expect("a permutation reaches every slot, and one is free in each turn");
+        taken[slot as usize / 64] |= 1 << (slot % 64);
         slots[slot as usize] = by_id[rank];
     }
     slots.into()
@@ -117,8 +120,6 @@ const PROBE_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Part of the mapping: never to be changed, else every key moves at an upgrade.
 const OFFSET_SEED: u64 = 1;
 const SKIP_SEED: u64 = 2;
-
-const FREE: u32 = u32::MAX;
 
 #[cfg(test)]
 mod tests {
@@ -216,14 +217,14 @@ mod tests {
         #![proptest_config(proptest::test_runner::Config::with_cases(16))]
 
         #[test]
-        fn order_of_members_is_of_no_matter(weights in prop::collection::vec(1u16..900, 1..20), rotate in 0usize..20) {
+        fn order_of_members_is_of_no_matter(weights in prop::collection::vec(1u16..4, 1..20), rotate in 0usize..20) {
             let ids = ids(weights.len());
             let before = members(&ids, &weights);
             let mut after = before.clone();
             after.rotate_left(rotate % weights.len());
             after.reverse();
             let (old, new) = (Maglev::new(&before), Maglev::new(&after));
-            for key in keys(100) {
+            for key in keys(400) {
                 prop_assert_eq!(owner(&old, &before, key), owner(&new, &after, key));
                 let picked = |maglev: &Maglev, members: &[Member<'_>]| {
                     maglev.pick(key, |index| members[index].id != ids[0]).map(|index| members[index].id.to_owned())

@@ -307,11 +307,8 @@ mod tests {
         for policy in POLICIES {
             let started = Instant::now();
             let picker = picker(policy, &ids, &weights);
-            assert!(
-                started.elapsed() < Duration::from_secs(8),
-                "{policy:?} took {:?} to build",
-                started.elapsed()
-            );
+            // A second or two for Maglev, less for the others. The bound is for a quadratic build, on a busy machine.
+            assert!(started.elapsed() < Duration::from_secs(30), "{policy:?} took {:?}", started.elapsed());
             let mut state = PickState::new(&picker, &mut rng);
             for (out, most_questions) in [(&all, 2.1), (&most, 3.0)] {
                 let members = idle(out);
