@@ -72,11 +72,16 @@ impl Queue {
     fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<SocketAddr>)>> {
         match self {
             Queue::Tcp(listener) => {
-                listener.poll_accept(context).map_ok(|(stream, peer)| (Stream::Tcp(stream), Some(peer)))
+                listener.poll_accept(context).map_ok(|(stream, peer)| (Stream::Tcp(stream), Some(canonical(peer))))
             }
             Queue::Unix(listener) => listener.poll_accept(context).map_ok(|(stream, _)| (Stream::Unix(stream), None)),
         }
     }
+}
+
+/// An IPv4 peer of a dual-stack socket as what it is.
+fn canonical(peer: SocketAddr) -> SocketAddr {
+    SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 
 /// Accepts on one socket until the process drains.

@@ -47,28 +47,33 @@ pub(crate) async fn handle(connection: &mut Connection, timer: &Timer) -> Next {
     let mut head = worker.take_head();
     let started = Instant::now();
     let (read, head_read) = read_head(connection, timer, &mut head, started).await;
-    let next = match read {
-        Err(Unread::Closed) => Next::Close,
-        Err(Unread::Refused(reason)) => {
-            head.keep_alive = false;
-            let mut transaction = Transaction::new(connection, started, head_read);
-            let client = Client::of(connection.peer, &head, &transaction.view.snapshot);
-            let next = refuse(connection, timer, &head, &mut transaction, reason).await;
-            transaction.finish(connection, &client, &head);
-            next
+    let read = match read {
+        Err(Unread::Closed) => {
+            worker.give_head(head);
+            return Next::Close;
         }
+        Err(Unread::Refused(reason)) => Err(reason),
+        Ok(()) => Ok(()),
+    };
+    let mut transaction = Transaction::new(connection, started, head_read);
+    let client = Client::of(connection.peer, &head, &transaction.view.snapshot);
+    let acted = match read {
         Ok(()) => {
-            let mut transaction = Transaction::new(connection, started, head_read);
-            let client = Client::of(connection.peer, &head, &transaction.view.snapshot);
             transaction.keep_request_id(&client, &head);
-            let next = match act(connection, timer, &head, &client, &mut transaction).await {
-                Ok(next) => next,
-                Err(reason) => refuse(connection, timer, &head, &mut transaction, reason).await,
-            };
-            transaction.finish(connection, &client, &head);
-            next
+            act(connection, timer, &head, &client, &mut transaction).await
+        }
+        Err(reason) => {
+            // Where the next request would begin is anybody's guess.
+            head.keep_alive = false;
+            Err(reason)
         }
     };
+    // Boxed, so that the usual request does not carry the room for it.
+    let next = match acted {
+        Ok(next) => next,
+        Err(reason) => Box::pin(refuse(connection, timer, &head, &mut transaction, reason)).await,
+    };
+    transaction.finish(connection, &client, &head);
     worker.give_head(head);
     next
 }
@@ -121,10 +126,10 @@ async fn act(
     }
     if listener.listener.action == ListenerAction::RedirectToHttps {
         let redirect = fulcrum_config::Redirect { target: fulcrum_config::RedirectTarget::Https, status: 308 };
-        return redirect_to(connection, timer, head, transaction, &redirect).await;
+        return Box::pin(redirect_to(connection, timer, head, transaction, &redirect)).await;
     }
     if listener.listener.encoded_slash != EncodedSlash::Keep && path::has_encoded_slash(&head.normal_path) {
-        return encoded_slash(connection, timer, head, transaction).await;
+        return Box::pin(encoded_slash(connection, timer, head, transaction)).await;
     }
     let view = Rc::clone(&transaction.view);
     let place = view.snapshot.router.find(&Facts { head, client }).ok_or(Reason::NoRoute)?;
@@ -137,12 +142,12 @@ async fn act(
             let changes = route.changes.as_deref();
             Forward { connection, timer, head, client, service, changes, transaction }.run().await
         }
-        Action::Redirect(redirect) => redirect_to(connection, timer, head, transaction, redirect).await,
+        Action::Redirect(redirect) => Box::pin(redirect_to(connection, timer, head, transaction, redirect)).await,
         Action::Respond(response) => {
             let fields: Vec<(&str, &str)> =
                 response.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             let local = Local { status: response.status, fields: &fields, body: &response.body };
-            Ok(answer(connection, timer, head, transaction, local).await)
+            Ok(Box::pin(answer(connection, timer, head, transaction, local)).await)
         }
     }
 }

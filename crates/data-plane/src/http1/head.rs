@@ -13,6 +13,9 @@ use fulcrum_config::Underscores;
 /// The most fields any configuration allows; the scanner has enforced the configured number.
 pub(crate) const MAX_FIELDS: usize = 1000;
 
+/// Fields that nearly every head gets by with.
+const USUAL_FIELDS: usize = 48;
+
 /// What a parser may assume of the head's surroundings.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestRules {
@@ -99,7 +102,16 @@ pub(crate) fn parse_trailers(bytes: &[u8], fields: &mut Fields) -> Result<(), Pa
 }
 
 fn split_request(text: &[u8], head: &mut RequestHead) -> Result<(), ParseError> {
-    let mut space = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    match split_request_within::<USUAL_FIELDS>(text, head) {
+        Err(ParseError::HeadersTooLarge) => split_request_within::<MAX_FIELDS>(text, head),
+        result => result,
+    }
+}
+
+/// Not inlined: the room for the fields of an unusual request is a large piece of stack.
+#[inline(never)]
+fn split_request_within<const FIELDS: usize>(text: &[u8], head: &mut RequestHead) -> Result<(), ParseError> {
+    let mut space = [const { MaybeUninit::uninit() }; FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
     match parsed.parse_with_uninit_headers(text, &mut space) {
         Ok(httparse::Status::Complete(length)) if length == text.len() => {}
@@ -119,7 +131,15 @@ fn split_request(text: &[u8], head: &mut RequestHead) -> Result<(), ParseError> 
 }
 
 fn split_response(text: &[u8], head: &mut ResponseHead) -> Result<(), ParseError> {
-    let mut space = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    match split_response_within::<USUAL_FIELDS>(text, head) {
+        Err(ParseError::HeadersTooLarge) => split_response_within::<MAX_FIELDS>(text, head),
+        result => result,
+    }
+}
+
+#[inline(never)]
+fn split_response_within<const FIELDS: usize>(text: &[u8], head: &mut ResponseHead) -> Result<(), ParseError> {
+    let mut space = [const { MaybeUninit::uninit() }; FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
     match config.parse_response_with_uninit_headers(&mut parsed, text, &mut space) {

@@ -135,8 +135,16 @@ impl Wire {
     }
 
     /// Sends what has been encoded and `payload` behind it, in one system call where the socket takes it all.
-    /// Returns how many bytes of `payload` have gone out.
+    /// Returns how many bytes of `payload` are taken care of.
     pub(crate) fn poll_send(&mut self, context: &mut Context<'_>, payload: &[u8]) -> Poll<io::Result<usize>> {
+        if self.sent < self.output.len() && self.unsent() + payload.len() <= COPIED {
+            // To copy so little is cheaper than to have the kernel gather it.
+            self.output.extend_from_slice(payload);
+            return match self.poll_flush(context) {
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                _ => Poll::Ready(Ok(payload.len())),
+            };
+        }
         loop {
             let pending = &self.output[self.sent..];
             if pending.is_empty() {
@@ -198,6 +206,9 @@ impl Wire {
         }
     }
 }
+
+/// Payload up to this size, head included, is sent with its head from one buffer.
+const COPIED: usize = 4096;
 
 impl Drop for Wire {
     fn drop(&mut self) {
