@@ -133,8 +133,6 @@ codes! {
     UnusedService = "W302",
     /// The admin address is public and has no token.
     AdminWithoutToken = "W303",
-    /// Bodies without limit on a public address.
-    UnlimitedBody = "W304",
     /// Everybody is trusted to name the client's address.
     TrustsEverybody = "W305",
     /// A word that other YAML readers take for a boolean.

@@ -29,7 +29,7 @@ pub(crate) fn compose(
     let options = granit_parser::options! {
         emit_comments: false, flow_nesting_limit: DEEPEST, block_nesting_limit: DEEPEST
     };
-    let mut composer = Composer::new(file, text, env, problems);
+    let mut composer = Composer::new(file, sources, env, problems);
     for next in Parser::new_from_str_with_options(text, options) {
         match next {
             Ok((event, span)) => composer.event(event, span)?,
@@ -44,7 +44,7 @@ pub(crate) fn compose(
 
 struct Composer<'a> {
     file: u32,
-    text: &'a str,
+    sources: &'a Sources,
     env: Environment<'a>,
     problems: &'a mut Problems,
     open: Vec<Open>,
@@ -87,10 +87,10 @@ enum PendingKey {
 type Step = Option<()>;
 
 impl<'a> Composer<'a> {
-    fn new(file: u32, text: &'a str, env: Environment<'a>, problems: &'a mut Problems) -> Self {
+    fn new(file: u32, sources: &'a Sources, env: Environment<'a>, problems: &'a mut Problems) -> Self {
         Composer {
             file,
-            text,
+            sources,
             env,
             problems,
             open: Vec::new(),
@@ -307,10 +307,9 @@ impl<'a> Composer<'a> {
                     PendingKey::Key(key, key_place) => match seen.get(&key) {
                         Some(&first) => {
                             let place = entries[first].key_place;
-                            let line = self.text[..place.start as usize].matches('\n').count() + 1;
                             self.problems
                                 .add(Code::DuplicateKey, key_place, format!("{} is given twice", quote(&key)))
-                                .note(format!("first in line {line}"));
+                                .note(format!("first in {}", self.sources.label(place)));
                         }
                         None => {
                             seen.insert(Rc::clone(&key), entries.len());

@@ -3,9 +3,11 @@
 //! A [`Decode`] gives `None` after it has recorded why, and whoever asked carries on with the next value: one pass
 //! finds all that is wrong. The same types describe themselves in the JSON schema.
 
+mod schemas;
+
 use std::rc::Rc;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 
 use crate::code::Code;
 use crate::node::{Node, Resolved, Style, Value};
@@ -318,71 +320,3 @@ const BOOLEAN_WORDS: &[&str] = &["on", "off", "yes", "no", "y", "n"];
 
 /// What people write for "no limit" elsewhere.
 const NO_LIMIT_WORDS: &[&str] = &["off", "no", "unlimited", "infinite", "infinity", "never", "disabled"];
-
-/// Schemas of the types above.
-mod schemas {
-    use std::borrow::Cow;
-
-    use super::*;
-
-    /// The schema of what is wrapped.
-    macro_rules! transparent {
-        ($wrapper:ident) => {
-            impl<T: JsonSchema> JsonSchema for $wrapper<T> {
-                fn inline_schema() -> bool {
-                    T::inline_schema()
-                }
-                fn schema_name() -> Cow<'static, str> {
-                    T::schema_name()
-                }
-                fn schema_id() -> Cow<'static, str> {
-                    T::schema_id()
-                }
-                fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-                    T::json_schema(generator)
-                }
-            }
-        };
-    }
-
-    transparent!(At);
-    transparent!(Checked);
-
-    /// Implements the inlined schema of a generic type.
-    macro_rules! inline {
-        ([$($generics:tt)*] $type:ty, |$generator:ident| $schema:expr) => {
-            impl<$($generics)*> JsonSchema for $type {
-                fn inline_schema() -> bool {
-                    true
-                }
-                fn schema_name() -> Cow<'static, str> {
-                    Cow::Borrowed(std::any::type_name::<Self>())
-                }
-                fn json_schema($generator: &mut SchemaGenerator) -> Schema {
-                    $schema
-                }
-            }
-        };
-    }
-
-    inline!([const MIN: u64, const MAX: u64] Whole<MIN, MAX>, |_generator| {
-        json_schema!({ "type": "integer", "minimum": MIN, "maximum": MAX })
-    });
-    inline!([T: JsonSchema] AtLeastOne<T>, |generator| {
-        json_schema!({ "type": "array", "items": generator.subschema_for::<T>(), "minItems": 1 })
-    });
-    inline!([T: JsonSchema] OneOrMany<T>, |generator| {
-        let one = generator.subschema_for::<T>();
-        json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
-    });
-    inline!([T: JsonSchema] Named<T>, |generator| {
-        json_schema!({ "type": "object", "additionalProperties": generator.subschema_for::<T>() })
-    });
-    inline!([T: JsonSchema] Limit<T>, |generator| {
-        json_schema!({ "anyOf": [{ "const": "none" }, generator.subschema_for::<T>()] })
-    });
-    inline!([T: Words] Word<T>, |_generator| {
-        let words: Vec<&str> = T::WORDS.iter().map(|&(word, _)| word).collect();
-        json_schema!({ "type": "string", "enum": words })
-    });
-}

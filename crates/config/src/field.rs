@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::code::Code;
-use crate::decode::{Complaint, Decode, Leaf, warn_of_boolean_words};
+use crate::decode::{Complaint, Decode, Leaf, warn_of_boolean_words, wrong_kind};
 use crate::node::Node;
 use crate::report::Problems;
 
@@ -54,35 +54,29 @@ impl Leaf for Method {
 }
 
 impl Decode for FieldValue {
+    /// The value is never repeated in a message: it may be a credential.
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        let text = Text::decode(node, problems)?;
+        let Some(text) = node.text() else {
+            wrong_kind(node, "text", problems);
+            return None;
+        };
+        if let Some(why) = not_value(text) {
+            problems.add(Code::Field, node.place, format!("the value {why}"));
+            return None;
+        }
         warn_of_boolean_words(node, problems);
-        Some(FieldValue(text.0))
+        Some(FieldValue(text.to_owned()))
     }
 }
 
-/// Printable text as far as a field value goes.
-struct Text(String);
-
-impl Leaf for Text {
-    const WANTED: &'static str = "text";
-
-    fn parse(text: &str) -> Result<Self, Complaint> {
-        // A tab is allowed within; other controls could end the field and begin another one.
-        if let Some(character) = text.chars().find(|&c| c.is_control() && c != '\t') {
-            return Err(Complaint::new(
-                Code::Field,
-                format!("holds {character:?}, which no field value may hold"),
-            ));
-        }
-        if text.trim_matches([' ', '\t']) != text {
-            return Err(Complaint::new(
-                Code::Field,
-                "begins or ends with a space, which no field value does",
-            ));
-        }
-        Ok(Text(text.to_owned()))
+/// Why a text is not the value of a field.
+fn not_value(text: &str) -> Option<String> {
+    // A tab is allowed within; other controls could end the field and begin another one.
+    if let Some(character) = text.chars().find(|&c| c.is_control() && c != '\t') {
+        return Some(format!("holds {character:?}, which no field value may hold"));
     }
+    let is_padded = text.trim_matches([' ', '\t']) != text;
+    is_padded.then(|| "begins or ends with a space, which no field value does".to_owned())
 }
 
 /// Why a text is not a token (RFC 9110 §5.6.2).
@@ -162,7 +156,7 @@ mod tests {
     #[test]
     fn values_cannot_break_out() {
         fn check(text: &str, valid: bool) {
-            assert_eq!(Text::parse(text).is_ok(), valid, "{text:?}");
+            assert_eq!(not_value(text).is_none(), valid, "{text:?}");
         }
         check("max-age=31536000", true);
         check("", true);

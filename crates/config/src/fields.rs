@@ -77,6 +77,10 @@ impl<'a> Fields<'a> {
     pub(crate) fn refuse_unknown(&self, known: &[&str], problems: &mut Problems) {
         let known: Vec<&str> = known.iter().map(|field| key(field)).collect();
         for entry in self.entries.iter().filter(|entry| !known.contains(&&*entry.key)) {
+            if problems.is_full() {
+                problems.add(Code::UnknownField, entry.key_place, "");
+                continue;
+            }
             let guess = did_you_mean(&entry.key, known.iter().copied());
             let mut allowed = known.clone();
             allowed.sort_unstable();

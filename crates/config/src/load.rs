@@ -156,10 +156,10 @@ impl<'a> Loading<'a> {
     }
 
     fn raw(&mut self, node: &Node) {
-        if let Some(token) = node.entry("admin").and_then(|admin| admin.node.entry("token")) {
-            if !token.node.text().is_some_and(|text| text.starts_with("file:")) {
-                self.sources.hide(token.node.place);
-            }
+        if let Some(token) = node.entry("admin").and_then(|admin| admin.node.entry("token"))
+            && !token.node.text().is_some_and(|text| text.starts_with("file:"))
+        {
+            self.sources.hide(token.node.place);
         }
         match RawConfig::decode(node, &mut self.problems) {
             Some(raw) => self.files.push(raw),

@@ -14,8 +14,9 @@ use crate::source::{Place, Position, Sources};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     diagnostics: Vec<Diagnostic>,
-    /// How many more there were than are kept.
-    dropped: usize,
+    /// How many more errors there were than are kept.
+    dropped_errors: usize,
+    dropped_warnings: usize,
 }
 
 /// One error or warning.
@@ -49,12 +50,12 @@ impl Report {
 
     /// How many errors there are.
     pub fn errors(&self) -> usize {
-        self.dropped + self.count(Severity::Error)
+        self.dropped_errors + self.count(Severity::Error)
     }
 
     /// How many warnings there are.
     pub fn warnings(&self) -> usize {
-        self.count(Severity::Warning)
+        self.dropped_warnings + self.count(Severity::Warning)
     }
 
     fn count(&self, severity: Severity) -> usize {
@@ -79,8 +80,9 @@ impl Report {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{diagnostic}");
         }
-        if self.dropped > 0 {
-            let _ = writeln!(text, "… and {} more", self.dropped);
+        let dropped = self.dropped_errors + self.dropped_warnings;
+        if dropped > 0 {
+            let _ = writeln!(text, "… and {dropped} more");
         }
         if !self.is_empty() {
             let _ = writeln!(text, "{}", self.summary());
@@ -129,12 +131,12 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// What was found so far. Never more than [`MOST`] are kept.
+/// What was found so far. Never more than [`MOST`] errors and as many warnings are kept.
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     list: Vec<Problem>,
     errors: usize,
-    dropped: usize,
+    warnings: usize,
     /// Takes the notes of what is not kept.
     spare: Problem,
 }
@@ -171,15 +173,22 @@ impl Default for Problem {
 impl Problems {
     /// Records a finding; notes can be added to what is returned.
     pub(crate) fn add(&mut self, code: Code, place: Place, message: impl Into<String>) -> &mut Problem {
-        let is_error = code.severity() == Severity::Error;
-        self.errors += usize::from(is_error);
-        if self.list.len() >= MOST {
-            self.dropped += usize::from(is_error);
+        let count = match code.severity() {
+            Severity::Error => &mut self.errors,
+            Severity::Warning => &mut self.warnings,
+        };
+        *count += 1;
+        if *count > MOST {
             self.spare = Problem::default();
             return &mut self.spare;
         }
         self.list.push(Problem { code, place, message: message.into(), notes: Vec::new() });
         self.list.last_mut().expect("one was pushed just now")
+    }
+
+    /// True when further errors are counted, but not kept: their messages need not be thought about.
+    pub(crate) fn is_full(&self) -> bool {
+        self.errors >= MOST
     }
 
     /// How many errors were recorded.
@@ -193,7 +202,11 @@ impl Problems {
         let mut seen = HashSet::new();
         self.list.retain(|problem| seen.insert((problem.code, problem.place, problem.message.clone())));
         let diagnostics = self.list.into_iter().map(|problem| problem.into_diagnostic(sources)).collect();
-        Report { diagnostics, dropped: self.dropped }
+        Report {
+            diagnostics,
+            dropped_errors: self.errors.saturating_sub(MOST),
+            dropped_warnings: self.warnings.saturating_sub(MOST),
+        }
     }
 }
 

@@ -106,6 +106,10 @@ impl Source {
         let start = self.lines[line];
         let end = self.lines.get(line + 1).map_or(self.text.len() as u32, |&next| next);
         let raw = self.text.get(start as usize..end as usize).unwrap_or("");
+        if raw.len() > LONGEST_LINE {
+            let excerpt = format!("(a line of {} bytes)", raw.len());
+            return Some(Position { line: line + 1, column: column + 1, excerpt, caret: 0, width: 1 });
+        }
         let shown: Vec<char> = self.blotted(raw.trim_end_matches(['\n', '\r']), start);
         let last = place.end.clamp(place.start, end);
         let marked = self.text.get(place.start as usize..last as usize).unwrap_or("");
@@ -193,6 +197,9 @@ fn value_length(value: &str, in_flow: bool) -> usize {
 
 const SECRET_WORDS: &[&str] =
     &["token", "secret", "password", "authorization", "api-key", "api_key", "apikey"];
+
+/// Longest line, in bytes, that is looked at for an excerpt: many errors in one line stay cheap.
+const LONGEST_LINE: usize = 64 << 10;
 
 /// Longest excerpt in characters: fits a wide terminal.
 const EXCERPT: usize = 140;

@@ -1,7 +1,9 @@
 //! From files as they are written to one configuration that cannot be wrong.
 
 mod access_log;
+mod header;
 mod listener;
+mod matchers;
 mod overlap;
 mod process;
 mod route;
@@ -74,6 +76,7 @@ pub(crate) fn validate(mut files: Vec<RawConfig>, context: &mut Context<'_>) -> 
 pub(crate) struct Names {
     /// In file order.
     services: Vec<(Rc<str>, Place)>,
+    known: HashSet<Rc<str>>,
     /// All services are known, so one that is not among them does not exist.
     services_known: bool,
     /// Where routes should be: the section, or the start of the main file.
@@ -100,7 +103,8 @@ impl Names {
         let unread = |file: &RawConfig| file.keys.place("services").is_some() && file.services.is_none();
         let routes = files.iter().find_map(|file| file.keys.place("routes").or(file.keys.place("listeners")));
         let routes = routes.unwrap_or(Place::whole(0));
-        Names { services, routes, services_known: context.complete && !files.iter().any(unread) }
+        let known = services.iter().map(|(name, _)| Rc::clone(name)).collect();
+        Names { services, known, routes, services_known: context.complete && !files.iter().any(unread) }
     }
 
     /// All services, in file order.
@@ -108,9 +112,9 @@ impl Names {
         self.services.iter().map(|(name, _)| &**name)
     }
 
-    /// True when a service that is not among them does not exist.
-    pub(crate) fn services_known(&self) -> bool {
-        self.services_known
+    /// False for a service that surely does not exist.
+    pub(crate) fn may_exist(&self, service: &str) -> bool {
+        !self.services_known || self.known.contains(service)
     }
 
     fn warn_of_unused(&self, config: &Config, context: &mut Context<'_>) {

@@ -1,25 +1,26 @@
 //! Routes: one action each, whose parts fit together.
 
+use std::collections::HashSet;
+
 use fulcrum_model::ServiceName;
 
 use crate::code::Code;
-use crate::decode::{At, Checked, Named, OneOrMany};
-use crate::field::{Direction, FieldName, FieldValue, not_token, reserved};
+use crate::decode::{At, Checked, OneOrMany};
+use crate::field::Direction;
 use crate::host::HostText;
 use crate::node::quote;
 use crate::path::PathText;
-use crate::raw::{
-    RawHeaderEdits, RawMatch, RawPath, RawRedirect, RawRespond, RawRewrite, RawRoute, RawValueMatch,
-    exactly_one,
-};
+use crate::raw::{RawHeaderEdits, RawPath, RawRedirect, RawRespond, RawRewrite, RawRoute, exactly_one};
 use crate::report::Problems;
 use crate::route::{
     Action, FixedResponse, HeaderEdits, HostPattern, Matchers, PathPattern, Redirect, RedirectTarget,
-    Rewrite, Route, ValueMatch,
+    Rewrite, Route,
 };
 use crate::source::Place;
 use crate::suggest::nearest;
 
+use super::header::{field_values, header_edits};
+use super::matchers::matchers;
 use super::route_name::Naming;
 use super::{Context, Names, name, shadow};
 
@@ -121,6 +122,7 @@ fn hosts(raw: Option<OneOrMany<HostText>>, problems: &mut Problems) -> Vec<HostP
     let mut hosts = Vec::with_capacity(raw.0.len());
     let several = raw.0.len() > 1;
     let mut any = false;
+    let mut seen = HashSet::new();
     for At { value, place } in raw.0 {
         match value {
             HostText::Any if several => {
@@ -128,7 +130,7 @@ fn hosts(raw: Option<OneOrMany<HostText>>, problems: &mut Problems) -> Vec<HostP
                 problems.add(Code::Conflict, place, "`*` matches every host, so the others say nothing");
             }
             HostText::Any => any = true,
-            HostText::Pattern(host) if hosts.contains(&host) => {
+            HostText::Pattern(host) if !seen.insert(host.clone()) => {
                 problems.add(Code::DuplicateRoute, place, "this host is listed twice");
             }
             HostText::Pattern(host) => hosts.push(host),
@@ -149,15 +151,15 @@ fn action(raw: &RawRoute, number: usize, names: &Names, context: &mut Context<'_
 }
 
 fn service(to: &At<String>, number: usize, names: &Names, context: &mut Context<'_>) -> Option<ServiceName> {
-    let exists = names.services().any(|service| service == to.value);
-    if exists || !names.services_known() {
+    if names.may_exist(&to.value) {
         return name(&to.value, to.place, context);
     }
     let message = format!("route #{number} sends to service {}, which does not exist", quote(&to.value));
     let known: Vec<&str> = names.services().take(SHOWN_SERVICES + 1).collect();
     let more = if known.len() > SHOWN_SERVICES { ", ..." } else { "" };
     let list = known[..known.len().min(SHOWN_SERVICES)].join(", ");
-    let guess = nearest(&to.value, names.services()).map(|guess| format!(" (did you mean `{guess}`?)"));
+    let guess = nearest(&to.value, names.services().take(MOST_COMPARED))
+        .map(|guess| format!(" (did you mean `{guess}`?)"));
     let list = if list.is_empty() { "there are none".to_owned() } else { list + more };
     context
         .problems
@@ -260,113 +262,11 @@ fn is_below(path: &str, prefix: &str) -> bool {
     }
 }
 
-fn header_edits(raw: Option<&RawHeaderEdits>, direction: Direction, problems: &mut Problems) -> HeaderEdits {
-    let Some(raw) = raw else { return HeaderEdits::default() };
-    let remove = raw.remove.as_ref().map(|names| names.0.as_slice()).unwrap_or_default();
-    for At { value: FieldName(name), place } in remove {
-        refuse_reserved(name, direction, *place, problems);
-    }
-    let mut values = |raw: &Option<Named<FieldValue>>| {
-        raw.as_ref().map(|fields| field_values(fields, direction, problems)).unwrap_or_default()
-    };
-    HeaderEdits {
-        set: values(&raw.set),
-        add: values(&raw.add),
-        remove: remove.iter().map(|name| name.value.0.clone()).collect(),
-    }
-}
-
-/// Names and values that may be written; lower-case names, each once.
-fn field_values(
-    raw: &Named<FieldValue>,
-    direction: Direction,
-    problems: &mut Problems,
-) -> Vec<(String, String)> {
-    let mut fields: Vec<(String, String)> = Vec::with_capacity(raw.0.len());
-    for entry in &raw.0 {
-        let Some(name) = field_name(&entry.name, entry.place, problems) else { continue };
-        refuse_reserved(&name, direction, entry.place, problems);
-        refuse_repeated(fields.iter().map(|(name, _)| name), &name, entry.place, problems);
-        if let Some(value) = &entry.value {
-            fields.push((name, value.0.clone()));
-        }
-    }
-    fields
-}
-
-fn field_name(text: &str, place: Place, problems: &mut Problems) -> Option<String> {
-    if let Some(why) = not_token(text) {
-        problems.add(Code::Field, place, format!("{} is not the name of a header field: {why}", quote(text)));
-        return None;
-    }
-    Some(text.to_ascii_lowercase())
-}
-
-fn refuse_reserved(name: &str, direction: Direction, place: Place, problems: &mut Problems) {
-    if let Some(why) = reserved(name, direction) {
-        problems
-            .add(Code::ReservedField, place, format!("the field `{name}` cannot be changed: {why}"))
-            .note("the balancer writes it by itself, so that both sides read the same message");
-    }
-}
-
-fn refuse_repeated<'a>(
-    mut names: impl Iterator<Item = &'a String>,
-    name: &str,
-    place: Place,
-    problems: &mut Problems,
-) {
-    if names.any(|other| other == name) {
-        problems.add(Code::DuplicateKey, place, format!("the field `{name}` is given twice"));
-    }
-}
-
-fn matchers(raw: RawMatch, problems: &mut Problems) -> Matchers {
-    let mut headers = Vec::new();
-    for (name, place, value) in conditions(raw.headers) {
-        let Some(name) = field_name(&name, place, problems) else { continue };
-        refuse_repeated(headers.iter().map(|(name, _)| name), &name, place, problems);
-        headers.push((name, value));
-    }
-    let mut cookies = Vec::new();
-    for (name, place, value) in conditions(raw.cookies) {
-        if let Some(why) = not_token(&name) {
-            problems.add(Code::Field, place, format!("{} is not the name of a cookie: {why}", quote(&name)));
-        }
-        cookies.push((name, value));
-    }
-    let mut query = Vec::new();
-    for (name, place, value) in conditions(raw.query) {
-        if name.is_empty() {
-            problems.add(Code::Nothing, place, "the name of a query parameter is empty");
-        }
-        query.push((name, value));
-    }
-    Matchers {
-        methods: raw
-            .method
-            .map(|methods| methods.0.into_iter().map(|at| at.value.0).collect())
-            .unwrap_or_default(),
-        headers,
-        query,
-        cookies,
-        source: raw.source.map(|nets| nets.0.into_iter().map(|at| at.value.0).collect()).unwrap_or_default(),
-    }
-}
-
-/// The conditions that could be read.
-fn conditions(raw: Option<Named<RawValueMatch>>) -> impl Iterator<Item = (String, Place, ValueMatch)> {
-    raw.into_iter().flat_map(|named| named.0).filter_map(|entry| {
-        let value = match entry.value? {
-            RawValueMatch::Exact(text) => ValueMatch::Exact(text),
-            RawValueMatch::Long(value) => value,
-        };
-        Some((entry.name.to_string(), entry.place, value))
-    })
-}
-
 /// Largest fixed response in bytes: it is held in memory and written at once.
 const LARGEST_BODY: usize = 64 << 10;
+
+/// How many services are compared with a misspelt one.
+const MOST_COMPARED: usize = 1000;
 
 /// How many services an error lists.
 const SHOWN_SERVICES: usize = 12;

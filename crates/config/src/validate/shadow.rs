@@ -1,7 +1,7 @@
 //! Routes that can never be chosen, and routes that match what another one matches.
 //!
-//! Precedence is host (exact, longest wildcard, any), then path (exact, regular expressions in file order, longest
-//! prefix, none), then more matchers before fewer, then file order. Only a route with the same host pattern can come
+//! Precedence is host (exact, longest wildcard, any), then path (exact, regular expressions in the order of their first use,
+//! longest prefix, none), then more matchers before fewer, then file order. Only a route with the same host pattern can come
 //! before another one and match everything that it matches: a more specific host matches less, a less specific one
 //! comes later.
 
@@ -95,11 +95,9 @@ impl<'a> Index<'a> {
                 }
             }
         }
-        for ((_, path), members) in &mut buckets {
-            if !matches!(path, PathKey::Regex(_)) {
-                // Stable: file order stays among equals.
-                members.sort_by_key(|&number| std::cmp::Reverse(candidates[number].matchers.count()));
-            }
+        for members in buckets.values_mut() {
+            // Stable: file order stays among equals.
+            members.sort_by_key(|&number| std::cmp::Reverse(candidates[number].matchers.count()));
         }
         Index { buckets, match_all }
     }
@@ -117,7 +115,9 @@ impl<'a> Index<'a> {
         let by_higher_rank = match path {
             PathKey::Exact(_) => return None,
             PathKey::Regex(_) => {
-                self.match_all(host).iter().take_while(|&&other| other < number).find(|o| covers(o))
+                let first = self.first_use(host, path);
+                let earlier = |other: &&usize| self.first_use(host, path_key(&candidates[**other])) < first;
+                self.match_all(host).iter().filter(earlier).find(|other| covers(other))
             }
             PathKey::Prefix(_) => self.match_all(host).iter().find(|other| covers(other)),
             PathKey::None => {
@@ -127,6 +127,11 @@ impl<'a> Index<'a> {
             }
         };
         by_higher_rank.map(|&by| Cover { by, identical: false })
+    }
+
+    /// The first route with a path: what ranks regular expressions, of which several routes may share one.
+    fn first_use(&self, host: Option<&'a HostPattern>, path: PathKey<'a>) -> Option<usize> {
+        self.buckets.get(&(host, path))?.iter().copied().min()
     }
 
     fn match_all(&self, host: Option<&'a HostPattern>) -> &[usize] {

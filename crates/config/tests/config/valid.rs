@@ -154,7 +154,107 @@ fn every_key_has_its_effect() {
     assert_eq!(config.services[2].balance, Balance::Maglev(HashKey::Source));
 }
 
-pub const FULL: &str = r#"
+#[test]
+fn variables_take_the_type_of_their_text() {
+    let config = good(
+        "\
+version: 1
+workers: ${NONE:-3}
+metrics: { max_series: \"${PORT}\" }
+listeners: { web: { bind: \"127.0.0.1:${PORT}\", limits: { connections: \"${NONE:-none}\" } } }
+routes:
+  - { match: { headers: { x: \"${PORT}\", y: \"$${PORT}\" } }, to: web }
+services: { web: { endpoints: [\"${NONE:-10.0.0.1}:${PORT}\"] } }
+",
+    );
+    assert_eq!(config.workers, NonZeroUsize::new(3));
+    assert_eq!(config.metrics.max_series.get(), 8080);
+    assert!(matches!(&config.listeners[0].binds[0], Bind::Tcp { address, .. } if address.port() == 8080));
+    assert_eq!(config.listeners[0].max_connections, None);
+    let headers = &config.routes[0].matchers.headers;
+    assert!(matches!(&headers[0].1, ValueMatch::Exact(value) if value == "8080"));
+    assert!(matches!(&headers[1].1, ValueMatch::Exact(value) if value == "${PORT}"));
+    assert_eq!(config.services[0].endpoints[0].id.as_str(), "10.0.0.1:8080");
+}
+
+#[test]
+fn merge_keys_inherit_and_own_keys_win() {
+    let config = good(
+        "\
+version: 1
+listeners: { web: { bind: \":80\" } }
+routes: [{ path: /a, to: a }, { path: /b, to: b }, { path: /c, to: c }]
+services:
+  a: &a { endpoints: &here [10.0.0.1:80], balance: random, pool: { max_idle: 1 } }
+  b: { <<: *a, balance: ring }
+  c: { <<: [{ balance: maglev }, *a], endpoints: *here, pool: { max_idle: 3 } }
+",
+    );
+    let of = |index: usize| {
+        let service = &config.services[index];
+        (service.balance.clone(), service.pool.max_idle, service.endpoints.len())
+    };
+    assert_eq!(of(0), (Balance::Random, 1, 1));
+    assert_eq!(of(1), (Balance::Ring(HashKey::Source), 1, 1));
+    assert_eq!(of(2), (Balance::Maglev(HashKey::Source), 3, 1));
+}
+
+#[test]
+fn unnamed_routes_that_share_host_and_path_are_told_apart_by_their_matchers() {
+    let config = good(
+        "\
+version: 1
+listeners: { web: { bind: \":80\" } }
+routes:
+  - { host: a.example, path: /x, to: web }
+  - { host: a.example, path: /x, match: { method: [PUT, POST], headers: { x-beta: \"1\" } }, to: web }
+  - { host: a.example, path: { exact: /x }, to: web }
+  - { host: a.example, path: /x, match: { query: { v: { regex: \"^1\" } }, cookies: { c: { present: false } } }, to: web }
+  - { host: [\"*.b.example\", c.example], to: web }
+  - { path: { regex: \"^/v[0-9]+\" }, match: { source: 10.0.0.0/8 }, to: web }
+services: { web: { endpoints: [10.0.0.1:80] } }
+",
+    );
+    let names: Vec<_> = config.routes.iter().map(|route| route.name.as_str()).collect();
+    let expected = [
+        "a.example/x",
+        "a.example/x method=PUT,POST header:x-beta=1",
+        "a.example/x exact",
+        "a.example/x query:v~^1 !cookie:c",
+        "*.b.example/",
+        "*~^/v[0-9]+",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn routes_that_differ_in_any_part_do_not_shadow_each_other() {
+    good(
+        "\
+version: 1
+listeners: { web: { bind: \":80\" } }
+routes:
+  - { host: \"*.example.com\", to: web }
+  - { host: a.example.com, to: web }
+  - { to: web }
+  - { path: /, match: { method: GET }, to: web }
+  - { path: { exact: / }, to: web }
+  - { path: { regex: \"^/a\" }, to: web }
+  - { path: { regex: \"^/a\" }, match: { method: PUT }, to: web }
+  - { path: { regex: \".*\" }, match: { method: DELETE }, to: web }
+  - { path: /a, to: web }
+  - { path: /a, match: { method: GET }, to: web }
+  - { path: /a, match: { method: [GET, PUT] }, to: web }
+  - { path: /a, match: { headers: { x: \"1\" } }, to: web }
+  - { path: /a, match: { headers: { x: \"2\" } }, to: web }
+  - { path: /a, match: { source: 10.0.0.0/16 }, to: web }
+  - { path: /a, match: { source: 10.0.0.0/8 }, to: web }
+services: { web: { endpoints: [10.0.0.1:80] } }
+",
+    );
+}
+
+pub(crate) const FULL: &str = r#"
 version: 1
 workers: 2
 trusted_proxies: [10.0.0.0/8, "2001:db8::1"]
