@@ -83,7 +83,7 @@ async fn serve(
     output::line(serde_json::to_string(&ReadyLine::new(&data_plane, &addresses))?);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving");
 
-    let signal = signals.next().await;
+    let signal = signals.next_ending().await;
     tracing::info!("{signal}: ending");
     let drained = shutdown::drain(&data_plane, &readiness, &config.shutdown, &mut signals).await;
     admin.end().await;

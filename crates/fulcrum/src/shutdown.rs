@@ -29,7 +29,7 @@ pub(crate) async fn drain(
 ) -> Drained {
     tokio::select! {
         biased;
-        signal = signals.next() => {
+        signal = signals.next_ending() => {
             tracing::warn!("{signal} again: ending at once");
             Drained::Forced
         }

@@ -1,27 +1,30 @@
-//! The signals that end the daemon and the demo.
+//! The signals that the daemon and the demo listen to.
 
 use std::fmt;
 use std::io;
 
 use tokio::signal::unix::{self, SignalKind};
 
-/// SIGTERM, SIGINT and SIGHUP, from the moment of creation: one that arrives early is kept.
+/// All of them, from the moment of creation: one that arrives early is kept.
 #[derive(Debug)]
 pub(crate) struct Signals {
     terminate: unix::Signal,
     interrupt: unix::Signal,
     hangup: unix::Signal,
+    user1: unix::Signal,
 }
 
-/// A request to end.
+/// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum Signal {
     /// SIGTERM.
     Terminate,
     /// SIGINT.
     Interrupt,
-    /// SIGHUP: the terminal is gone.
+    /// SIGHUP: the terminal is gone, or an operator expects a reload.
     Hangup,
+    /// SIGUSR1: someone has renamed the logs.
+    User1,
 }
 
 impl Signals {
@@ -31,25 +34,42 @@ impl Signals {
             terminate: unix::signal(SignalKind::terminate())?,
             interrupt: unix::signal(SignalKind::interrupt())?,
             hangup: unix::signal(SignalKind::hangup())?,
+            user1: unix::signal(SignalKind::user_defined1())?,
         })
     }
 
     /// Waits for the next one. May be dropped and called again without losing any.
-    pub(crate) async fn next(&mut self) -> Ending {
+    pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
-            _ = self.terminate.recv() => Ending::Terminate,
-            _ = self.interrupt.recv() => Ending::Interrupt,
-            _ = self.hangup.recv() => Ending::Hangup,
+            _ = self.terminate.recv() => Signal::Terminate,
+            _ = self.interrupt.recv() => Signal::Interrupt,
+            _ = self.hangup.recv() => Signal::Hangup,
+            _ = self.user1.recv() => Signal::User1,
+        }
+    }
+
+    /// Waits for one that ends the daemon. The others would do more harm by ending it than by doing nothing: whoever
+    /// sends them wants it to go on.
+    pub(crate) async fn next_ending(&mut self) -> Signal {
+        loop {
+            match self.next().await {
+                ending @ (Signal::Terminate | Signal::Interrupt) => return ending,
+                Signal::Hangup => {
+                    tracing::warn!("SIGHUP changes nothing: a new configuration needs a restart")
+                }
+                Signal::User1 => tracing::warn!("SIGUSR1 changes nothing: rotate the access log by copying"),
+            }
         }
     }
 }
 
-impl fmt::Display for Ending {
+impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Ending::Terminate => "SIGTERM",
-            Ending::Interrupt => "SIGINT",
-            Ending::Hangup => "SIGHUP",
+            Signal::Terminate => "SIGTERM",
+            Signal::Interrupt => "SIGINT",
+            Signal::Hangup => "SIGHUP",
+            Signal::User1 => "SIGUSR1",
         })
     }
 }

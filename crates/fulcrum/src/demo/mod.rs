@@ -10,6 +10,7 @@
 
 mod child;
 mod folder;
+mod stops;
 mod tour;
 
 use std::io;

@@ -1,4 +1,4 @@
-//! Five things to try, as data: printed as commands to copy, and executed with what they should show.
+//! Five things to try: printed as commands to copy, and executed with what they should show.
 
 use std::env;
 use std::fmt::Write as _;
@@ -14,6 +14,7 @@ use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
 use super::folder::DemoFolder;
+use super::stops::{Action, Curl, Server, Shown, Stop, chapters};
 use crate::client::{self, ExchangeError, Reply, ServerAddress};
 use crate::output;
 
@@ -39,50 +40,6 @@ pub(crate) enum TourError {
     /// Another answer.
     #[error("{command}\n  should show {expected}, but shows:\n{shown}")]
     Other { command: String, expected: String, shown: String },
-}
-
-/// A chapter of the tour.
-struct Chapter {
-    title: &'static str,
-    stops: Vec<Stop>,
-}
-
-/// One command and what it shows.
-struct Stop {
-    action: Action,
-    expected: Expected,
-    remark: &'static str,
-}
-
-/// A command.
-enum Action {
-    /// A request; several make a loop, and what is shown is all their answers.
-    Curl {
-        method: Method,
-        server: Server,
-        target: &'static str,
-        field: Option<(&'static str, &'static str)>,
-        times: u8,
-    },
-    /// Lines of `/metrics` that begin with this.
-    Metrics(&'static str),
-    /// `fulcrum status` over the unix socket.
-    Status,
-    /// The last line of the access log.
-    AccessLog,
-}
-
-/// Where a request goes.
-#[derive(Clone, Copy)]
-enum Server {
-    Web,
-    Admin,
-}
-
-/// What is shown: a status for requests, and texts that are all in it.
-struct Expected {
-    status: u16,
-    texts: &'static [&'static str],
 }
 
 impl Tour {
@@ -149,17 +106,16 @@ impl Tour {
 
     async fn execute(&self, action: &Action) -> Result<Shown, TourError> {
         match action {
-            Action::Curl { times, .. } => {
+            Action::Curl(curl) => {
                 let mut shown = Shown::default();
-                for _ in 0..*times {
-                    let reply = self.request(action).await?;
-                    shown.add(&reply);
+                for _ in 0..curl.times {
+                    shown.add(&self.request(curl, action).await?);
                 }
                 Ok(shown)
             }
             Action::Metrics(prefix) => {
                 let mut shown = Shown::default();
-                shown.add(&self.request(action).await?);
+                shown.add(&self.request(&Curl::admin("/metrics"), action).await?);
                 let lines = shown.text.lines().filter(|line| line.starts_with(prefix));
                 shown.text = lines.flat_map(|line| [line, "\n"]).collect();
                 Ok(shown)
@@ -172,15 +128,15 @@ impl Tour {
         }
     }
 
-    async fn request(&self, action: &Action) -> Result<Reply, TourError> {
-        let (method, server, target, field) = action.request();
-        let mut builder = Request::builder().method(method).uri(target);
-        if let Some((name, value)) = field {
+    /// Does what `curl` would do; `action` is what it is done for.
+    async fn request(&self, curl: &Curl, action: &Action) -> Result<Reply, TourError> {
+        let mut builder = Request::builder().method(&curl.method).uri(curl.target);
+        if let Some((name, value)) = curl.field {
             builder = builder.header(name, value);
         }
-        let request = builder.body(Full::<Bytes>::default()).expect("the requests of this file are valid");
+        let request = builder.body(Full::<Bytes>::default()).expect("the requests of the tour are valid");
         let failed = |source| TourError::NoAnswer { command: self.command(action), source };
-        client::exchange(self.server(server), request).await.map_err(failed)
+        client::exchange(self.server(curl.server), request).await.map_err(failed)
     }
 
     /// The real command, as a visitor would run it.
@@ -206,202 +162,75 @@ impl Tour {
     /// What to type into a shell.
     fn command(&self, action: &Action) -> String {
         match action {
-            Action::Curl { times, .. } => {
-                let (method, server, target, field) = action.request();
-                let method = if method == Method::GET { String::new() } else { format!(" -X {method}") };
-                let field = field.map_or_else(String::new, |(name, value)| format!(" -H '{name}: {value}'"));
-                let curl = format!("curl -si{method}{field} '{}{target}'", self.server(server));
-                match times {
-                    1 => curl,
-                    _ => format!("for i in $(seq {times}); do {curl} | grep x-backend; done"),
-                }
-            }
+            Action::Curl(curl) => self.curl_command(curl),
             Action::Metrics(prefix) => format!("curl -s '{}/metrics' | grep '^{prefix}'", self.metrics),
             Action::Status => format!("{} status --admin {}", self.program, self.socket),
             Action::AccessLog => format!("tail -n 1 {}", self.access_log),
         }
     }
-}
 
-impl Action {
-    fn request(&self) -> (&Method, Server, &'static str, Option<(&'static str, &'static str)>) {
-        match self {
-            Action::Curl { method, server, target, field, .. } => (method, *server, target, *field),
-            _ => (&Method::GET, Server::Admin, "/metrics", None),
+    fn curl_command(&self, curl: &Curl) -> String {
+        let Curl { method, server, target, field, times } = curl;
+        let method = if *method == Method::GET { String::new() } else { format!(" -X {method}") };
+        let field = field.map_or_else(String::new, |(name, value)| format!(" -H '{name}: {value}'"));
+        let command = format!("curl -si{method}{field} '{}{target}'", self.server(*server));
+        match times {
+            1 => command,
+            _ => format!("for i in $(seq {times}); do {command} | grep x-backend; done"),
         }
     }
-
-    /// Whether it may take a moment until it shows what has happened.
-    fn is_eventual(&self) -> bool {
-        matches!(self, Action::Metrics(_) | Action::Status | Action::AccessLog)
-    }
-}
-
-/// What a command has shown.
-#[derive(Debug, Default)]
-struct Shown {
-    statuses: Vec<u16>,
-    /// Header fields and bodies.
-    text: String,
-}
-
-impl Shown {
-    fn of(text: &str) -> Self {
-        Shown { statuses: Vec::new(), text: text.to_owned() }
-    }
-
-    fn add(&mut self, reply: &Reply) {
-        self.statuses.push(reply.status.as_u16());
-        for (name, value) in &reply.headers {
-            let _ = writeln!(self.text, "{name}: {}", String::from_utf8_lossy(value.as_bytes()));
-        }
-        self.text += &String::from_utf8_lossy(&reply.body);
-    }
-}
-
-impl Expected {
-    /// What should be there and is not.
-    fn missing(&self, shown: &Shown) -> Option<String> {
-        if let Some(status) = shown.statuses.iter().find(|status| **status != self.status) {
-            return Some(format!("status {} (there was {status})", self.status));
-        }
-        self.texts.iter().find(|text| !shown.text.contains(*text)).map(|text| format!("{text:?}"))
-    }
-}
-
-/// The tour itself. Its order matters: later chapters look at what earlier ones did.
-fn chapters() -> Vec<Chapter> {
-    vec![
-        Chapter {
-            title: "Load is spread: the backends take turns",
-            stops: vec![get(
-                9,
-                "/hello",
-                None,
-                200,
-                &["x-backend: blue", "x-backend: green", "x-backend: amber", "\"target\":\"/hello\""],
-                "each line names the backend that answered",
-            )],
-        },
-        Chapter {
-            title: "Content decides: by path, by header field",
-            stops: vec![
-                get(
-                    1,
-                    "/green/hello",
-                    None,
-                    200,
-                    &["x-backend: green", "\"target\":\"/hello\"", "x-served-by: fulcrum-demo"],
-                    "always green, which sees /hello; x-served-by was added on the way back",
-                ),
-                get(1, "/hello", Some(("x-color", "amber")), 200, &["x-backend: amber"], "always amber"),
-            ],
-        },
-        Chapter {
-            title: "Backends fail: one is sick, one is dead",
-            stops: vec![
-                post("/green/demo/sick?for=10s", "green answers 503 for ten seconds"),
-                get(
-                    1,
-                    "/green/",
-                    None,
-                    503,
-                    &["x-backend: green"],
-                    "503: the balancer passes on what green says",
-                ),
-                post("/green/demo/well", "green is well again"),
-                get(
-                    9,
-                    "/failover",
-                    None,
-                    200,
-                    &["x-backend: blue"],
-                    "always blue: the other endpoint refuses connections, and nobody notices",
-                ),
-            ],
-        },
-        Chapter {
-            title: "The balancer answers by itself",
-            stops: vec![
-                get(
-                    1,
-                    "/moved/a?b=c",
-                    None,
-                    301,
-                    &["location: https://example.com/moved/a?b=c"],
-                    "a redirect",
-                ),
-                get(1, "/robots.txt", None, 200, &["User-agent: *"], "a fixed response"),
-                get(
-                    1,
-                    "/hello",
-                    Some(("user_id", "1")),
-                    400,
-                    &["reason: underscore_in_field_name"],
-                    "refused: CGI programs cannot tell user_id from user-id",
-                ),
-            ],
-        },
-        Chapter {
-            title: "Everything is counted and logged",
-            stops: vec![
-                Stop {
-                    action: Action::AccessLog,
-                    expected: Expected {
-                        status: 200,
-                        texts: &["\"status\":", "\"reason\":", "\"duration\":"],
-                    },
-                    remark: "one JSON object per request, with times and the reason of its end",
-                },
-                Stop {
-                    action: Action::Metrics("fulcrum_upstream_requests_total{service=\"colors\""),
-                    expected: Expected { status: 200, texts: &["blue", "green", "amber"] },
-                    remark: "how the first nine requests were spread",
-                },
-                Stop {
-                    action: Action::Metrics("fulcrum_upstream_errors_total"),
-                    expected: Expected { status: 200, texts: &["connect_refused", "dead"] },
-                    remark: "the connections that the dead endpoint of /failover refused",
-                },
-                Stop {
-                    action: Action::Curl {
-                        method: Method::GET,
-                        server: Server::Admin,
-                        target: "/readyz",
-                        field: None,
-                        times: 1,
-                    },
-                    expected: Expected { status: 200, texts: &["ready"] },
-                    remark: "for whatever balances over balancers",
-                },
-                Stop {
-                    action: Action::Status,
-                    expected: Expected { status: 200, texts: &["generation 1", "half-dead", "127.0.0.1:1"] },
-                    remark: "a table of listeners, services and endpoints",
-                },
-            ],
-        },
-    ]
-}
-
-fn get(
-    times: u8,
-    target: &'static str,
-    field: Option<(&'static str, &'static str)>,
-    status: u16,
-    texts: &'static [&'static str],
-    remark: &'static str,
-) -> Stop {
-    let action = Action::Curl { method: Method::GET, server: Server::Web, target, field, times };
-    Stop { action, expected: Expected { status, texts }, remark }
-}
-
-fn post(target: &'static str, remark: &'static str) -> Stop {
-    let action = Action::Curl { method: Method::POST, server: Server::Web, target, field: None, times: 1 };
-    Stop { action, expected: Expected { status: 200, texts: &["x-backend: green"] }, remark }
 }
 
 /// The access log is written at most some milliseconds late; a busy machine gets more.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn tour() -> Tour {
+        let folder = DemoFolder::create().expect("a folder");
+        let ready = json!({
+            "event": "ready",
+            "listeners": { "web": ["127.0.0.1:8080"] },
+            "admin": ["unix:/tmp/admin.sock", "127.0.0.1:9901"],
+        });
+        Tour::new(&ready, &folder).expect("all addresses are there")
+    }
+
+    #[test]
+    fn commands_are_what_is_executed() {
+        fn check(curl: Curl, expected: &str) {
+            assert_eq!(tour().command(&Action::Curl(curl)), expected);
+        }
+        check(Curl::get("/a?b=c"), "curl -si 'http://127.0.0.1:8080/a?b=c'");
+        check(
+            Curl::get("/").with("x-color", "amber"),
+            "curl -si -H 'x-color: amber' 'http://127.0.0.1:8080/'",
+        );
+        check(Curl::post("/sick"), "curl -si -X POST 'http://127.0.0.1:8080/sick'");
+        check(Curl::admin("/readyz"), "curl -si 'http://127.0.0.1:9901/readyz'");
+        check(
+            Curl::get("/").times(9),
+            "for i in $(seq 9); do curl -si 'http://127.0.0.1:8080/' | grep x-backend; done",
+        );
+    }
+
+    #[test]
+    fn five_things_are_printed() {
+        let text = tour().print();
+        let things =
+            text.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit())).count();
+        assert_eq!(things, 5, "{text}");
+    }
+
+    #[test]
+    fn a_daemon_without_addresses_is_unclear() {
+        let folder = DemoFolder::create().expect("a folder");
+        assert!(matches!(Tour::new(&json!({ "event": "ready" }), &folder), Err(TourError::Unclear(_))));
+    }
+}

@@ -1,0 +1,57 @@
+# The project's everyday commands. `make` lists them. Only Rust, a C compiler and make have to be there: what else a
+# target needs it installs (see .ci/need).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# Targets share one build folder: two cargos at once would only wait for each other.
+.NOTPARALLEL:
+
+# make demo FOR=20s: check everything that the demo prints, and exit.
+FOR ?=
+# make fuzz FUZZ_SECONDS=600: how long all fuzz targets together run.
+FUZZ_SECONDS ?= 30
+# make bench BENCH_ARGS="…": options of the benchmark; PEERS= in the environment names other binaries to compare with.
+BENCH_ARGS ?=
+export PEERS
+
+CARGO ?= cargo
+
+.PHONY: help demo check test fuzz bench soak fmt clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.* ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.* ## /\1\t/' | while IFS=$$'\t' read -r name text; do \
+		printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+demo: ## a balancer and three backends on this machine, with five things to try (FOR=20s: check them and exit)
+	@$(CARGO) run --release --locked --quiet -p fulcrum --bin fulcrum -- demo $(if $(FOR),--for $(FOR))
+
+check: ## the quick checks of a change: format, lints, unit tests
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) test --workspace --lib --bins --locked
+
+test: ## everything that must hold: format, lints, fuzzing for a moment, all tests
+	.ci/need curl g++ nginx=nginx-light haproxy
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(MAKE) fuzz
+	$(CARGO) test --workspace --locked
+
+fuzz: ## the parsers against random input (FUZZ_SECONDS=30)
+	.ci/need g++
+	tests/fuzz/run $(FUZZ_SECONDS)
+
+bench: ## Fulcrum beside nginx and HAProxy (PEERS=, BENCH_ARGS=); see benches/README.md
+	.ci/need nginx=nginx-light haproxy wrk
+	$(CARGO) bench --locked -p fulcrum --bench http -- $(BENCH_ARGS)
+
+soak: ## the long forms of the tests, and ten minutes of fuzzing
+	$(MAKE) fuzz FUZZ_SECONDS=600
+	$(CARGO) test --workspace --release --locked -- --ignored
+
+fmt: ## format the sources
+	$(CARGO) fmt --all
+
+clean: ## remove everything that was built
+	$(CARGO) clean
