@@ -71,10 +71,12 @@ impl Queue {
 
     fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<SocketAddr>)>> {
         match self {
-            Queue::Tcp(listener) => {
-                listener.poll_accept(context).map_ok(|(stream, peer)| (Stream::Tcp(stream), Some(canonical(peer))))
+            Queue::Tcp(listener) => listener
+                .poll_accept(context)
+                .map_ok(|(stream, peer)| (Stream::Tcp(stream), Some(canonical(peer)))),
+            Queue::Unix(listener) => {
+                listener.poll_accept(context).map_ok(|(stream, _)| (Stream::Unix(stream), None))
             }
-            Queue::Unix(listener) => listener.poll_accept(context).map_ok(|(stream, _)| (Stream::Unix(stream), None)),
         }
     }
 }

@@ -39,6 +39,17 @@ pub(crate) enum Next {
     Reset,
 }
 
+/// How waiting for a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    /// Its first byte is there.
+    Begun,
+    /// There will be none.
+    Ended,
+    /// There was none in time.
+    Silent,
+}
+
 impl Connection {
     pub(crate) fn new(
         worker: &Rc<Worker>,
@@ -59,34 +70,55 @@ impl Connection {
     /// Serves requests until the connection ends.
     pub(crate) async fn serve(mut self) {
         let timer = poll_fn(|context| Poll::Ready(self.worker.wheel.timer(context.waker().clone()))).await;
-        let mut is_first = true;
-        while self.wait_for_request(&timer, is_first).await {
-            is_first = false;
+        let mut deadline = timer.now().saturating_add(self.listener.listener.header_timeout);
+        let mut is_new = true;
+        loop {
+            match self.wait_for_request(&timer, deadline, is_new).await {
+                Wait::Begun => is_new = false,
+                Wait::Ended => return,
+                // Silently: browsers connect ahead of need.
+                Wait::Silent => return self.worker.cells.idle_closed.add(1),
+            }
             // Boxed, so that an idle connection is a small task.
-            match Box::pin(http::handle(&mut self, &timer)).await {
-                Next::KeepAlive => self.server.wire.rest(),
-                Next::Close => return,
-                Next::Reset => return self.server.wire.stream().reset_on_close(),
-                Next::Linger => return Box::pin(self.linger(&timer)).await,
+            match Box::pin(self.serve_busy(&timer)).await {
+                Ok(until) => deadline = until,
+                Err(Next::Reset) => return self.server.wire.stream().reset_on_close(),
+                Err(Next::Linger) => return Box::pin(self.linger(&timer)).await,
+                Err(Next::Close | Next::KeepAlive) => return,
             }
         }
     }
 
-    /// Waits for the first byte of a request; false when none will come. Silently: browsers connect ahead of need.
-    async fn wait_for_request(&mut self, timer: &Timer, is_first: bool) -> bool {
-        let listener = &self.listener.listener;
-        let limit = if is_first { listener.header_timeout } else { listener.keep_alive };
-        let deadline = timer.now().saturating_add(limit);
+    /// Serves requests for as long as one soon follows the other, so that the room for a request is made once for all
+    /// of them. Then tells until when to wait for another, or how the connection ends.
+    async fn serve_busy(&mut self, timer: &Timer) -> Result<Millis, Next> {
+        loop {
+            let next = http::handle(self, timer).await;
+            if next != Next::KeepAlive {
+                return Err(next);
+            }
+            self.server.wire.rest();
+            let now = timer.now();
+            let deadline = now.saturating_add(self.listener.listener.keep_alive);
+            match self.wait_for_request(timer, deadline.min(now + BUSY), false).await {
+                Wait::Begun => {}
+                Wait::Ended => return Err(Next::Close),
+                Wait::Silent => return Ok(deadline),
+            }
+        }
+    }
+
+    /// Waits for the first byte of a request.
+    async fn wait_for_request(&mut self, timer: &Timer, deadline: Millis, is_new: bool) -> Wait {
         poll_fn(|context| {
             if let Poll::Ready(begun) = self.server.poll_begin(context) {
-                return Poll::Ready(begun);
+                return Poll::Ready(if begun { Wait::Begun } else { Wait::Ended });
             }
-            if self.worker.is_draining() && !is_first {
-                return Poll::Ready(false);
+            if self.worker.is_draining() && !is_new {
+                return Poll::Ready(Wait::Ended);
             }
             if timer.now() >= deadline {
-                self.worker.cells.idle_closed.add(1);
-                return Poll::Ready(false);
+                return Poll::Ready(Wait::Silent);
             }
             timer.set(deadline);
             Poll::Pending
@@ -198,6 +230,8 @@ pub(crate) async fn within<T>(
     .await
 }
 
+/// How long after a request the next one is expected, in milliseconds.
+const BUSY: Millis = 1000;
 /// How long a client may take to notice that it has its answer, in milliseconds.
 const LINGER: Millis = 2000;
 /// Bytes that are read only to be dropped.

@@ -30,6 +30,7 @@ pub(crate) struct Upstream {
 
 /// Idle connections of one worker to one endpoint; the most recently used is taken first.
 #[derive(Default)]
+#[expect(clippy::vec_box, reason = "a connection moves between pool and request as a pointer")]
 pub(crate) struct Pool(RefCell<Vec<Box<Upstream>>>);
 
 /// Takes an idle connection, or makes one. Errors are of the connection: nothing of a request has been sent.

@@ -26,6 +26,7 @@ use crate::timer::{Millis, TICK, Wheel};
 use crate::transport;
 
 /// What a worker's tasks share.
+#[expect(clippy::vec_box, reason = "heads move between their pool and requests as pointers")]
 pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(crate) shared: Arc<Shared>,

@@ -56,7 +56,7 @@ enum Upload {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) reason: Reason,
-    /// Nothing of the request can have been acted upon, as far as the connection tells.
+    /// The connection ended without a byte of an answer, and the whole request is still there.
     pub(crate) is_stale: bool,
 }
 
@@ -110,7 +110,7 @@ impl<'a> Exchange<'a> {
                 Poll::Pending => break,
             }
         }
-        if self.server.poll_flush(context).is_ready_and(|flushed| flushed.is_err()) {
+        if self.server.poll_flush(context).ready_and(|flushed| flushed.is_err()) {
             return Poll::Ready(Err(Reason::ClientClosed.into()));
         }
         if self.is_uploaded() && self.server.poll_broken(context).is_ready() {
@@ -133,7 +133,7 @@ impl<'a> Exchange<'a> {
                 }
                 Ok(Event::NeedMore | Event::Head) => {
                     // What is there goes out before we wait for more.
-                    if self.server.poll_flush(context).is_ready_and(|flushed| flushed.is_err()) {
+                    if self.server.poll_flush(context).ready_and(|flushed| flushed.is_err()) {
                         return Poll::Ready(Err(Reason::ClientClosed));
                     }
                     match self.client.poll_more(context) {
@@ -148,7 +148,7 @@ impl<'a> Exchange<'a> {
                     }
                 }
                 Ok(Event::End) => return self.finish(),
-                Err(_) => return Poll::Ready(Err(Reason::TruncatedResponse)),
+                Err(error) => return Poll::Ready(Err(broken_body(&error.into()))),
             }
         }
     }
@@ -158,7 +158,7 @@ impl<'a> Exchange<'a> {
         let trailers = match self.client.trailers() {
             Ok(trailers) if self.rules.accepts_trailers => trailers,
             Ok(_) => Fields::default(),
-            Err(_) => return Poll::Ready(Err(Reason::TruncatedResponse)),
+            Err(error) => return Poll::Ready(Err(broken_body(&error.into()))),
         };
         self.server.finish_response(&trailers);
         Poll::Ready(Ok(()))
@@ -167,6 +167,7 @@ impl<'a> Exchange<'a> {
     /// A response head has come: its body follows.
     pub(crate) fn start_body(&mut self, framing: Framing, response_idle: Millis) {
         self.rules.response_idle = response_idle;
+        self.server.stop_recording();
         self.server.start_response(framing);
         if self.client.remaining().is_none_or(|remaining| remaining > BULK) {
             self.client.wire.expect_bulk();
@@ -197,7 +198,7 @@ impl<'a> Exchange<'a> {
                 }
                 Upload::Body => match self.server.body()? {
                     Event::Payload(count) => {
-                        if self.server.received + count as u64 > self.rules.max_body {
+                        if self.server.received_with(count) > self.rules.max_body {
                             return Err(Reason::BodyTooLarge);
                         }
                         self.slow.received(count, self.timer.now());
@@ -208,14 +209,17 @@ impl<'a> Exchange<'a> {
                         }
                     }
                     Event::End => {
-                        let trailers =
-                            if self.rules.accepts_trailers { self.server.trailers()? } else { Fields::default() };
+                        let trailers = if self.rules.accepts_trailers {
+                            self.server.trailers()?
+                        } else {
+                            Fields::default()
+                        };
                         self.client.finish_request(&trailers);
                         self.upload = Upload::Flush;
                     }
                     Event::NeedMore | Event::Head => {
                         // What is there goes out before we wait for more.
-                        if self.client.poll_flush(context).is_ready_and(|flushed| flushed.is_err()) {
+                        if self.client.poll_flush(context).ready_and(|flushed| flushed.is_err()) {
                             self.upload = Upload::Broken;
                             return Ok(());
                         }
@@ -243,7 +247,7 @@ impl<'a> Exchange<'a> {
         let is_wanted = head.status != 100 || self.rules.expects_continue;
         if is_wanted && self.rules.version == Version::Http11 {
             headers::interim(self.server.wire.output(), head);
-            if self.server.poll_flush(context).is_ready_and(|flushed| flushed.is_err()) {
+            if self.server.poll_flush(context).ready_and(|flushed| flushed.is_err()) {
                 return Err(Reason::ClientClosed);
             }
         }
@@ -254,20 +258,25 @@ impl<'a> Exchange<'a> {
     }
 
     fn no_head(&self, error: &client::ReadError) -> Failure {
+        tracing::debug!(%error, "no response");
         let reason = match error {
             client::ReadError::Parse(_) => Reason::InvalidResponse,
             client::ReadError::Closed => Reason::UpstreamClosed,
             client::ReadError::Broken(_) => Reason::UpstreamReset,
         };
         let is_broken = reason != Reason::InvalidResponse && !self.client.answered;
-        Failure { reason, is_stale: is_broken && self.server.received == 0 }
+        Failure { reason, is_stale: is_broken && self.server.can_replay() }
     }
 
     fn head_deadline(&self) -> (Millis, Reason) {
         let upstream = match self.upload {
             // From the end of the request, or from when the upstream stopped taking it.
             Upload::Done | Upload::Broken => {
-                let since = if self.uploaded_at == NEVER { self.client.wire.read_wait } else { Some(self.uploaded_at) };
+                let since = if self.uploaded_at == NEVER {
+                    self.client.wire.read_wait
+                } else {
+                    Some(self.uploaded_at)
+                };
                 after(since, self.rules.response_header)
             }
             Upload::Body if self.rules.expects_continue && self.server.received == 0 => {
@@ -279,7 +288,8 @@ impl<'a> Exchange<'a> {
     }
 
     fn body_deadline(&self) -> (Millis, Reason) {
-        let response = (after(self.client.wire.read_wait, self.rules.response_idle), Reason::ResponseIdleTimeout);
+        let response =
+            (after(self.client.wire.read_wait, self.rules.response_idle), Reason::ResponseIdleTimeout);
         let client = (after(self.server.wire.write_wait, self.rules.body_idle), Reason::ClientStalled);
         // With the client taking nothing, nothing is read from the upstream: it is not to blame.
         let download = if self.server.wire.write_wait.is_some() { client } else { response };
@@ -320,10 +330,10 @@ fn earliest(one: (Millis, Reason), other: (Millis, Reason)) -> (Millis, Reason) 
 }
 
 fn broken_body(error: &client::ReadError) -> Reason {
+    tracing::debug!(%error, "a response body broke off");
     match error {
-        client::ReadError::Parse(_) | client::ReadError::Closed | client::ReadError::Broken(_) => {
-            Reason::TruncatedResponse
-        }
+        client::ReadError::Parse(_) => Reason::InvalidResponse,
+        client::ReadError::Closed | client::ReadError::Broken(_) => Reason::TruncatedResponse,
     }
 }
 
@@ -358,13 +368,13 @@ impl SlowBody {
     }
 }
 
-trait IsReadyAnd<T> {
+trait ReadyAnd<T> {
     /// Ready, and with this property.
-    fn is_ready_and(self, test: impl FnOnce(T) -> bool) -> bool;
+    fn ready_and(self, test: impl FnOnce(T) -> bool) -> bool;
 }
 
-impl<T> IsReadyAnd<T> for Poll<T> {
-    fn is_ready_and(self, test: impl FnOnce(T) -> bool) -> bool {
+impl<T> ReadyAnd<T> for Poll<T> {
+    fn ready_and(self, test: impl FnOnce(T) -> bool) -> bool {
         match self {
             Poll::Ready(value) => test(value),
             Poll::Pending => false,

@@ -127,18 +127,6 @@ pub(crate) fn list_elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
 }
 
-/// RFC 9110 §5.6.2.
-pub(crate) fn is_token(text: &[u8]) -> bool {
-    !text.is_empty()
-        && text.iter().all(|byte| {
-            byte.is_ascii_alphanumeric()
-                || matches!(
-                    byte,
-                    b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-                )
-        })
-}
-
 /// Fields that a trailer section must not carry (RFC 9110 §6.5.1): framing, routing, authentication, content.
 pub(crate) fn is_allowed_in_trailers(name: &[u8]) -> bool {
     let known = Known::of(name);
@@ -149,9 +137,24 @@ pub(crate) fn is_allowed_in_trailers(name: &[u8]) -> bool {
         && !lower.starts_with(b"content-")
         && !matches!(
             lower.as_slice(),
-            b"set-cookie" | b"www-authenticate" | b"authentication-info" | b"cache-control" | b"age" | b"expires"
-                | b"location" | b"retry-after" | b"vary" | b"warning" | b"max-forwards" | b"pragma" | b"range"
-                | b"if-match" | b"if-none-match" | b"if-modified-since" | b"if-unmodified-since" | b"if-range"
+            b"set-cookie"
+                | b"www-authenticate"
+                | b"authentication-info"
+                | b"cache-control"
+                | b"age"
+                | b"expires"
+                | b"location"
+                | b"retry-after"
+                | b"vary"
+                | b"warning"
+                | b"max-forwards"
+                | b"pragma"
+                | b"range"
+                | b"if-match"
+                | b"if-none-match"
+                | b"if-modified-since"
+                | b"if-unmodified-since"
+                | b"if-range"
         )
 }
 
@@ -175,9 +178,13 @@ mod tests {
 
     #[test]
     fn connection_cannot_remove_what_others_rely_on() {
-        for (name, removable) in
-            [("Cookie", false), ("Host", false), ("X-Forwarded-For", false), ("Strict-Transport-Security", false), ("X-Hop", true)]
-        {
+        for (name, removable) in [
+            ("Cookie", false),
+            ("Host", false),
+            ("X-Forwarded-For", false),
+            ("Strict-Transport-Security", false),
+            ("X-Hop", true),
+        ] {
             assert_eq!(can_be_nominated(name.as_bytes(), Known::of(name.as_bytes())), removable, "{name}");
         }
     }

@@ -42,7 +42,8 @@ impl Forward<'_> {
         let mut again = None;
         for attempt in 0..=MAX_TRIED {
             let is_again = again.is_some();
-            let picked = again.take().or_else(|| self.service.pick(&tried, key, &mut worker.rng.borrow_mut()));
+            let picked =
+                again.take().or_else(|| self.service.pick(&tried, key, &mut worker.rng.borrow_mut()));
             let Some(index) = picked else { return Err(failed) };
             if attempt > 0 {
                 self.service.cells.retries.add(1);
@@ -57,6 +58,9 @@ impl Forward<'_> {
             };
             match connected {
                 Ok(mut upstream) => {
+                    if upstream.reused && self.head.method.is_idempotent() {
+                        self.connection.server.start_recording();
+                    }
                     if !upstream.reused {
                         self.transaction.time_connect = Some(began.elapsed());
                     }
@@ -68,6 +72,7 @@ impl Forward<'_> {
                             return self.flush(next).await;
                         }
                         Err(failure) if upstream.reused && !is_again && self.may_repeat(&failure) => {
+                            self.connection.server.rewind();
                             again = Some(index);
                         }
                         Err(failure) => {

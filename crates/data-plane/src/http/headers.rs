@@ -106,12 +106,13 @@ fn forwarded(output: &mut Vec<u8>, parts: &RequestParts<'_>, edits: Option<&Head
 }
 
 /// Whether edits take out what is there: by removal, or to set it anew.
-fn removes(edits: &HeaderEdits, name: &[u8]) -> bool {
+pub(crate) fn removes(edits: &HeaderEdits, name: &[u8]) -> bool {
     let is = |other: &str| other.as_bytes().eq_ignore_ascii_case(name);
     edits.remove.iter().any(|removed| is(removed)) || edits.set.iter().any(|(set, _)| is(set))
 }
 
-fn append_edits(output: &mut Vec<u8>, edits: &HeaderEdits) {
+/// Appends the fields that edits set and add.
+pub(crate) fn append_edits(output: &mut Vec<u8>, edits: &HeaderEdits) {
     for (name, value) in edits.set.iter().chain(&edits.add) {
         encode::field(output, name.as_bytes(), value.as_bytes());
     }

@@ -121,12 +121,14 @@ async fn act(
     if head.method == Method::Connect {
         return Err(Reason::MethodNotSupported);
     }
-    if matches!((head.framing, listener.listener.max_body), (Framing::Length(length), Some(max)) if length > max) {
+    if matches!((head.framing, listener.listener.max_body), (Framing::Length(length), Some(max)) if length > max)
+    {
         return Err(Reason::BodyTooLarge);
     }
     if listener.listener.action == ListenerAction::RedirectToHttps {
-        let redirect = fulcrum_config::Redirect { target: fulcrum_config::RedirectTarget::Https, status: 308 };
-        return Box::pin(redirect_to(connection, timer, head, transaction, &redirect)).await;
+        let redirect =
+            fulcrum_config::Redirect { target: fulcrum_config::RedirectTarget::Https, status: 308 };
+        return Box::pin(redirect_to(connection, timer, head, transaction, &redirect, None)).await;
     }
     if listener.listener.encoded_slash != EncodedSlash::Keep && path::has_encoded_slash(&head.normal_path) {
         return Box::pin(encoded_slash(connection, timer, head, transaction)).await;
@@ -134,6 +136,7 @@ async fn act(
     let view = Rc::clone(&transaction.view);
     let place = view.snapshot.router.find(&Facts { head, client }).ok_or(Reason::NoRoute)?;
     let route = &view.snapshot.routes[place];
+    let edits = route.changes.as_deref().map(|changes| &changes.response);
     transaction.route = Some(place);
     match &route.action {
         Action::To(service) => {
@@ -142,11 +145,13 @@ async fn act(
             let changes = route.changes.as_deref();
             Forward { connection, timer, head, client, service, changes, transaction }.run().await
         }
-        Action::Redirect(redirect) => Box::pin(redirect_to(connection, timer, head, transaction, redirect)).await,
+        Action::Redirect(redirect) => {
+            Box::pin(redirect_to(connection, timer, head, transaction, redirect, edits)).await
+        }
         Action::Respond(response) => {
             let fields: Vec<(&str, &str)> =
                 response.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-            let local = Local { status: response.status, fields: &fields, body: &response.body };
+            let local = Local { status: response.status, fields: &fields, body: &response.body, edits };
             Ok(Box::pin(answer(connection, timer, head, transaction, local)).await)
         }
     }
@@ -158,13 +163,14 @@ async fn redirect_to(
     head: &RequestHead,
     transaction: &mut Transaction,
     redirect: &fulcrum_config::Redirect,
+    edits: Option<&fulcrum_config::HeaderEdits>,
 ) -> Result<Next, Reason> {
     if redirect.target == fulcrum_config::RedirectTarget::Https && head.host.is_empty() {
         return Err(Reason::InvalidHost);
     }
     let location = respond::location(redirect, head);
     let fields = [("location", location.as_str())];
-    let local = Local { status: redirect.status, fields: &fields, body: "" };
+    let local = Local { status: redirect.status, fields: &fields, body: "", edits };
     Ok(answer(connection, timer, head, transaction, local).await)
 }
 
@@ -185,7 +191,14 @@ async fn encoded_slash(
         location.push_str(&String::from_utf8_lossy(head.query_text()));
     }
     let fields = [("location", location.as_str())];
-    Ok(answer(connection, timer, head, transaction, Local { status: 307, fields: &fields, body: "" }).await)
+    Ok(answer(
+        connection,
+        timer,
+        head,
+        transaction,
+        Local { status: 307, fields: &fields, body: "", edits: None },
+    )
+    .await)
 }
 
 /// Answers a request that cannot be served.
@@ -204,7 +217,7 @@ async fn refuse(
     let request_id = String::from_utf8_lossy(transaction.request_id.as_bytes()).into_owned();
     let body = respond::error_body(reason, &request_id);
     let fields = [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store")];
-    let local = Local { status: reason.status(), fields: &fields, body: &body };
+    let local = Local { status: reason.status(), fields: &fields, body: &body, edits: None };
     answer(connection, timer, head, transaction, local).await
 }
 
@@ -226,7 +239,13 @@ async fn answer(
     let keep_alive = head.keep_alive && can_discard && is_readable && !connection.worker.is_draining();
     respond::encode(connection, head, keep_alive, &local);
     match connection.flush(timer).await {
-        Flushed::All if !keep_alive && is_complete && !head.keep_alive && is_readable && transaction.reason == Reason::Ok => {
+        Flushed::All
+            if !keep_alive
+                && is_complete
+                && !head.keep_alive
+                && is_readable
+                && transaction.reason == Reason::Ok =>
+        {
             Next::Close
         }
         Flushed::All if !keep_alive => Next::Linger,
@@ -277,12 +296,14 @@ impl route::Attributes for Facts<'_> {
     }
 
     fn any_cookie(&self, name: &str, test: &mut dyn FnMut(&[u8]) -> bool) -> bool {
-        self.head.fields.known(Known::Cookie).flat_map(|cookies| cookies.split(|&byte| byte == b';')).any(|pair| {
-            let pair = pair.trim_ascii();
-            match memchr::memchr(b'=', pair) {
-                Some(at) if pair[..at] == *name.as_bytes() => test(&pair[at + 1..]),
-                _ => false,
-            }
-        })
+        self.head.fields.known(Known::Cookie).flat_map(|cookies| cookies.split(|&byte| byte == b';')).any(
+            |pair| {
+                let pair = pair.trim_ascii();
+                match memchr::memchr(b'=', pair) {
+                    Some(at) if pair[..at] == *name.as_bytes() => test(&pair[at + 1..]),
+                    _ => false,
+                }
+            },
+        )
     }
 }

@@ -1,11 +1,11 @@
 //! Responses that the balancer gives by itself: errors, redirects, fixed ones.
 
-use fulcrum_config::{Redirect, RedirectTarget};
+use fulcrum_config::{HeaderEdits, Redirect, RedirectTarget};
 
 use crate::connection::Connection;
 use crate::http::error::{Reason, phrase};
 use crate::http::headers;
-use crate::http::message::{Framing, Method, RequestHead, Version};
+use crate::http::message::{Framing, Method, RequestHead};
 use crate::http1::encode;
 
 /// A response without an upstream.
@@ -13,6 +13,8 @@ pub(crate) struct Local<'a> {
     pub(crate) status: u16,
     pub(crate) fields: &'a [(&'a str, &'a str)],
     pub(crate) body: &'a str,
+    /// What the route changes.
+    pub(crate) edits: Option<&'a HeaderEdits>,
 }
 
 /// Encodes a response; what is to be sent of it is in the connection's output.
@@ -22,7 +24,12 @@ pub(crate) fn encode(connection: &mut Connection, head: &RequestHead, keep_alive
     headers::status_line(output, local.status, b"");
     worker.date.append(output);
     for (name, value) in local.fields {
-        encode::field(output, name.as_bytes(), value.as_bytes());
+        if !local.edits.is_some_and(|edits| headers::removes(edits, name.as_bytes())) {
+            encode::field(output, name.as_bytes(), value.as_bytes());
+        }
+    }
+    if let Some(edits) = local.edits {
+        headers::append_edits(output, edits);
     }
     let has_body = !matches!(local.status, 204 | 304);
     if has_body {
@@ -62,12 +69,4 @@ pub(crate) fn path_and_query(head: &RequestHead) -> String {
         target.push_str(&String::from_utf8_lossy(head.query_text()));
     }
     target
-}
-
-/// The head of a request that could not be read, for its response.
-pub(crate) fn unreadable(head: &mut RequestHead) {
-    if head.version == Version::Http11 && head.method_span.is_empty() {
-        head.clear();
-    }
-    head.keep_alive = false;
 }

@@ -215,5 +215,7 @@ impl RequestId {
 /// What may be passed on and logged: no spaces, no quotes, not longer than ids are.
 fn is_plain_id(id: &[u8]) -> bool {
     (1..=128).contains(&id.len())
-        && id.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'='))
+        && id.iter().all(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'=')
+        })
 }

@@ -23,17 +23,26 @@ enum State {
     Length(u64),
     UntilClose,
     /// In the digits of a chunk size.
-    Size { value: u64, digits: u8 },
+    Size {
+        value: u64,
+        digits: u8,
+    },
     /// Behind the `;` of a chunk extension.
-    Extension { value: u64 },
+    Extension {
+        value: u64,
+    },
     /// Behind the CR of a chunk-size line.
-    SizeEnd { value: u64 },
+    SizeEnd {
+        value: u64,
+    },
     Chunk(u64),
     /// Behind a chunk's data.
     DataCarriageReturn,
     DataLineFeed,
     /// In the trailer section; `line` bytes of the current line are there.
-    Trailer { line: usize },
+    Trailer {
+        line: usize,
+    },
 }
 
 /// What the input holds.
@@ -116,7 +125,9 @@ impl BodyDecoder {
             (State::DataCarriageReturn, b'\r') => State::DataLineFeed,
             (State::DataLineFeed, b'\n') => State::Size { value: 0, digits: 0 },
             (State::Trailer { line }, _) => return self.trailer_byte(line, byte),
-            (State::Extension { .. } | State::DataCarriageReturn, b'\n') => return Err(ParseError::BareLineEnding),
+            (State::Extension { .. } | State::DataCarriageReturn, b'\n') => {
+                return Err(ParseError::BareLineEnding);
+            }
             _ => return Err(ParseError::InvalidChunk),
         })
     }
@@ -135,10 +146,22 @@ impl BodyDecoder {
         self.trailer.push(byte);
         Ok(match (byte, line) {
             // The line is a CR alone: the section ends.
-            (b'\n', 1) => State::Done,
+            (b'\n', 1) => {
+                self.check_trailers()?;
+                State::Done
+            }
             (b'\n', _) => State::Trailer { line: 0 },
             _ => State::Trailer { line: line + 1 },
         })
+    }
+
+    /// Whether a section is well-formed does not depend on whether somebody wants it.
+    fn check_trailers(&self) -> Result<(), ParseError> {
+        if self.trailer.len() > 2 {
+            head::parse_trailers(&self.trailer, &mut Fields::default())
+        } else {
+            Ok(())
+        }
     }
 
     /// `count` payload bytes have been taken.

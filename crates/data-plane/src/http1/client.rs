@@ -21,13 +21,16 @@ pub(crate) struct ClientConnection {
 }
 
 /// What ends the reading of a response.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadError {
     /// The bytes are not a response.
+    #[error("not a response: {0}")]
     Parse(ParseError),
     /// The connection ended where it must not.
+    #[error("the connection ended")]
     Closed,
     /// The connection broke.
+    #[error("the connection broke: {0}")]
     Broken(io::Error),
 }
 
@@ -54,7 +57,11 @@ impl ClientConnection {
     }
 
     /// Sends some of a request's payload, which is not empty.
-    pub(crate) fn poll_payload(&mut self, context: &mut Context<'_>, payload: &[u8]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_payload(
+        &mut self,
+        context: &mut Context<'_>,
+        payload: &[u8],
+    ) -> Poll<io::Result<usize>> {
         self.encoder.poll_payload(&mut self.wire, context, payload)
     }
 
@@ -127,10 +134,6 @@ impl ClientConnection {
         self.decoder.remaining()
     }
 
-    pub(crate) fn response_is_complete(&self) -> bool {
-        self.decoder.is_done()
-    }
-
     pub(crate) fn trailers(&self) -> Result<Fields, ParseError> {
         if self.decoder.has_trailers() { self.decoder.trailers() } else { Ok(Fields::default()) }
     }
@@ -146,4 +149,5 @@ impl ClientConnection {
 }
 
 /// Bounds of a response head: those of a request by default.
-const RESPONSE_LIMITS: HeadLimits = HeadLimits { first_line: 8192, field: 16 * 1024, total: 64 * 1024, count: 100 };
+const RESPONSE_LIMITS: HeadLimits =
+    HeadLimits { first_line: 8192, field: 16 * 1024, total: 64 * 1024, count: 100 };

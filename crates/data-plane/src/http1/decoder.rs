@@ -98,7 +98,12 @@ impl ResponseDecoder {
     }
 
     /// Looks for the head of a response to a request with `method`.
-    pub(crate) fn head(&mut self, input: &[u8], method: Method, head: &mut ResponseHead) -> Result<Step, ParseError> {
+    pub(crate) fn head(
+        &mut self,
+        input: &[u8],
+        method: Method,
+        head: &mut ResponseHead,
+    ) -> Result<Step, ParseError> {
         let Some(range) = self.scanner.scan(input, &self.limits)? else {
             return Ok(Step { skip: 0, event: Event::NeedMore });
         };

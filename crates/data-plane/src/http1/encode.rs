@@ -74,7 +74,8 @@ pub(crate) fn forwarded_fields(
     drops: impl Fn(&[u8], Known) -> bool,
 ) {
     for (name, value, known) in fields.iter() {
-        let dropped = known.is_hop_by_hop() || drops(name, known) || (nominates && is_nominated(fields, name, known));
+        let dropped =
+            known.is_hop_by_hop() || drops(name, known) || (nominates && is_nominated(fields, name, known));
         if !dropped {
             field(output, name, value);
         }

@@ -18,13 +18,17 @@ const USUAL_FIELDS: usize = 48;
 
 /// What a parser may assume of the head's surroundings.
 #[derive(Clone, Copy, Debug)]
-pub struct RequestRules {
+pub(crate) struct RequestRules {
     /// What becomes of field names with an underscore.
-    pub underscores: Underscores,
+    pub(crate) underscores: Underscores,
 }
 
 /// Reads a request head into `head`, which must be clear.
-pub(crate) fn parse_request(bytes: &[u8], rules: RequestRules, head: &mut RequestHead) -> Result<(), ParseError> {
+pub(crate) fn parse_request(
+    bytes: &[u8],
+    rules: RequestRules,
+    head: &mut RequestHead,
+) -> Result<(), ParseError> {
     head.fields.text.extend_from_slice(bytes);
     let text = std::mem::take(&mut head.fields.text);
     let parsed = split_request(&text, head);
@@ -54,7 +58,11 @@ pub(crate) fn parse_request(bytes: &[u8], rules: RequestRules, head: &mut Reques
 }
 
 /// Reads a response head into `head`, which must be clear. `method` is the one of the request it answers.
-pub(crate) fn parse_response(bytes: &[u8], method: Method, head: &mut ResponseHead) -> Result<(), ParseError> {
+pub(crate) fn parse_response(
+    bytes: &[u8],
+    method: Method,
+    head: &mut ResponseHead,
+) -> Result<(), ParseError> {
     head.fields.text.extend_from_slice(bytes);
     let text = std::mem::take(&mut head.fields.text);
     let parsed = split_response(&text, head);
@@ -91,7 +99,8 @@ pub(crate) fn parse_trailers(bytes: &[u8], fields: &mut Fields) -> Result<(), Pa
     let mut space = [httparse::EMPTY_HEADER; MAX_TRAILERS];
     let result = match httparse::parse_headers(&text, &mut space) {
         Ok(httparse::Status::Complete((_, parsed))) => {
-            let allowed = parsed.iter().filter(|header| field::is_allowed_in_trailers(header.name.as_bytes()));
+            let allowed =
+                parsed.iter().filter(|header| field::is_allowed_in_trailers(header.name.as_bytes()));
             fields.list.extend(allowed.map(|header| field_of(header, &text)));
             Ok(())
         }
@@ -102,6 +111,11 @@ pub(crate) fn parse_trailers(bytes: &[u8], fields: &mut Fields) -> Result<(), Pa
 }
 
 fn split_request(text: &[u8], head: &mut RequestHead) -> Result<(), ParseError> {
+    // A space more would be taken for part of the version or dropped, depending on who reads it.
+    let line = text.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    if line.iter().filter(|&&byte| byte == b' ').count() != 2 {
+        return Err(ParseError::MalformedFirstLine);
+    }
     match split_request_within::<USUAL_FIELDS>(text, head) {
         Err(ParseError::HeadersTooLarge) => split_request_within::<MAX_FIELDS>(text, head),
         result => result,
@@ -138,7 +152,10 @@ fn split_response(text: &[u8], head: &mut ResponseHead) -> Result<(), ParseError
 }
 
 #[inline(never)]
-fn split_response_within<const FIELDS: usize>(text: &[u8], head: &mut ResponseHead) -> Result<(), ParseError> {
+fn split_response_within<const FIELDS: usize>(
+    text: &[u8],
+    head: &mut ResponseHead,
+) -> Result<(), ParseError> {
     let mut space = [const { MaybeUninit::uninit() }; FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     let config = httparse::ParserConfig::default();
@@ -307,7 +324,8 @@ impl Semantics {
                 }
                 // The protocol of an upgrade is one token; h2c is spoken with prior knowledge only.
                 Known::Upgrade => {
-                    let known_protocol = !field::list_elements(value).any(|one| one.eq_ignore_ascii_case(b"h2c"));
+                    let known_protocol =
+                        !field::list_elements(value).any(|one| one.eq_ignore_ascii_case(b"h2c"));
                     found.upgrade = (known_protocol && !value.is_empty()).then_some(field.value);
                 }
                 Known::Te => {
@@ -322,8 +340,9 @@ impl Semantics {
                     }
                 }
                 Known::ContentType => {
-                    let starts =
-                        |with: &[u8]| value.len() >= with.len() && value[..with.len()].eq_ignore_ascii_case(with);
+                    let starts = |with: &[u8]| {
+                        value.len() >= with.len() && value[..with.len()].eq_ignore_ascii_case(with)
+                    };
                     found.grpc |= starts(b"application/grpc");
                     found.event_stream |= starts(b"text/event-stream");
                 }
@@ -353,7 +372,9 @@ fn parse_length(value: &[u8]) -> Option<u64> {
     if value.is_empty() || value.len() > 19 {
         return None;
     }
-    value.iter().try_fold(0u64, |length, byte| byte.is_ascii_digit().then(|| length * 10 + u64::from(byte - b'0')))
+    value
+        .iter()
+        .try_fold(0u64, |length, byte| byte.is_ascii_digit().then(|| length * 10 + u64::from(byte - b'0')))
 }
 
 /// RFC 9112 §3.2: exactly one Host in HTTP/1.1, at most one before, and the same as an absolute target's authority.
@@ -394,7 +415,9 @@ fn host_name(authority: &[u8]) -> Option<&[u8]> {
     };
     match port {
         [] | [b':'] => {}
-        [b':', digits @ ..] if digits.len() <= 5 && digits.iter().all(u8::is_ascii_digit) => {}
+        [b':', digits @ ..] if digits.iter().all(u8::is_ascii_digit) => {
+            std::str::from_utf8(digits).ok()?.parse::<u16>().ok()?;
+        }
         _ => return None,
     }
     if host.starts_with(b"[") {

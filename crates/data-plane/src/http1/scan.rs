@@ -7,15 +7,15 @@ use super::error::ParseError;
 
 /// Bounds of a head, in bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct HeadLimits {
+pub(crate) struct HeadLimits {
     /// Longest first line.
-    pub first_line: usize,
+    pub(crate) first_line: usize,
     /// Longest field line.
-    pub field: usize,
+    pub(crate) field: usize,
     /// Longest head.
-    pub total: usize,
+    pub(crate) total: usize,
     /// Most field lines.
-    pub count: usize,
+    pub(crate) count: usize,
 }
 
 /// Where the scan of one head stands.
@@ -44,7 +44,11 @@ pub(crate) struct HeadRange {
 
 impl HeadScanner {
     /// Looks at the bytes received so far, always from the same first byte on; `None` when more are needed.
-    pub(crate) fn scan(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<HeadRange>, ParseError> {
+    pub(crate) fn scan(
+        &mut self,
+        bytes: &[u8],
+        limits: &HeadLimits,
+    ) -> Result<Option<HeadRange>, ParseError> {
         while let Some(found) = memchr(b'\n', &bytes[self.scanned..]) {
             let feed = self.scanned + found;
             if feed == self.line || bytes[feed - 1] != b'\r' {
@@ -149,6 +153,9 @@ mod tests {
         check("GET / HTTP/1.1\r\na: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\n\r\n", Err(ParseError::HeadersTooLarge));
         check("GET / HTTP/1.1\r\na: 1\r\nb: 2\r\nc: 3\r\n\r\n", Ok(Some((0, 36))));
         check("GET / HTTP/1.1\r\na: 1234567\r\nb: 1234567\r\nc: 1\r\n\r\n", Ok(Some((0, 48))));
-        check("GET / HTTP/1.1\r\na: 1234567\r\nb: 1234567\r\nc: 12\r\n\r\n", Err(ParseError::HeadersTooLarge));
+        check(
+            "GET / HTTP/1.1\r\na: 1234567\r\nb: 1234567\r\nc: 12\r\n\r\n",
+            Err(ParseError::HeadersTooLarge),
+        );
     }
 }

@@ -22,6 +22,34 @@ pub(crate) struct ServerConnection {
     pub(crate) received: u64,
     /// Payload bytes of the current response.
     pub(crate) sent: u64,
+    replay: Replay,
+}
+
+/// Payload that was taken and may be needed again, when the request is sent a second time.
+#[derive(Debug, Default)]
+struct Replay {
+    bytes: Vec<u8>,
+    /// Bytes of it that were taken again.
+    taken: usize,
+    is_recording: bool,
+    /// Some payload was taken without being kept.
+    is_incomplete: bool,
+}
+
+impl Replay {
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.taken..]
+    }
+
+    /// Keeps payload as far as that makes sense.
+    fn record(&mut self, payload: &[u8]) {
+        if self.is_recording && self.bytes.len() + payload.len() <= MAX_REPLAY {
+            self.bytes.extend_from_slice(payload);
+            self.taken = self.bytes.len();
+        } else {
+            *self = Replay { is_incomplete: true, ..Replay::default() };
+        }
+    }
 }
 
 /// What ends the reading of a request.
@@ -41,7 +69,15 @@ impl From<ParseError> for ReadError {
 
 impl ServerConnection {
     pub(crate) fn new(wire: Wire, decoder: RequestDecoder, head_limit: usize) -> Self {
-        ServerConnection { wire, decoder, encoder: BodyEncoder::Done, head_limit, received: 0, sent: 0 }
+        ServerConnection {
+            wire,
+            decoder,
+            encoder: BodyEncoder::Done,
+            head_limit,
+            received: 0,
+            sent: 0,
+            replay: Replay::default(),
+        }
     }
 
     /// Waits for the first byte of a request without holding a buffer. False: the connection has ended.
@@ -64,6 +100,7 @@ impl ServerConnection {
             self.wire.consume(step.skip);
             if step.event == Event::Head {
                 (self.received, self.sent) = (0, 0);
+                self.replay = Replay::default();
                 return Poll::Ready(Ok(()));
             }
             match ready!(self.wire.poll_fill(context, self.head_limit)) {
@@ -75,6 +112,9 @@ impl ServerConnection {
 
     /// What the received bytes hold of the body: drops framing, leaves payload.
     pub(crate) fn body(&mut self) -> Result<Event, ParseError> {
+        if !self.replay.rest().is_empty() {
+            return Ok(Event::Payload(self.replay.rest().len()));
+        }
         let step = self.decoder.body(self.wire.input())?;
         self.wire.consume(step.skip);
         Ok(step.event)
@@ -82,14 +122,46 @@ impl ServerConnection {
 
     /// The payload that [`body`](Self::body) has found.
     pub(crate) fn payload(&self, count: usize) -> &[u8] {
-        &self.wire.input()[..count]
+        let replayed = self.replay.rest();
+        if replayed.is_empty() { &self.wire.input()[..count] } else { &replayed[..count] }
     }
 
     /// Payload has been taken.
     pub(crate) fn consume(&mut self, count: usize) {
+        if !self.replay.rest().is_empty() {
+            self.replay.taken += count;
+            return;
+        }
+        self.replay.record(&self.wire.input()[..count]);
         self.decoder.consume(count);
         self.wire.consume(count);
         self.received += count as u64;
+    }
+
+    /// Payload received once `count` more of what [`body`](Self::body) has found is taken.
+    pub(crate) fn received_with(&self, count: usize) -> u64 {
+        if self.replay.rest().is_empty() { self.received + count as u64 } else { self.received }
+    }
+
+    /// Keeps the payload that is taken from now on, for a second delivery.
+    pub(crate) fn start_recording(&mut self) {
+        self.replay.is_recording = true;
+    }
+
+    /// There will be no second delivery.
+    pub(crate) fn stop_recording(&mut self) {
+        self.replay.is_recording = false;
+    }
+
+    /// Whether all payload taken so far is still there.
+    pub(crate) fn can_replay(&self) -> bool {
+        !self.replay.is_incomplete
+    }
+
+    /// Begins the payload anew.
+    pub(crate) fn rewind(&mut self) {
+        debug_assert!(self.can_replay());
+        self.replay.taken = 0;
     }
 
     /// Receives more of the body, which is not complete: an end now cuts it short.
@@ -130,7 +202,11 @@ impl ServerConnection {
     }
 
     /// Sends some of a response's payload, which is not empty.
-    pub(crate) fn poll_payload(&mut self, context: &mut Context<'_>, payload: &[u8]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_payload(
+        &mut self,
+        context: &mut Context<'_>,
+        payload: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let taken = ready!(self.encoder.poll_payload(&mut self.wire, context, payload))?;
         self.sent += taken as u64;
         Poll::Ready(Ok(taken))
@@ -151,5 +227,7 @@ impl ServerConnection {
     }
 }
 
+/// Payload that is kept for a second delivery: the usual form or API call.
+const MAX_REPLAY: usize = 16 * 1024;
 /// Bytes of further requests that are read ahead while one is being answered.
 const MAX_PIPELINED: usize = 16 * 1024;

@@ -84,7 +84,7 @@ fn put(digits: &mut [u8], mut value: u64) {
 
 /// Year, month and day of the proleptic Gregorian calendar, `days` after 1970-01-01. The year is taken to begin in
 /// March, so that the leap day is the last of its year and months have a regular length of 153 days in five.
-fn civil_from_days(days: u64) -> (u64, u64, u64) {
+pub(crate) fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468; // from 0000-03-01
     let era = days / 146_097; // 400 years
     let day_of_era = days % 146_097;

@@ -17,6 +17,7 @@ mod record;
 mod ring;
 mod writer;
 
+pub(crate) use calendar::civil_from_days;
 pub(crate) use record::Record;
 pub(crate) use ring::{Counters, Sink};
 pub(crate) use writer::AccessLog;
