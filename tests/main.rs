@@ -1,1 +1,15 @@
+//! The real daemon, end to end: raw bytes on one side, a recording upstream on the other, and its own metrics and log.
 
+mod balancing;
+mod config_errors;
+mod edges;
+mod harness;
+mod lifecycle;
+mod messages;
+mod observability;
+mod routing;
+mod smuggling;
+mod streaming;
+mod transport;
+mod tunnels;
+mod workspace;

@@ -18,7 +18,13 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     pub(crate) fn new(id: EndpointId, address: Address, weight: Weight) -> Self {
-        Endpoint { id, address, weight, in_flight: CachePadded::new(AtomicU32::new(0)), used: AtomicBool::new(false) }
+        Endpoint {
+            id,
+            address,
+            weight,
+            in_flight: CachePadded::new(AtomicU32::new(0)),
+            used: AtomicBool::new(false),
+        }
     }
 
     /// Requests at this endpoint now, over all workers.

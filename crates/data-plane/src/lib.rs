@@ -13,6 +13,8 @@ mod accept;
 mod buffer;
 mod connection;
 mod endpoint;
+#[doc(hidden)]
+pub mod fuzz;
 mod http;
 mod http1;
 mod listener;
@@ -29,8 +31,8 @@ mod worker;
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
@@ -138,7 +140,8 @@ impl Prepared {
             .iter()
             .map(|listener| BoundListener { name: listener.name.clone(), addresses: Vec::new() })
             .collect();
-        let mut sockets: Vec<Vec<(Arc<Listener>, ListeningSocket)>> = (0..self.workers).map(|_| Vec::new()).collect();
+        let mut sockets: Vec<Vec<(Arc<Listener>, ListeningSocket)>> =
+            (0..self.workers).map(|_| Vec::new()).collect();
         let mut unix_paths = Vec::new();
         for bound in self.bound {
             let place = self.listeners.iter().position(|listener| Arc::ptr_eq(listener, &bound.listener));

@@ -90,9 +90,7 @@ pub struct BindError {
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => " (is another daemon running? `ss -ltnp` names the owner)",
-        io::ErrorKind::PermissionDenied => {
-            " (ports below 1024 need root or CAP_NET_BIND_SERVICE)"
-        }
+        io::ErrorKind::PermissionDenied => " (ports below 1024 need root or CAP_NET_BIND_SERVICE)",
         io::ErrorKind::AddrNotAvailable => " (no interface of this host has this address)",
         _ => "",
     }
@@ -120,7 +118,11 @@ pub(crate) fn bind(listener: &Arc<Listener>, bind: &Bind, workers: usize) -> Res
     Ok(Bound { listener: Arc::clone(listener), address, sockets, unix_path })
 }
 
-fn bind_tcp(address: SocketAddr, dual_stack: bool, workers: usize) -> io::Result<(String, Vec<ListeningSocket>)> {
+fn bind_tcp(
+    address: SocketAddr,
+    dual_stack: bool,
+    workers: usize,
+) -> io::Result<(String, Vec<ListeningSocket>)> {
     match bind_tcp_sockets(address, dual_stack, workers) {
         // A host without IPv6 still has a `:PORT`.
         Err(error) if dual_stack && is_without_ipv6(&error) => {

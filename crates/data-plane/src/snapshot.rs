@@ -46,8 +46,12 @@ pub(crate) enum Action {
 
 impl Snapshot {
     pub(crate) fn new(config: &Config, generation: u64) -> Self {
-        let places: HashMap<&str, usize> =
-            config.services.iter().enumerate().map(|(place, service)| (service.name.as_str(), place)).collect();
+        let places: HashMap<&str, usize> = config
+            .services
+            .iter()
+            .enumerate()
+            .map(|(place, service)| (service.name.as_str(), place))
+            .collect();
         Snapshot {
             generation,
             router: Router::new(&config.routes),

@@ -27,7 +27,11 @@ macro_rules! each {
 impl Stream {
     /// Reads into `space`; 0 is the end of the stream. A short read needs no second one to learn that the socket is
     /// drained: the reactor's readiness is edge-triggered.
-    pub(crate) fn poll_read(&mut self, context: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        space: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(space);
         let polled = each!(self, inner => Pin::new(inner).poll_read(context, &mut buffer));
         polled.map_ok(|()| buffer.filled().len())

@@ -68,7 +68,8 @@ impl Wheel {
 
     /// Wakes every task with a timer, so that it looks at the world again.
     pub(crate) fn wake_all(&self) {
-        let wakers: Vec<Waker> = self.inner.borrow().nodes.iter().filter_map(|node| node.waker.clone()).collect();
+        let wakers: Vec<Waker> =
+            self.inner.borrow().nodes.iter().filter_map(|node| node.waker.clone()).collect();
         wakers.into_iter().for_each(Waker::wake);
     }
 

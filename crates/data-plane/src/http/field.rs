@@ -84,7 +84,8 @@ impl Known {
         )
     }
 
-    /// Fields that `Connection` can never remove: a client would use it to hide what others rely on.
+    /// Fields that `Connection` can never remove: a client would use it to hide what others rely on. Without `Expect`
+    /// the upstream would send no 100, for which we wait.
     pub(crate) fn is_protected(self) -> bool {
         matches!(
             self,
@@ -93,6 +94,7 @@ impl Known {
                 | Known::Cookie
                 | Known::Authorization
                 | Known::Date
+                | Known::Expect
                 | Known::ContentType
                 | Known::Forwarded
                 | Known::XForwardedFor
@@ -133,7 +135,6 @@ pub(crate) fn is_allowed_in_trailers(name: &[u8]) -> bool {
     let lower: Vec<u8> = name.to_ascii_lowercase();
     !known.is_hop_by_hop()
         && !known.is_protected()
-        && !matches!(known, Known::Expect)
         && !lower.starts_with(b"content-")
         && !matches!(
             lower.as_slice(),

@@ -43,27 +43,23 @@ pub(crate) struct HeadRange {
 }
 
 impl HeadScanner {
-    /// Looks at the bytes received so far, always from the same first byte on; `None` when more are needed.
-    pub(crate) fn scan(
-        &mut self,
-        bytes: &[u8],
-        limits: &HeadLimits,
-    ) -> Result<Option<HeadRange>, ParseError> {
+    /// Looks at the bytes received so far, always from the same first byte on; `None` when more are needed. Of several
+    /// violations the one that shows first counts, however many bytes come at once.
+    pub(crate) fn scan(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<HeadRange>, ParseError> {
         while let Some(found) = memchr(b'\n', &bytes[self.scanned..]) {
             let feed = self.scanned + found;
+            self.check_line(&bytes[..feed], limits)?;
             if feed == self.line || bytes[feed - 1] != b'\r' {
                 return Err(ParseError::BareLineEnding);
             }
-            let length = feed - 1 - self.line;
+            self.check_total(feed + 1, limits)?;
             self.scanned = feed + 1;
-            if length > 0 {
-                self.check_line(bytes[self.line], length, limits)?;
+            if feed - self.line > 1 {
                 if self.lines == 0 {
                     self.block = feed + 1;
                 }
                 self.lines += 1;
             } else if self.lines > 0 {
-                self.check_total(feed + 1, limits)?;
                 return Ok(Some(HeadRange { start: self.start, end: feed + 1 }));
             } else if self.line > 0 {
                 return Err(ParseError::MalformedFirstLine);
@@ -73,25 +69,25 @@ impl HeadScanner {
             self.line = feed + 1;
         }
         self.scanned = bytes.len();
-        // One byte may be the CR of a line ending.
-        if let [first, _, rest @ ..] = &bytes[self.line..] {
-            self.check_line(*first, rest.len() + 1, limits)?;
-        }
-        self.check_total(bytes.len(), limits)?;
+        self.check_line(bytes, limits)?;
         Ok(None)
     }
 
-    fn check_line(&self, first: u8, length: usize, limits: &HeadLimits) -> Result<(), ParseError> {
+    /// Checks the current line, of which the bytes up to the end are there, without its LF.
+    fn check_line(&self, bytes: &[u8], limits: &HeadLimits) -> Result<(), ParseError> {
+        let line = &bytes[self.line..];
+        // One byte may be the CR of the line ending.
+        let length = line.len().saturating_sub(1);
         if self.lines == 0 {
             return if length > limits.first_line { Err(ParseError::RequestLineTooLong) } else { Ok(()) };
         }
-        if first == b' ' || first == b'\t' {
+        if matches!(line, [b' ' | b'\t', ..]) {
             return Err(ParseError::ObsoleteFold);
         }
-        if length > limits.field || self.lines > limits.count {
+        if length > limits.field || (length > 0 && self.lines > limits.count) {
             return Err(ParseError::HeadersTooLarge);
         }
-        Ok(())
+        self.check_total(bytes.len(), limits)
     }
 
     /// The block is the field lines, without the empty line behind them; the first line has a limit of its own.

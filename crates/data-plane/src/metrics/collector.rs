@@ -221,7 +221,11 @@ fn process(families: &mut Families, shared: &Shared) {
             records as f64,
         );
         families.add(
-            ("fulcrum_access_log_dropped_total", "Access records lost to a full ring or disk.", MetricType::COUNTER),
+            (
+                "fulcrum_access_log_dropped_total",
+                "Access records lost to a full ring or disk.",
+                MetricType::COUNTER,
+            ),
             &[],
             dropped as f64,
         );
@@ -274,7 +278,12 @@ impl Families {
         self.family(family).mut_metric().push(metric);
     }
 
-    fn codes(&mut self, (name, help): (&'static str, &'static str), labels: &[(&str, &str)], classes: [u64; 5]) {
+    fn codes(
+        &mut self,
+        (name, help): (&'static str, &'static str),
+        labels: &[(&str, &str)],
+        classes: [u64; 5],
+    ) {
         for (class, count) in CodeClasses::NAMES.into_iter().zip(classes) {
             let labels: Vec<(&str, &str)> = labels.iter().copied().chain([("code", class)]).collect();
             self.add((name, help, MetricType::COUNTER), &labels, count as f64);

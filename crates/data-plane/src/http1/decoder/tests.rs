@@ -82,12 +82,11 @@ fn head_limits() {
     let line = |length: usize| format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(length - 14));
     let field = |length: usize| format!("GET / HTTP/1.1\r\nHost: a\r\nx: {}\r\n\r\n", "a".repeat(length - 3));
     let count = |count: usize| format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "x: y\r\n".repeat(count - 1));
-    // Five fields with their line endings, Host being the last one.
+    // Longest fields as far as they go, and one more for the rest.
     let block = |length: usize| {
-        let quarter = format!("x: {}\r\n", "a".repeat(16 * 1024 - 8));
-        let host = format!("Host: {}\r\n", "a".repeat(3));
-        let rest = format!("x: {}\r\n", "a".repeat(length - 4 * quarter.len() - host.len() - 5));
-        format!("GET / HTTP/1.1\r\n{}{rest}{host}\r\n", quarter.repeat(4))
+        let field = |length: usize| format!("x: {}\r\n", "a".repeat(length - 5));
+        let rest = length - 3 * 16 * 1024 - "Host: a\r\n".len();
+        format!("GET / HTTP/1.1\r\nHost: a\r\n{}{}\r\n", field(16 * 1024).repeat(3), field(rest))
     };
     for (head, expected) in [
         (line(8192), None),

@@ -1,0 +1,6 @@
+//! Slow, large and odd requests, one test per rule.
+
+mod identity;
+mod paths;
+mod sizes;
+mod time;

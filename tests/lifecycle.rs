@@ -1,0 +1,7 @@
+//! How a daemon begins and ends: what is in progress finishes, what is new goes elsewhere, nothing is left behind.
+
+mod demo;
+mod drain;
+mod processes;
+mod upstream_death;
+mod workers;

@@ -1,0 +1,7 @@
+//! Connections to the upstream: kept, used again, given up, and replaced where that is safe.
+
+mod broken;
+mod connecting;
+mod downstream;
+mod pool;
+mod time;
