@@ -110,12 +110,18 @@ impl Connection {
 
     /// Waits for the first byte of a request.
     async fn wait_for_request(&mut self, timer: &Timer, deadline: Millis, is_new: bool) -> Wait {
+        let started = timer.now();
         poll_fn(|context| {
             if let Poll::Ready(begun) = self.server.poll_begin(context) {
                 return Poll::Ready(if begun { Wait::Begun } else { Wait::Ended });
             }
-            if self.worker.is_draining() && !is_new {
-                return Poll::Ready(Wait::Ended);
+            let mut deadline = deadline;
+            if self.worker.is_draining() {
+                if !is_new {
+                    return Poll::Ready(Wait::Ended);
+                }
+                // Whoever has only just connected has a request to send; whoever connected long ago has not.
+                deadline = deadline.min(started + BUSY);
             }
             if timer.now() >= deadline {
                 return Poll::Ready(Wait::Silent);

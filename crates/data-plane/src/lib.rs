@@ -30,8 +30,7 @@ mod watchdog;
 mod worker;
 
 use std::io;
-use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -129,6 +128,7 @@ impl Prepared {
             snapshot: Arc::new(ArcSwap::from_pointee(self.snapshot)),
             metrics: Metrics::new(self.workers, self.max_series),
             phase,
+            draining: AtomicBool::new(false),
             workers: (0..self.workers).map(|_| CachePadded::default()).collect(),
             connections: CachePadded::default(),
             max_connections: max_connections(descriptors),
@@ -142,12 +142,14 @@ impl Prepared {
             .collect();
         let mut sockets: Vec<Vec<(Arc<Listener>, ListeningSocket)>> =
             (0..self.workers).map(|_| Vec::new()).collect();
-        let mut unix_paths = Vec::new();
-        for bound in self.bound {
+        let mut unix_files = Vec::new();
+        for mut bound in self.bound {
             let place = self.listeners.iter().position(|listener| Arc::ptr_eq(listener, &bound.listener));
-            addresses[place.expect("bound for a listener")].addresses.push(bound.address);
-            unix_paths.extend(bound.unix_path);
-            for (worker, socket) in bound.sockets.into_iter().enumerate() {
+            addresses[place.expect("bound for a listener")]
+                .addresses
+                .push(std::mem::take(&mut bound.address));
+            unix_files.extend(bound.unix_file.take());
+            for (worker, socket) in std::mem::take(&mut bound.sockets).into_iter().enumerate() {
                 sockets[worker].push((Arc::clone(&bound.listener), socket));
             }
         }
@@ -170,7 +172,7 @@ impl Prepared {
         watchdog
             .spawn(move || watchdog::run(&watched))
             .map_err(|source| StartError { worker: self.workers, source })?;
-        Ok(DataPlane { shared, addresses, threads, access_log: Mutex::new(self.access_log), unix_paths })
+        Ok(DataPlane { shared, addresses, threads, access_log: Mutex::new(self.access_log), unix_files })
     }
 }
 
@@ -212,7 +214,7 @@ pub struct DataPlane {
     threads: Vec<JoinHandle<()>>,
     /// Only closing it needs the lock.
     access_log: Mutex<Option<AccessLog>>,
-    unix_paths: Vec<Arc<Path>>,
+    unix_files: Vec<listener::UnixFile>,
 }
 
 impl DataPlane {
@@ -273,13 +275,7 @@ impl DataPlane {
 
     /// Stops accepting, closes idle downstream connections, and lets the rest end with their current request.
     pub fn drain(&self) {
-        self.shared.phase.send_if_modified(|phase| {
-            let is_running = *phase == Phase::Running;
-            if is_running {
-                *phase = Phase::Draining;
-            }
-            is_running
-        });
+        self.shared.enter(Phase::Draining);
     }
 
     /// Downstream connections open now.
@@ -294,7 +290,7 @@ impl DataPlane {
 
     /// Ends the workers, whatever they are doing, and writes the rest of the access log.
     pub fn stop(self) {
-        self.shared.phase.send_replace(Phase::Stopped);
+        self.shared.enter(Phase::Stopped);
         for thread in self.threads {
             // A worker that panicked has aborted the process.
             let _ = thread.join();
@@ -302,10 +298,7 @@ impl DataPlane {
         if let Some(log) = self.access_log.into_inner().unwrap_or_else(PoisonError::into_inner) {
             log.close();
         }
-        for path in self.unix_paths {
-            // It may be gone, or another's by now: nothing depends on it.
-            let _ = std::fs::remove_file(path);
-        }
+        self.unix_files.iter().for_each(listener::UnixFile::remove);
     }
 }
 

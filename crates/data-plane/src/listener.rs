@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
@@ -68,7 +68,44 @@ pub(crate) struct Bound {
     pub(crate) address: String,
     pub(crate) sockets: Vec<ListeningSocket>,
     /// Removed when the daemon ends.
-    pub(crate) unix_path: Option<Arc<Path>>,
+    pub(crate) unix_file: Option<UnixFile>,
+}
+
+/// The file of a unix socket of ours, told apart from one that another daemon has put in its place.
+#[derive(Debug)]
+pub(crate) struct UnixFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl UnixFile {
+    fn of(path: &Path) -> Option<Self> {
+        let identity = Self::identity(path)?;
+        Some(UnixFile { path: path.to_owned(), identity })
+    }
+
+    fn identity(path: &Path) -> Option<(u64, u64)> {
+        use std::os::unix::fs::MetadataExt;
+        let metadata = std::fs::symlink_metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
+    }
+
+    /// Removes the file if it is still ours.
+    pub(crate) fn remove(&self) {
+        if Self::identity(&self.path) == Some(self.identity) {
+            // Nothing depends on it: the next daemon replaces a socket that nobody answers on.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Started and not running yet: the sockets of a daemon that fails later do not stay behind.
+impl Drop for Bound {
+    fn drop(&mut self) {
+        if let Some(file) = &self.unix_file {
+            file.remove();
+        }
+    }
 }
 
 /// A worker's own socket of a bound address, not yet known to its reactor.
@@ -111,11 +148,11 @@ pub(crate) fn bind(listener: &Arc<Listener>, bind: &Bind, workers: usize) -> Res
         },
         source,
     })?;
-    let unix_path = match bind {
-        Bind::Unix(path) => Some(Arc::from(path.as_path())),
+    let unix_file = match bind {
+        Bind::Unix(path) => UnixFile::of(path),
         Bind::Tcp { .. } => None,
     };
-    Ok(Bound { listener: Arc::clone(listener), address, sockets, unix_path })
+    Ok(Bound { listener: Arc::clone(listener), address, sockets, unix_file })
 }
 
 fn bind_tcp(

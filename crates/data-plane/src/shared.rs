@@ -1,7 +1,7 @@
 //! What the workers share: the snapshot, the numbers, the phase of the process, and how busy each of them is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) metrics: Metrics,
     pub(crate) phase: watch::Sender<Phase>,
+    /// The phase is past running: what every request asks.
+    pub(crate) draining: AtomicBool,
     pub(crate) workers: Vec<CachePadded<WorkerState>>,
     /// Downstream connections of the process.
     pub(crate) connections: CachePadded<AtomicU64>,
@@ -46,6 +48,20 @@ pub(crate) struct WorkerState {
 }
 
 impl Shared {
+    /// Moves on to a later phase; an earlier one changes nothing.
+    pub(crate) fn enter(&self, next: Phase) {
+        self.draining.store(next > Phase::Running, Ordering::Relaxed);
+        self.phase.send_if_modified(|phase| {
+            let is_later = next > *phase;
+            *phase = next.max(*phase);
+            is_later
+        });
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn phase(&self) -> Phase {
         *self.phase.borrow()
     }

@@ -1,6 +1,6 @@
 //! A worker: one thread with its own reactor, sockets, pools, timers and numbers. Connections stay on it for life.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{OnceCell, RefCell};
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -44,7 +44,6 @@ pub(crate) struct Worker {
     responses: RefCell<Vec<Box<ResponseHead>>>,
     /// Failed attempts that still count as under way.
     penalties: RefCell<Vec<(Millis, InFlight)>>,
-    draining: Cell<bool>,
 }
 
 /// A listener as one worker sees it.
@@ -123,7 +122,6 @@ impl Worker {
             heads: RefCell::default(),
             responses: RefCell::default(),
             penalties: RefCell::default(),
-            draining: Cell::new(false),
             shared,
         };
         (Rc::new(worker), sockets)
@@ -142,7 +140,7 @@ impl Worker {
 
     /// Whether connections should end with their current request.
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.get()
+        self.shared.is_draining()
     }
 
     /// The less busy of this worker and one random other.
@@ -205,6 +203,7 @@ impl Worker {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut next_sweep = 0;
+        let mut told_to_drain = false;
         loop {
             ticks.tick().await;
             self.wheel.advance();
@@ -221,8 +220,11 @@ impl Worker {
             }
             match self.shared.phase() {
                 Phase::Running => {}
-                Phase::Draining if self.draining.replace(true) => {}
-                Phase::Draining => self.wheel.wake_all(),
+                Phase::Draining if told_to_drain => {}
+                Phase::Draining => {
+                    told_to_drain = true;
+                    self.wheel.wake_all();
+                }
                 Phase::Stopped => return,
             }
         }

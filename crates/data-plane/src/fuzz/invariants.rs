@@ -39,7 +39,8 @@ pub(super) fn forwarded_requests(plan: &Plan, stream: &[u8]) {
         headers::request(&mut output, &parts);
         let framing = head.framing;
         let sends_trailers = head.accepts_trailers;
-        let Some((payload, after)) = relay(&mut requests, plan, framing, sends_trailers, rest, &mut output) else {
+        let Some((payload, after)) = relay(&mut requests, plan, framing, sends_trailers, rest, &mut output)
+        else {
             return;
         };
         rest = after;
@@ -70,7 +71,9 @@ pub(super) fn relayed_responses(plan: &Plan, stream: &[u8]) {
             _ => headers::response(&mut output, parts),
         }
         let sent = if response_has_body(head.status, plan.method) { framing } else { Framing::None };
-        let Some((payload, after)) = relay(&mut responses, plan, sent, true, rest, &mut output) else { return };
+        let Some((payload, after)) = relay(&mut responses, plan, sent, true, rest, &mut output) else {
+            return;
+        };
         rest = after;
         check_response(plan, &responses.head, framing, &payload, &output);
     }
@@ -137,7 +140,11 @@ fn check_request(plan: &Plan, head: &RequestHead, changes: Option<&Changes>, pay
     for name in ["keep-alive", "proxy-connection", "proxy-authorization", "trailer"] {
         assert!(naive.named(name).is_empty(), "{name} is of one connection only");
     }
-    let ours = if changes.is_some() { &["x-forwarded-for", "x-request-id", "x-set"][..] } else { &["x-forwarded-for"] };
+    let ours = if changes.is_some() {
+        &["x-forwarded-for", "x-request-id", "x-set"][..]
+    } else {
+        &["x-forwarded-for"]
+    };
     for name in ours {
         assert_eq!(naive.named(name).len(), 1, "{name} is ours alone");
     }

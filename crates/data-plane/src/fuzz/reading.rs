@@ -18,7 +18,11 @@ pub(super) enum Seen {
     End(Result<String, ParseError>),
     Error(ParseError),
     /// The bytes have ended, with so many of an unfinished head left.
-    Rest { in_body: bool, is_clean: bool, unread: usize },
+    Rest {
+        in_body: bool,
+        is_clean: bool,
+        unread: usize,
+    },
 }
 
 /// A decoder and the head that it read last.

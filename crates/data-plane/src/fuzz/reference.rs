@@ -16,7 +16,11 @@ pub(super) struct Message {
 impl Message {
     /// The values of all fields with this lower-case name.
     pub(super) fn named(&self, name: &str) -> Vec<&[u8]> {
-        self.fields.iter().filter(|(other, _)| other == name.as_bytes()).map(|(_, value)| value.as_slice()).collect()
+        self.fields
+            .iter()
+            .filter(|(other, _)| other == name.as_bytes())
+            .map(|(_, value)| value.as_slice())
+            .collect()
     }
 }
 
@@ -70,7 +74,11 @@ fn field(line: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let (name, value) = (&line[..colon], &line[colon + 1..]);
     let is_token_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     assert!(!name.is_empty() && name.iter().all(is_token_byte), "a name: {}", line.escape_ascii());
-    assert!(!value.iter().any(|&byte| byte < b' ' && byte != b'\t' || byte == 0x7f), "a value: {}", line.escape_ascii());
+    assert!(
+        !value.iter().any(|&byte| byte < b' ' && byte != b'\t' || byte == 0x7f),
+        "a value: {}",
+        line.escape_ascii()
+    );
     let value = value.strip_prefix(b" ").expect("one space behind the colon");
     assert_eq!(value, value.trim_ascii(), "whitespace around a value");
     (name.to_ascii_lowercase(), value.to_vec())
@@ -105,5 +113,13 @@ fn text(bytes: &[u8]) -> &str {
 }
 
 /// What a careless recipient would merge into the head (RFC 9110 §6.5.1).
-const FORBIDDEN_TRAILERS: &[&str] =
-    &["content-length", "transfer-encoding", "host", "connection", "authorization", "cookie", "content-type", "te"];
+const FORBIDDEN_TRAILERS: &[&str] = &[
+    "content-length",
+    "transfer-encoding",
+    "host",
+    "connection",
+    "authorization",
+    "cookie",
+    "content-type",
+    "te",
+];

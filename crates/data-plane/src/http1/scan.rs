@@ -45,7 +45,11 @@ pub(crate) struct HeadRange {
 impl HeadScanner {
     /// Looks at the bytes received so far, always from the same first byte on; `None` when more are needed. Of several
     /// violations the one that shows first counts, however many bytes come at once.
-    pub(crate) fn scan(&mut self, bytes: &[u8], limits: &HeadLimits) -> Result<Option<HeadRange>, ParseError> {
+    pub(crate) fn scan(
+        &mut self,
+        bytes: &[u8],
+        limits: &HeadLimits,
+    ) -> Result<Option<HeadRange>, ParseError> {
         while let Some(found) = memchr(b'\n', &bytes[self.scanned..]) {
             let feed = self.scanned + found;
             self.check_line(&bytes[..feed], limits)?;
