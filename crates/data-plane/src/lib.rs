@@ -53,15 +53,23 @@ pub use listener::BindError;
 pub use metrics::Collector;
 pub use status::{EndpointStatus, ListenerStatus, ServiceStatus, Status, WorkerStatus};
 
-/// Why the data plane cannot be made.
+/// Why the data plane cannot be made: every cause, one a line.
 #[derive(Debug, thiserror::Error)]
-pub enum PrepareError {
-    /// An address cannot be listened on.
+#[error("{}", lines(causes))]
+pub struct PrepareError {
+    causes: Vec<Cause>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Cause {
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The access log cannot be opened.
     #[error("log.access: {0}")]
     AccessLog(io::Error),
+}
+
+fn lines(causes: &[Cause]) -> String {
+    causes.iter().map(Cause::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Why the data plane cannot be started: the system gives no threads or reactors.
@@ -97,18 +105,29 @@ pub fn prepare(config: &Config) -> Result<Prepared, PrepareError> {
     let workers = config.workers.map_or_else(default_workers, std::num::NonZeroUsize::get);
     let mut bound = Vec::new();
     let mut listeners = Vec::new();
+    let mut causes = Vec::new();
     for configured in &config.listeners {
         let listener = Arc::new(Listener::new(configured));
         for bind in &configured.binds {
-            bound.push(listener::bind(&listener, bind, workers)?);
+            match listener::bind(&listener, bind, workers) {
+                Ok(one) => bound.push(one),
+                Err(error) => causes.push(error.into()),
+            }
         }
         listeners.push(listener);
+    }
+    let access_log = AccessLog::open(&config.log.access).unwrap_or_else(|error| {
+        causes.push(Cause::AccessLog(error));
+        None
+    });
+    if !causes.is_empty() {
+        return Err(PrepareError { causes });
     }
     Ok(Prepared {
         snapshot: Snapshot::new(config, FIRST_GENERATION),
         bound,
         listeners,
-        access_log: AccessLog::open(&config.log.access).map_err(PrepareError::AccessLog)?,
+        access_log,
         workers,
         max_series: config.metrics.max_series.get(),
     })

@@ -232,7 +232,7 @@ struct Objects {
 }
 
 /// What objects beyond `metrics.max_series` are counted under.
-const OTHER: &str = "other";
+pub(crate) const OTHER: &str = "other";
 
 /// Series of one route or endpoint, roughly: code classes and sums.
 const SERIES_PER_ROUTE: usize = 6;
@@ -275,9 +275,14 @@ impl Metrics {
         let mut objects = self.objects();
         let mut key = (Arc::from(service), Arc::from(endpoint));
         if !objects.endpoints.contains_key(&key) && !objects.admit(SERIES_PER_ENDPOINT, self.max_series) {
-            key = (Arc::from(service), Arc::from(OTHER));
+            key = (Arc::from(OTHER), Arc::from(OTHER));
         }
         cells_of(&mut objects.endpoints, key, worker, self.workers)
+    }
+
+    /// Whether an endpoint is counted under its own name.
+    fn has_endpoint(&self, service: &str, endpoint: &str) -> bool {
+        self.objects().has_endpoint(service, endpoint)
     }
 
     /// Requests and errors of an endpoint so far, over all workers.
@@ -312,6 +317,11 @@ impl Metrics {
 }
 
 impl Objects {
+    /// Whether an endpoint is counted under its own name.
+    fn has_endpoint(&self, service: &str, endpoint: &str) -> bool {
+        self.endpoints.contains_key(&(Arc::from(service), Arc::from(endpoint)))
+    }
+
     /// Whether so many more series are within the bound; if so they are counted.
     fn admit(&mut self, series: usize, max: usize) -> bool {
         let fits = self.series + series <= max;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use prometheus::core::Desc;
 use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
 
-use super::{BOUNDS, Cell, CodeClasses, Histogram, Limit, Objects, PerWorker};
+use super::{BOUNDS, Cell, CodeClasses, Histogram, Limit, OTHER, Objects, PerWorker};
 use crate::http::error::Reason;
 use crate::shared::Shared;
 
@@ -236,15 +236,22 @@ fn process(families: &mut Families, shared: &Shared) {
         &[],
         snapshot.generation as f64,
     );
+    let family = ("fulcrum_upstream_requests_in_flight", "Requests at an endpoint now.", MetricType::GAUGE);
+    let mut others = None;
     for service in &snapshot.services {
-        // A service without traffic is not asked for: as many series as endpoints that were used.
+        // An endpoint without traffic is not asked for: as many series as endpoints that were used.
         for endpoint in service.endpoints.iter().filter(|endpoint| endpoint.was_used()) {
-            families.add(
-                ("fulcrum_upstream_requests_in_flight", "Requests at an endpoint now.", MetricType::GAUGE),
-                &[("service", service.name.as_str()), ("endpoint", endpoint.id.as_str())],
-                f64::from(endpoint.in_flight()),
-            );
+            let in_flight = f64::from(endpoint.in_flight());
+            let (service, endpoint) = (service.name.as_str(), endpoint.id.as_str());
+            if metrics.has_endpoint(service, endpoint) {
+                families.add(family, &[("service", service), ("endpoint", endpoint)], in_flight);
+            } else {
+                *others.get_or_insert(0.0) += in_flight;
+            }
         }
+    }
+    if let Some(in_flight) = others {
+        families.add(family, &[("service", OTHER), ("endpoint", OTHER)], in_flight);
     }
 }
 
