@@ -36,7 +36,8 @@ test: ## everything that must hold: format, lints, fuzzing for a moment, all tes
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(MAKE) fuzz
-	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --doc --locked
+	$(CARGO) test --workspace --lib --bins --tests --locked
 
 fuzz: ## the parsers against random input (FUZZ_SECONDS=30)
 	.ci/need g++
