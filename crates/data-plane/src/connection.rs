@@ -100,7 +100,7 @@ impl Connection {
             self.server.wire.rest();
             let now = timer.now();
             let deadline = now.saturating_add(self.listener.listener.keep_alive);
-            match self.wait_for_request(timer, deadline.min(now + BUSY), false).await {
+            match self.wait_for_request(timer, deadline.min(now + SOON), false).await {
                 Wait::Begun => {}
                 Wait::Ended => return Err(Next::Close),
                 Wait::Silent => return Ok(deadline),
@@ -121,7 +121,7 @@ impl Connection {
                     return Poll::Ready(Wait::Ended);
                 }
                 // Whoever has only just connected has a request to send; whoever connected long ago has not.
-                deadline = deadline.min(started + BUSY);
+                deadline = deadline.min(started + GRACE);
             }
             if timer.now() >= deadline {
                 return Poll::Ready(Wait::Silent);
@@ -236,8 +236,11 @@ pub(crate) async fn within<T>(
     .await
 }
 
-/// How long after a request the next one is expected, in milliseconds.
-const BUSY: Millis = 1000;
+/// How long after a request the next one may come without the room for it being made anew, in milliseconds. Longer, and
+/// many connections that fall idle together leave a heap full of holes.
+const SOON: Millis = 100;
+/// How long a connection may take to begin its first request while the process drains, in milliseconds.
+const GRACE: Millis = 1000;
 /// How long a client may take to notice that it has its answer, in milliseconds.
 const LINGER: Millis = 2000;
 /// Bytes that are read only to be dropped.
