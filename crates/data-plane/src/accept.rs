@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Notify;
 
 use crate::connection::Connection;
-use crate::listener::{Listener, ListeningSocket};
+use crate::listener::{BindId, Listener, ListenerState, ListeningSocket};
 use crate::metrics::Limit;
 use crate::shared::{Phase, Shared};
 use crate::stream::Stream;
@@ -25,21 +26,22 @@ pub(crate) struct Accepted {
     socket: Socket,
     /// `None` on unix sockets.
     peer: Option<SocketAddr>,
-    /// The listener's place among the worker's.
-    listener: usize,
+    bind: BindId,
+    /// As the worker that accepted it knows it.
+    listener: Arc<Listener>,
     permit: Permit,
 }
 
 /// A connection's place within the limits, until dropped.
 pub(crate) struct Permit {
     shared: Arc<Shared>,
-    listener: Arc<Listener>,
+    listener: Arc<ListenerState>,
     /// Whom it is counted for.
     worker: usize,
 }
 
 impl Permit {
-    fn new(shared: &Arc<Shared>, listener: &Arc<Listener>, worker: usize) -> Self {
+    fn new(shared: &Arc<Shared>, listener: &Arc<ListenerState>, worker: usize) -> Self {
         shared.connections.fetch_add(1, Ordering::Relaxed);
         shared.workers[worker].connections.fetch_add(1, Ordering::Relaxed);
         listener.connections.fetch_add(1, Ordering::Relaxed);
@@ -86,38 +88,95 @@ fn canonical(peer: SocketAddr) -> SocketAddr {
     SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 
-/// Accepts on one socket until the process drains.
-pub(crate) async fn run(worker: Rc<Worker>, place: usize, queue: Queue) {
+/// Accepts on one socket until the process drains or the address is removed.
+pub(crate) async fn run(worker: Rc<Worker>, bind: BindId, queue: Queue, stop: Rc<Notify>) {
     let mut phase = worker.shared.phase.subscribe();
     let drained = async move {
         // The sender lives as long as the data plane.
         let _ = phase.wait_for(|phase| *phase >= Phase::Draining).await;
     };
+    let known = worker.view().listener(bind).map(Rc::clone);
+    let mut door = Door { bind, queue, listener: known.expect("an address is opened by its generation") };
     tokio::select! {
         () = drained => {}
-        () = accept_all(&worker, place, &queue) => {}
+        () = stop.notified() => {}
+        () = door.accept_all(&worker) => {}
     }
     // What the kernel has completed would be reset when the socket closes.
     poll_fn(|context| {
-        while let Poll::Ready(Ok((stream, peer))) = queue.poll_accept(context) {
-            dispatch(&worker, place, stream, peer);
+        while let Poll::Ready(Ok((stream, peer))) = door.queue.poll_accept(context) {
+            door.dispatch(&worker, stream, peer);
         }
         Poll::Ready(())
     })
     .await;
 }
 
-async fn accept_all(worker: &Rc<Worker>, place: usize, queue: &Queue) {
-    loop {
-        wait_for_room(worker, &worker.listeners[place]).await;
-        match poll_fn(|context| queue.poll_accept(context)).await {
-            Ok((stream, peer)) => dispatch(worker, place, stream, peer),
-            Err(error) if is_exhaustion(&error) => {
-                worker.cells.hit(Limit::FileDescriptors);
-                tokio::time::sleep(PAUSE).await;
+/// One socket that a worker accepts on.
+struct Door {
+    bind: BindId,
+    queue: Queue,
+    /// As it was last seen: of a removed one the last connections are still counted somewhere.
+    listener: Rc<ListenerView>,
+}
+
+impl Door {
+    async fn accept_all(&mut self, worker: &Rc<Worker>) {
+        loop {
+            self.wait_for_room(worker).await;
+            match poll_fn(|context| self.queue.poll_accept(context)).await {
+                Ok((stream, peer)) => self.dispatch(worker, stream, peer),
+                Err(error) if is_exhaustion(&error) => {
+                    worker.cells.hit(Limit::FileDescriptors);
+                    tokio::time::sleep(PAUSE).await;
+                }
+                // The peer gave up while it was in the queue (accept(2) lists what can be pending on a new socket).
+                Err(_) => {}
             }
-            // The peer gave up while it was in the queue (accept(2) lists what can be pending on a new socket).
-            Err(_) => {}
+        }
+    }
+
+    /// Waits at the caps on connections: the kernel's queue holds the rest.
+    async fn wait_for_room(&mut self, worker: &Worker) {
+        let mut counted = false;
+        loop {
+            if let Some(listener) = worker.view().listener(self.bind) {
+                self.listener = Rc::clone(listener);
+            }
+            let listener = &self.listener.listener;
+            let limit = if worker.shared.connections() >= worker.shared.max_connections {
+                Limit::Connections
+            } else if listener.state.connections.load(Ordering::Relaxed) >= listener.max_connections {
+                Limit::ListenerConnections
+            } else {
+                return;
+            };
+            if !counted {
+                worker.cells.hit(limit);
+                counted = true;
+            }
+            tokio::time::sleep(ROOM_CHECK).await;
+        }
+    }
+
+    fn dispatch(&self, worker: &Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) {
+        worker.cells.accepted.add(1);
+        let state = &self.listener.listener.state;
+        let target = worker.less_busy();
+        let permit = Permit::new(&worker.shared, state, target);
+        if target == worker.index {
+            return serve(worker, &self.listener, stream, Arrival { peer, bind: self.bind, permit });
+        }
+        let Ok(socket) = Socket::of(stream) else { return };
+        let (bind, listener) = (self.bind, Arc::clone(&self.listener.listener));
+        match worker.inboxes[target].try_send(Accepted { socket, peer, bind, listener, permit }) {
+            Ok(()) => worker.cells.handed_over.add(1),
+            Err(error) => {
+                // Its inbox is full, so that it is not the less busy one after all.
+                let mut accepted = error.into_inner();
+                accepted.permit = Permit::new(&worker.shared, state, worker.index);
+                receive(worker, accepted);
+            }
         }
     }
 }
@@ -127,57 +186,30 @@ fn is_exhaustion(error: &io::Error) -> bool {
     matches!(code, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }
 
-/// Waits at the caps on connections: the kernel's queue holds the rest.
-async fn wait_for_room(worker: &Worker, listener: &ListenerView) {
-    let mut counted = false;
-    loop {
-        let limit = if worker.shared.connections() >= worker.shared.max_connections {
-            Limit::Connections
-        } else if listener.listener.connections.load(Ordering::Relaxed) >= listener.listener.max_connections {
-            Limit::ListenerConnections
-        } else {
-            return;
-        };
-        if !counted {
-            worker.cells.hit(limit);
-            counted = true;
-        }
-        tokio::time::sleep(ROOM_CHECK).await;
-    }
-}
-
-fn dispatch(worker: &Rc<Worker>, place: usize, stream: Stream, peer: Option<SocketAddr>) {
-    worker.cells.accepted.add(1);
-    let listener = &worker.listeners[place].listener;
-    let target = worker.less_busy();
-    if target == worker.index {
-        let permit = Permit::new(&worker.shared, listener, target);
-        return serve(worker, stream, peer, place, permit);
-    }
-    let permit = Permit::new(&worker.shared, listener, target);
-    let Ok(socket) = Socket::of(stream) else { return };
-    match worker.inboxes[target].try_send(Accepted { socket, peer, listener: place, permit }) {
-        Ok(()) => worker.cells.handed_over.add(1),
-        Err(error) => {
-            // Its inbox is full, so that it is not the less busy one after all.
-            let mut accepted = error.into_inner();
-            accepted.permit = Permit::new(&worker.shared, listener, worker.index);
-            receive(worker, accepted);
-        }
-    }
-}
-
 /// Serves a connection that another worker has accepted.
 pub(crate) fn receive(worker: &Rc<Worker>, accepted: Accepted) {
-    let Accepted { socket, peer, listener, permit } = accepted;
+    let Accepted { socket, peer, bind, listener, permit } = accepted;
+    let listener = match worker.view().listener(bind) {
+        Some(listener) => Rc::clone(listener),
+        // Removed meanwhile: whom we have accepted is served once.
+        None => Rc::new(ListenerView::new(&listener, &worker.shared, worker.index)),
+    };
     match socket.into_stream() {
-        Ok(stream) => serve(worker, stream, peer, listener, permit),
+        Ok(stream) => serve(worker, &listener, stream, Arrival { peer, bind, permit }),
         Err(error) => tracing::debug!(%error, "a new connection was lost"),
     }
 }
 
-fn serve(worker: &Rc<Worker>, stream: Stream, peer: Option<SocketAddr>, place: usize, permit: Permit) {
-    worker.spawn(Connection::new(worker, place, stream, peer, permit).serve());
+/// Where a connection comes from.
+pub(crate) struct Arrival {
+    /// `None` on unix sockets.
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) bind: BindId,
+    pub(crate) permit: Permit,
+}
+
+fn serve(worker: &Rc<Worker>, listener: &Rc<ListenerView>, stream: Stream, arrival: Arrival) {
+    worker.spawn(Connection::new(worker, listener, stream, arrival).serve());
 }
 
 /// A connected socket that belongs to no reactor.

@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use crate::accept::Permit;
+use crate::accept::{Arrival, Permit};
 use crate::http;
 use crate::http1::decoder::{Event, RequestDecoder};
 use crate::http1::server::ServerConnection;
 use crate::http1::wire::Wire;
+use crate::listener::BindId;
 use crate::metrics::Limit;
 use crate::stream::Stream;
 use crate::timer::{Millis, NEVER, Timer};
@@ -18,10 +19,18 @@ use crate::worker::{ListenerView, Worker};
 /// A downstream connection and where it belongs.
 pub(crate) struct Connection {
     pub(crate) worker: Rc<Worker>,
+    /// As of the current request.
     pub(crate) listener: Rc<ListenerView>,
+    /// Whom it is counted for.
+    opened_at: Rc<ListenerView>,
     pub(crate) server: ServerConnection,
     /// `None` on unix sockets.
     pub(crate) peer: Option<SocketAddr>,
+    bind: BindId,
+    /// The generation that `listener` is of.
+    generation: u64,
+    /// The listener is configured no more: the next response is the last.
+    is_orphan: bool,
     _permit: Permit,
 }
 
@@ -53,18 +62,54 @@ enum Wait {
 impl Connection {
     pub(crate) fn new(
         worker: &Rc<Worker>,
-        place: usize,
+        listener: &Rc<ListenerView>,
         stream: Stream,
-        peer: Option<SocketAddr>,
-        permit: Permit,
+        arrival: Arrival,
     ) -> Self {
-        let listener = Rc::clone(&worker.listeners[place]);
+        let Arrival { peer, bind, permit } = arrival;
         let wire = Wire::new(stream, Rc::clone(&worker.buffers), Rc::clone(&worker.wheel));
         let decoder = RequestDecoder::new(listener.listener.limits, listener.listener.rules);
         let server = ServerConnection::new(wire, decoder, listener.listener.head_limit());
         listener.cells.connections.add(1);
         listener.cells.connections_now.add(1);
-        Connection { worker: Rc::clone(worker), listener, server, peer, _permit: permit }
+        Connection {
+            opened_at: Rc::clone(listener),
+            worker: Rc::clone(worker),
+            listener: Rc::clone(listener),
+            server,
+            peer,
+            bind,
+            generation: ANY_GENERATION,
+            is_orphan: false,
+            _permit: permit,
+        }
+    }
+
+    /// Follows the configuration: its next request is served by the listener as it is now.
+    fn refresh(&mut self) {
+        let view = self.worker.view();
+        if view.snapshot.generation == self.generation {
+            return;
+        }
+        self.generation = view.snapshot.generation;
+        match view.listener(self.bind) {
+            Some(listener) => {
+                self.listener = Rc::clone(listener);
+                let settings = &listener.listener;
+                self.server.follow(settings.limits, settings.rules, settings.head_limit());
+            }
+            None => self.is_orphan = true,
+        }
+    }
+
+    /// Whether the listener is configured no more.
+    pub(crate) fn is_orphan(&self) -> bool {
+        self.is_orphan
+    }
+
+    /// Whether the response to the current request is the last.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.is_orphan || self.worker.is_draining()
     }
 
     /// Serves requests until the connection ends.
@@ -93,6 +138,7 @@ impl Connection {
     /// of them. Then tells until when to wait for another, or how the connection ends.
     async fn serve_busy(&mut self, timer: &Timer) -> Result<Millis, Next> {
         loop {
+            self.refresh();
             let next = http::handle(self, timer).await;
             if next != Next::KeepAlive {
                 return Err(next);
@@ -213,7 +259,7 @@ pub(crate) enum Flushed {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.listener.cells.connections_now.subtract(1);
+        self.opened_at.cells.connections_now.subtract(1);
     }
 }
 
@@ -236,6 +282,8 @@ pub(crate) async fn within<T>(
     .await
 }
 
+/// Before the first request.
+const ANY_GENERATION: u64 = 0;
 /// How long after a request the next one may come without the room for it being made anew, in milliseconds. Longer, and
 /// many connections that fall idle together leave a heap full of holes.
 const SOON: Millis = 100;

@@ -1,29 +1,32 @@
 //! One address of a service as the data plane sees it, shared by all workers.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crossbeam_utils::CachePadded;
-use fulcrum_model::{Address, EndpointId, Weight};
+use fulcrum_model::{Address, EndpointId};
 
 /// What every worker must see of an endpoint.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
+    /// Unlike that of any other endpoint of the process.
+    pub(crate) serial: u64,
     pub(crate) id: EndpointId,
     pub(crate) address: Address,
-    pub(crate) weight: Weight,
     /// The balancer compares what all workers have under way: the one number that requests share.
     in_flight: CachePadded<AtomicU32>,
     used: AtomicBool,
+    removed: AtomicBool,
 }
 
 impl Endpoint {
-    pub(crate) fn new(id: EndpointId, address: Address, weight: Weight) -> Self {
+    pub(crate) fn new(id: EndpointId, address: Address) -> Self {
         Endpoint {
+            serial: NEXT_SERIAL.fetch_add(1, Ordering::Relaxed),
             id,
             address,
-            weight,
             in_flight: CachePadded::new(AtomicU32::new(0)),
             used: AtomicBool::new(false),
+            removed: AtomicBool::new(false),
         }
     }
 
@@ -49,4 +52,15 @@ impl Endpoint {
     pub(crate) fn was_used(&self) -> bool {
         self.used.load(Ordering::Relaxed)
     }
+
+    /// It belongs to its service no more: what is under way ends, nothing is kept for more.
+    pub(crate) fn remove(&self) {
+        self.removed.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Relaxed)
+    }
 }
+
+static NEXT_SERIAL: AtomicU64 = AtomicU64::new(0);

@@ -15,6 +15,7 @@ mod connection;
 mod endpoint;
 #[doc(hidden)]
 pub mod fuzz;
+mod generation;
 mod http;
 mod http1;
 mod listener;
@@ -30,47 +31,29 @@ mod watchdog;
 mod worker;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_utils::CachePadded;
 use fulcrum_config::Config;
 use fulcrum_model::ListenerName;
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
 
-use http::access_log::AccessLog;
-use listener::{Listener, ListeningSocket};
+use generation::{Control, Next};
 use metrics::Metrics;
 use shared::{Phase, Shared};
 use snapshot::Snapshot;
-use worker::Start;
+use worker::{Order, Start};
 
+pub use generation::PrepareError;
 pub use http::error::Reason;
 pub use listener::BindError;
 pub use metrics::Collector;
 pub use status::{EndpointStatus, ListenerStatus, ServiceStatus, Status, WorkerStatus};
-
-/// Why the data plane cannot be made: every cause, one a line.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", lines(causes))]
-pub struct PrepareError {
-    causes: Vec<Cause>,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Cause {
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    #[error("log.access: {0}")]
-    AccessLog(io::Error),
-}
-
-fn lines(causes: &[Cause]) -> String {
-    causes.iter().map(Cause::to_string).collect::<Vec<_>>().join("\n")
-}
 
 /// Why the data plane cannot be started: the system gives no threads or reactors.
 #[derive(Debug, thiserror::Error)]
@@ -83,12 +66,8 @@ pub struct StartError {
 /// Everything that can fail has been done; no connection is accepted yet.
 #[derive(Debug)]
 pub struct Prepared {
-    snapshot: Snapshot,
-    bound: Vec<listener::Bound>,
-    listeners: Vec<Arc<Listener>>,
-    access_log: Option<AccessLog>,
+    next: Next,
     workers: usize,
-    max_series: usize,
 }
 
 /// Where a listener listens.
@@ -101,87 +80,47 @@ pub struct BoundListener {
 }
 
 /// Binds every socket and builds everything; nothing is visible to clients yet.
+///
+/// # Errors
+/// Every address that cannot be bound, and an access log that cannot be opened.
 pub fn prepare(config: &Config) -> Result<Prepared, PrepareError> {
-    let workers = config.workers.map_or_else(default_workers, std::num::NonZeroUsize::get);
-    let mut bound = Vec::new();
-    let mut listeners = Vec::new();
-    let mut causes = Vec::new();
-    for configured in &config.listeners {
-        let listener = Arc::new(Listener::new(configured));
-        for bind in &configured.binds {
-            match listener::bind(&listener, bind, workers) {
-                Ok(one) => bound.push(one),
-                Err(error) => causes.push(error.into()),
-            }
-        }
-        listeners.push(listener);
-    }
-    let access_log = AccessLog::open(&config.log.access).unwrap_or_else(|error| {
-        causes.push(Cause::AccessLog(error));
-        None
-    });
-    if !causes.is_empty() {
-        return Err(PrepareError { causes });
-    }
-    Ok(Prepared {
-        snapshot: Snapshot::new(config, FIRST_GENERATION),
-        bound,
-        listeners,
-        access_log,
-        workers,
-        max_series: config.metrics.max_series.get(),
-    })
-}
-
-/// The parallelism that the machine and the process's quota allow.
-fn default_workers() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+    let workers = generation::wanted_workers(config);
+    let next = Next::prepare(config, &Control::default(), FIRST_GENERATION, workers)?;
+    Ok(Prepared { next, workers })
 }
 
 impl Prepared {
     /// Starts the workers.
+    ///
+    /// # Errors
+    /// The system gives no more threads.
     pub fn start(self) -> Result<DataPlane, StartError> {
+        let Prepared { next, workers } = self;
         let descriptors = raise_descriptor_limit();
         let (phase, _) = watch::channel(Phase::Running);
         let shared = Arc::new(Shared {
-            snapshot: Arc::new(ArcSwap::from_pointee(self.snapshot)),
-            metrics: Metrics::new(self.workers, self.max_series),
+            started: Instant::now(),
+            snapshot: Arc::new(ArcSwap::from_pointee(Snapshot::default())),
+            metrics: Metrics::new(workers, next.max_series),
             phase,
             draining: AtomicBool::new(false),
-            workers: (0..self.workers).map(|_| CachePadded::default()).collect(),
+            workers: (0..workers).map(|_| CachePadded::default()).collect(),
             connections: CachePadded::default(),
             max_connections: max_connections(descriptors),
-            access_log: self.access_log.as_ref().map(AccessLog::counters),
+            access_log: ArcSwapOption::empty(),
+            generations_alive: AtomicU64::new(1),
         });
-        let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..self.workers).map(|_| mpsc::channel(INBOX)).unzip();
-        let mut addresses: Vec<BoundListener> = self
-            .listeners
-            .iter()
-            .map(|listener| BoundListener { name: listener.name.clone(), addresses: Vec::new() })
-            .collect();
-        let mut sockets: Vec<Vec<(Arc<Listener>, ListeningSocket)>> =
-            (0..self.workers).map(|_| Vec::new()).collect();
-        let mut unix_files = Vec::new();
-        for mut bound in self.bound {
-            let place = self.listeners.iter().position(|listener| Arc::ptr_eq(listener, &bound.listener));
-            addresses[place.expect("bound for a listener")]
-                .addresses
-                .push(std::mem::take(&mut bound.address));
-            unix_files.extend(bound.unix_file.take());
-            for (worker, socket) in std::mem::take(&mut bound.sockets).into_iter().enumerate() {
-                sockets[worker].push((Arc::clone(&bound.listener), socket));
-            }
-        }
+        let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(INBOX)).unzip();
+        let (orders, followers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::unbounded_channel()).unzip();
         let seed = random_seed();
         let mut threads = Vec::new();
-        for ((index, inbox), sockets) in receivers.into_iter().enumerate().zip(sockets) {
+        for (index, (inbox, orders)) in receivers.into_iter().zip(followers).enumerate() {
             let start = Start {
                 index,
                 shared: Arc::clone(&shared),
-                sockets,
                 inbox,
+                orders,
                 inboxes: inboxes.clone(),
-                access_log: self.access_log.as_ref().map(AccessLog::sink),
                 seed: seed.wrapping_add(index as u64),
             };
             threads.push(spawn_worker(start).map_err(|source| StartError { worker: index, source })?);
@@ -190,8 +129,10 @@ impl Prepared {
         let watchdog = std::thread::Builder::new().name("watchdog".to_owned());
         watchdog
             .spawn(move || watchdog::run(&watched))
-            .map_err(|source| StartError { worker: self.workers, source })?;
-        Ok(DataPlane { shared, addresses, threads, access_log: Mutex::new(self.access_log), unix_files })
+            .map_err(|source| StartError { worker: workers, source })?;
+        let mut control = Control::default();
+        control.commit(next, &shared, &orders);
+        Ok(DataPlane { shared, threads, orders, control: Mutex::new(control) })
     }
 }
 
@@ -229,17 +170,72 @@ impl Drop for AbortUnlessStopped {
 #[derive(Debug)]
 pub struct DataPlane {
     shared: Arc<Shared>,
-    addresses: Vec<BoundListener>,
     threads: Vec<JoinHandle<()>>,
-    /// Only closing it needs the lock.
-    access_log: Mutex<Option<AccessLog>>,
-    unix_files: Vec<listener::UnixFile>,
+    orders: Vec<mpsc::UnboundedSender<Order>>,
+    /// Held by whoever changes something, from its first look to the change.
+    control: Mutex<Control>,
+}
+
+/// A change that can be put in force. Until then nobody else changes anything.
+#[derive(Debug)]
+pub struct Reload<'a> {
+    plane: &'a DataPlane,
+    control: MutexGuard<'a, Control>,
+    next: Next,
+}
+
+impl Reload<'_> {
+    /// Puts it in force and tells its number. Requests that are under way end by what they began with.
+    pub fn commit(mut self) -> u64 {
+        let generation = self.next.snapshot.generation;
+        self.control.commit(self.next, &self.plane.shared, &self.plane.orders);
+        generation
+    }
 }
 
 impl DataPlane {
+    fn control(&self) -> MutexGuard<'_, Control> {
+        // Every change is made whole before it is stored.
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Prepares another configuration: binds new addresses, builds everything. Nothing is visible yet; blocks for as
+    /// long as that takes.
+    ///
+    /// # Errors
+    /// Every address that cannot be bound, an access log that cannot be opened, another number of workers.
+    pub fn prepare(&self, config: &Config) -> Result<Reload<'_>, PrepareError> {
+        let control = self.control();
+        let generation = self.shared.snapshot.load().generation + 1;
+        let next = Next::prepare(config, &control, generation, self.threads.len())?;
+        Ok(Reload { plane: self, control, next })
+    }
+
+    /// Whether every worker serves its requests by this generation or a later one.
+    pub fn is_everywhere(&self, generation: u64) -> bool {
+        self.shared.workers.iter().all(|worker| worker.generation.load(Ordering::Relaxed) >= generation)
+    }
+
+    /// Frees what old generations have left. To be called now and then.
+    pub fn tidy(&self) {
+        let alive = self.control().collect();
+        self.shared.generations_alive.store(alive as u64, Ordering::Relaxed);
+    }
+
     /// Where it listens, in configured order.
     pub fn bound(&self) -> Vec<BoundListener> {
-        self.addresses.clone()
+        let control = self.control();
+        let snapshot = self.shared.snapshot.load();
+        let listeners = snapshot.listeners.iter().enumerate().map(|(place, listener)| BoundListener {
+            name: listener.name().clone(),
+            addresses: control
+                .bound
+                .iter()
+                .filter(|bound| snapshot.binds.get(&bound.id) == Some(&place))
+                .map(|bound| bound.address.clone())
+                .collect(),
+        });
+        listeners.collect()
     }
 
     /// Its numbers, for a Prometheus registry.
@@ -255,14 +251,9 @@ impl DataPlane {
             connections: state.connections.load(Ordering::Relaxed),
             accepted: cells.accepted.get(),
         });
-        let listeners = self.addresses.iter().map(|bound| {
+        let listeners = self.bound().into_iter().map(|bound| {
             let (connections, requests) = shared.metrics.listener_totals(bound.name.as_str());
-            ListenerStatus {
-                name: bound.name.to_string(),
-                addresses: bound.addresses.clone(),
-                connections,
-                requests,
-            }
+            ListenerStatus { name: bound.name.to_string(), addresses: bound.addresses, connections, requests }
         });
         Status {
             generation: snapshot.generation,
@@ -273,20 +264,21 @@ impl DataPlane {
     }
 
     fn service_status(&self, service: &service::Service) -> ServiceStatus {
-        let endpoints = service.endpoints.iter().map(|endpoint| {
+        let membership = service.state.membership.load();
+        let endpoints = membership.endpoints.iter().zip(&membership.weights).map(|(endpoint, weight)| {
             let (requests, errors) =
-                self.shared.metrics.endpoint_totals(service.name.as_str(), endpoint.id.as_str());
+                self.shared.metrics.endpoint_totals(service.name().as_str(), endpoint.id.as_str());
             EndpointStatus {
                 id: endpoint.id.to_string(),
                 address: endpoint.address.to_string(),
-                weight: endpoint.weight.get(),
+                weight: weight.get(),
                 in_flight: u64::from(endpoint.in_flight()),
                 requests,
                 errors,
             }
         });
         ServiceStatus {
-            name: service.name.to_string(),
+            name: service.name().to_string(),
             balance: service.policy_name().to_owned(),
             endpoints: endpoints.collect(),
         }
@@ -314,10 +306,10 @@ impl DataPlane {
             // A worker that panicked has aborted the process.
             let _ = thread.join();
         }
-        if let Some(log) = self.access_log.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        let control = self.control.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(log) = control.access_log {
             log.close();
         }
-        self.unix_files.iter().for_each(listener::UnixFile::remove);
     }
 }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use fulcrum_config::{self as config, Bind, ListenerAction};
 use fulcrum_model::ListenerName;
@@ -14,10 +14,10 @@ use crate::http1::head::RequestRules;
 use crate::http1::scan::HeadLimits;
 use crate::timer::Millis;
 
-/// A listener as all workers share it.
+/// What a generation says of a listener.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    pub(crate) name: ListenerName,
+    pub(crate) state: Arc<ListenerState>,
     pub(crate) action: ListenerAction,
     pub(crate) limits: HeadLimits,
     pub(crate) rules: RequestRules,
@@ -26,16 +26,29 @@ pub(crate) struct Listener {
     pub(crate) header_timeout: Millis,
     pub(crate) body_idle: Millis,
     pub(crate) keep_alive: Millis,
-    /// Connections open now, and the most of them.
-    pub(crate) connections: AtomicU32,
+    /// Most connections at a time.
     pub(crate) max_connections: u32,
 }
 
+/// A listener through all generations of its configuration.
+#[derive(Debug)]
+pub(crate) struct ListenerState {
+    pub(crate) name: ListenerName,
+    /// Connections open now, over all workers.
+    pub(crate) connections: AtomicU32,
+}
+
+impl ListenerState {
+    pub(crate) fn new(name: &ListenerName) -> Self {
+        ListenerState { name: name.clone(), connections: AtomicU32::new(0) }
+    }
+}
+
 impl Listener {
-    pub(crate) fn new(listener: &config::Listener) -> Self {
+    pub(crate) fn new(listener: &config::Listener, state: &Arc<ListenerState>) -> Self {
         let http = &listener.http;
         Listener {
-            name: listener.name.clone(),
+            state: Arc::clone(state),
             action: listener.action,
             limits: HeadLimits {
                 first_line: http.request_line as usize,
@@ -49,9 +62,12 @@ impl Listener {
             header_timeout: crate::timer::millis(listener.timeouts.header),
             body_idle: crate::timer::millis(listener.timeouts.body_idle),
             keep_alive: crate::timer::millis(listener.timeouts.keep_alive),
-            connections: AtomicU32::new(0),
             max_connections: listener.max_connections.map_or(u32::MAX, |max| max.get()),
         }
+    }
+
+    pub(crate) fn name(&self) -> &ListenerName {
+        &self.state.name
     }
 
     /// Most bytes of a head.
@@ -60,15 +76,39 @@ impl Listener {
     }
 }
 
-/// One bound address with a socket per worker.
+/// Names one bound address for as long as it is bound; never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct BindId(u64);
+
+/// What makes a bound address the same one in the next generation, whichever listener it belongs to there.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct BindKey {
+    bind: Bind,
+    /// Port 0 is another port each time: then its owner and place tell.
+    owner: Option<(ListenerName, usize)>,
+}
+
+impl BindKey {
+    /// The keys of a listener's addresses, in their order.
+    pub(crate) fn all(listener: &config::Listener) -> impl Iterator<Item = BindKey> {
+        listener.binds.iter().enumerate().map(|(place, bind)| {
+            let is_any = matches!(bind, Bind::Tcp { address, .. } if address.port() == 0);
+            BindKey { bind: bind.clone(), owner: is_any.then(|| (listener.name.clone(), place)) }
+        })
+    }
+}
+
+/// One bound address.
 #[derive(Debug)]
 pub(crate) struct Bound {
-    pub(crate) listener: Arc<Listener>,
+    pub(crate) id: BindId,
+    pub(crate) key: BindKey,
     /// As `host:port` or `unix:/path`.
     pub(crate) address: String,
+    /// One for each worker, until they have them.
     pub(crate) sockets: Vec<ListeningSocket>,
-    /// Removed when the daemon ends.
-    pub(crate) unix_file: Option<UnixFile>,
+    /// Removed with the address.
+    _unix_file: Option<UnixFile>,
 }
 
 /// The file of a unix socket of ours, told apart from one that another daemon has put in its place.
@@ -91,7 +131,7 @@ impl UnixFile {
     }
 
     /// Removes the file if it is still ours.
-    pub(crate) fn remove(&self) {
+    fn remove(&self) {
         if Self::identity(&self.path) == Some(self.identity) {
             // Nothing depends on it: the next daemon replaces a socket that nobody answers on.
             let _ = std::fs::remove_file(&self.path);
@@ -99,12 +139,9 @@ impl UnixFile {
     }
 }
 
-/// Started and not running yet: the sockets of a daemon that fails later do not stay behind.
-impl Drop for Bound {
+impl Drop for UnixFile {
     fn drop(&mut self) {
-        if let Some(file) = &self.unix_file {
-            file.remove();
-        }
+        self.remove();
     }
 }
 
@@ -133,27 +170,30 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// Binds one address for so many workers. Nothing is accepted before a worker looks.
-pub(crate) fn bind(listener: &Arc<Listener>, bind: &Bind, workers: usize) -> Result<Bound, BindError> {
-    let bound = match bind {
+/// Binds one address of a listener for so many workers. Nothing is accepted before a worker looks.
+pub(crate) fn bind(listener: &ListenerName, key: BindKey, workers: usize) -> Result<Bound, BindError> {
+    let bound = match &key.bind {
         Bind::Tcp { address, dual_stack } => bind_tcp(*address, *dual_stack, workers),
         Bind::Unix(path) => bind_unix(path, workers),
     };
     let (address, sockets) = bound.map_err(|source| BindError {
-        listener: listener.name.clone(),
-        address: match bind {
+        listener: listener.clone(),
+        address: match &key.bind {
             Bind::Tcp { address, dual_stack: true } => format!(":{}", address.port()),
             Bind::Tcp { address, .. } => address.to_string(),
             Bind::Unix(path) => format!("unix:{}", path.display()),
         },
         source,
     })?;
-    let unix_file = match bind {
+    let unix_file = match &key.bind {
         Bind::Unix(path) => UnixFile::of(path),
         Bind::Tcp { .. } => None,
     };
-    Ok(Bound { listener: Arc::clone(listener), address, sockets, unix_file })
+    let id = BindId(NEXT_BIND.fetch_add(1, Ordering::Relaxed));
+    Ok(Bound { id, key, address, sockets, _unix_file: unix_file })
 }
+
+static NEXT_BIND: AtomicU64 = AtomicU64::new(0);
 
 fn bind_tcp(
     address: SocketAddr,

@@ -1,14 +1,15 @@
 //! Numbers of the data plane. Each worker writes its own cells, which nobody else writes, so that counting is a load
 //! and a store; a scrape adds the workers up.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
 use crate::http::error::Reason;
+use crate::snapshot::Snapshot;
 
 mod collector;
 
@@ -216,7 +217,7 @@ type PerWorker<T> = Vec<Option<Arc<T>>>;
 #[derive(Debug)]
 pub(crate) struct Metrics {
     workers: usize,
-    max_series: usize,
+    max_series: AtomicUsize,
     inner: Mutex<Objects>,
     pub(crate) cells: Vec<Arc<CachePadded<WorkerCells>>>,
 }
@@ -241,7 +242,51 @@ const SERIES_PER_ENDPOINT: usize = 12;
 impl Metrics {
     pub(crate) fn new(workers: usize, max_series: usize) -> Self {
         let cells = (0..workers).map(|_| Arc::new(CachePadded::new(WorkerCells::default()))).collect();
-        Metrics { workers, max_series, inner: Mutex::new(Objects::default()), cells }
+        Metrics {
+            workers,
+            max_series: AtomicUsize::new(max_series),
+            inner: Mutex::new(Objects::default()),
+            cells,
+        }
+    }
+
+    fn max_series(&self) -> usize {
+        self.max_series.load(Ordering::Relaxed)
+    }
+
+    /// Objects that come from now on are bounded by this; those that are shown stay.
+    pub(crate) fn bound_series(&self, max_series: usize) {
+        self.max_series.store(max_series, Ordering::Relaxed);
+    }
+
+    /// Shows objects no more that are gone. Who still uses their cells counts for nobody.
+    pub(crate) fn forget(&self, snapshot: &Snapshot) {
+        let routes: HashSet<&str> = snapshot.routes.iter().map(|route| &*route.name).collect();
+        let listeners: HashSet<&str> =
+            snapshot.listeners.iter().map(|listener| listener.name().as_str()).collect();
+        let memberships: HashMap<&str, _> = snapshot
+            .services
+            .iter()
+            .map(|service| (service.name().as_str(), service.state.membership.load_full()))
+            .collect();
+        let endpoints: HashMap<&str, HashSet<&str>> = memberships
+            .iter()
+            .map(|(service, membership)| {
+                (*service, membership.endpoints.iter().map(|endpoint| endpoint.id.as_str()).collect())
+            })
+            .collect();
+        let mut objects = self.objects();
+        let objects = &mut *objects;
+        objects.listeners.retain(|name, _| listeners.contains(&**name));
+        objects.services.retain(|name, _| endpoints.contains_key(&**name));
+        let before = objects.routes.len();
+        objects.routes.retain(|name, _| &**name == OTHER || routes.contains(&**name));
+        objects.series -= (before - objects.routes.len()) * SERIES_PER_ROUTE;
+        let before = objects.endpoints.len();
+        objects.endpoints.retain(|(service, endpoint), _| {
+            &**endpoint == OTHER || endpoints.get(&**service).is_some_and(|ids| ids.contains(&**endpoint))
+        });
+        objects.series -= (before - objects.endpoints.len()) * SERIES_PER_ENDPOINT;
     }
 
     fn objects(&self) -> std::sync::MutexGuard<'_, Objects> {
@@ -265,7 +310,7 @@ impl Metrics {
     pub(crate) fn route(&self, worker: usize, name: &str) -> Arc<RouteCells> {
         let mut objects = self.objects();
         let mut key = Arc::from(name);
-        if !objects.routes.contains_key(&key) && !objects.admit(SERIES_PER_ROUTE, self.max_series) {
+        if !objects.routes.contains_key(&key) && !objects.admit(SERIES_PER_ROUTE, self.max_series()) {
             key = Arc::from(OTHER);
         }
         cells_of(&mut objects.routes, key, worker, self.workers)
@@ -274,7 +319,7 @@ impl Metrics {
     pub(crate) fn endpoint(&self, worker: usize, service: &str, endpoint: &str) -> Arc<EndpointCells> {
         let mut objects = self.objects();
         let mut key = (Arc::from(service), Arc::from(endpoint));
-        if !objects.endpoints.contains_key(&key) && !objects.admit(SERIES_PER_ENDPOINT, self.max_series) {
+        if !objects.endpoints.contains_key(&key) && !objects.admit(SERIES_PER_ENDPOINT, self.max_series()) {
             key = (Arc::from(OTHER), Arc::from(OTHER));
         }
         cells_of(&mut objects.endpoints, key, worker, self.workers)

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_utils::CachePadded;
 use tokio::sync::watch;
 
@@ -25,6 +26,8 @@ pub(crate) enum Phase {
 /// Shared by all workers and the control side.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    /// What [`Millis`](crate::timer::Millis) count from.
+    pub(crate) started: Instant,
     pub(crate) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(crate) metrics: Metrics,
     pub(crate) phase: watch::Sender<Phase>,
@@ -35,7 +38,10 @@ pub(crate) struct Shared {
     pub(crate) connections: CachePadded<AtomicU64>,
     /// The most of them.
     pub(crate) max_connections: u64,
-    pub(crate) access_log: Option<Arc<Counters>>,
+    /// Of the access log, if there is one.
+    pub(crate) access_log: ArcSwapOption<Counters>,
+    /// Snapshots in memory: the one in force, and those that something still holds.
+    pub(crate) generations_alive: AtomicU64,
 }
 
 /// What others see of a worker.
@@ -45,6 +51,8 @@ pub(crate) struct WorkerState {
     pub(crate) connections: AtomicU64,
     /// Counts up while the worker makes progress.
     pub(crate) beats: AtomicU64,
+    /// The generation that its next request will be served by, at least.
+    pub(crate) generation: AtomicU64,
 }
 
 impl Shared {
@@ -68,7 +76,7 @@ impl Shared {
 
     /// Access records written and dropped, where there is an access log.
     pub(crate) fn access_log_counters(&self) -> Option<(u64, u64)> {
-        self.access_log.as_ref().map(|counters| (counters.written(), counters.dropped()))
+        self.access_log.load().as_ref().map(|counters| (counters.written(), counters.dropped()))
     }
 
     pub(crate) fn connections(&self) -> u64 {

@@ -6,15 +6,21 @@ use std::sync::Arc;
 use fulcrum_config::{self as config, Config};
 
 use crate::http::route::{AddressSet, Router};
+use crate::listener::{BindId, Listener};
 use crate::service::Service;
 
-/// Everything a request needs to know, in one value.
+/// Everything a request needs to know, in one value. The default one is of the time before the first.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) generation: u64,
     pub(crate) router: Router,
     pub(crate) routes: Vec<Route>,
+    /// In configured order.
     pub(crate) services: Vec<Arc<Service>>,
+    /// In configured order.
+    pub(crate) listeners: Vec<Arc<Listener>>,
+    /// Which of the listeners an address belongs to.
+    pub(crate) binds: HashMap<BindId, usize>,
     pub(crate) trusted_proxies: AddressSet,
 }
 
@@ -24,7 +30,7 @@ pub(crate) struct Route {
     pub(crate) name: Arc<str>,
     pub(crate) action: Action,
     /// Most routes change nothing.
-    pub(crate) changes: Option<Box<Changes>>,
+    pub(crate) changes: Option<Arc<Changes>>,
 }
 
 /// Changes to what is forwarded.
@@ -44,19 +50,38 @@ pub(crate) enum Action {
     Respond(Box<config::FixedResponse>),
 }
 
+impl Default for Snapshot {
+    fn default() -> Self {
+        Snapshot {
+            generation: 0,
+            router: Router::new(&[]),
+            routes: Vec::new(),
+            services: Vec::new(),
+            listeners: Vec::new(),
+            binds: HashMap::new(),
+            trusted_proxies: std::iter::empty::<&ipnet::IpNet>().collect(),
+        }
+    }
+}
+
 impl Snapshot {
-    pub(crate) fn new(config: &Config, generation: u64) -> Self {
-        let places: HashMap<&str, usize> = config
-            .services
-            .iter()
-            .enumerate()
-            .map(|(place, service)| (service.name.as_str(), place))
-            .collect();
+    /// Builds a generation around the services and listeners that live on.
+    pub(crate) fn new(
+        config: &Config,
+        generation: u64,
+        services: Vec<Arc<Service>>,
+        listeners: Vec<Arc<Listener>>,
+        binds: HashMap<BindId, usize>,
+    ) -> Self {
+        let places: HashMap<&str, usize> =
+            services.iter().enumerate().map(|(place, service)| (service.name().as_str(), place)).collect();
         Snapshot {
             generation,
             router: Router::new(&config.routes),
             routes: config.routes.iter().map(|route| Route::new(route, &places)).collect(),
-            services: config.services.iter().map(|service| Arc::new(Service::new(service))).collect(),
+            services,
+            listeners,
+            binds,
             trusted_proxies: config.trusted_proxies.iter().collect(),
         }
     }
@@ -79,7 +104,7 @@ impl Route {
             && route.request_headers.is_empty()
             && route.response_headers.is_empty();
         let changes = (!unchanged).then(|| {
-            Box::new(Changes {
+            Arc::new(Changes {
                 rewrite: route.rewrite.clone(),
                 request: route.request_headers.clone(),
                 response: route.response_headers.clone(),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-/// Milliseconds since the worker started.
+/// Milliseconds since the data plane started, the same on all workers.
 pub(crate) type Millis = u64;
 
 /// The wheel of a worker.
@@ -42,10 +42,13 @@ pub(crate) struct Timer {
 }
 
 impl Wheel {
-    pub(crate) fn new() -> Rc<Self> {
+    /// A wheel whose time counts from this moment.
+    pub(crate) fn new(started: Instant) -> Rc<Self> {
         let inner =
             Inner { tick: 0, slots: vec![NIL; SLOTS].into_boxed_slice(), nodes: Vec::new(), free: NIL };
-        Rc::new(Wheel { started: Instant::now(), now: Cell::new(0), inner: RefCell::new(inner) })
+        let wheel = Rc::new(Wheel { started, now: Cell::new(0), inner: RefCell::new(inner) });
+        wheel.advance();
+        wheel
     }
 
     /// The time of the last tick.
@@ -221,7 +224,7 @@ mod tests {
     #[test]
     fn wakes_within_a_tick_of_the_deadline() {
         for deadline in [1, 49, 50, 51, 1000, 25_600, 100_000, 3_600_000] {
-            let wheel = Wheel::new();
+            let wheel = Wheel::new(Instant::now());
             let (timer, count) = counted(&wheel);
             timer.set(deadline);
             let mut now = 0;
@@ -236,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_deadline_can_move_either_way() {
-        let wheel = Wheel::new();
+        let wheel = Wheel::new(Instant::now());
         let (timer, count) = counted(&wheel);
         timer.set(1000);
         timer.set(5000);
@@ -252,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_long_pause_fires_what_is_due() {
-        let wheel = Wheel::new();
+        let wheel = Wheel::new(Instant::now());
         let (timer, count) = counted(&wheel);
         timer.set(60_000);
         advance(&wheel, 10_000_000);
@@ -261,7 +264,7 @@ mod tests {
 
     #[test]
     fn many_timers_come_and_go() {
-        let wheel = Wheel::new();
+        let wheel = Wheel::new(Instant::now());
         let mut random = fulcrum_balance::Rng::from_seed(7);
         let mut live = Vec::new();
         for step in 0..20_000u64 {

@@ -40,7 +40,7 @@ pub(crate) async fn connection(
     endpoint: &EndpointView,
 ) -> Result<Box<Upstream>, Reason> {
     if let Some(upstream) = checkout(worker, service, endpoint) {
-        endpoint.cells().reused.add(1);
+        endpoint.cells.reused.add(1);
         return Ok(upstream);
     }
     fresh_connection(worker, service, endpoint).await
@@ -66,7 +66,7 @@ pub(crate) async fn fresh_connection(
         _ => Reason::ConnectFailed,
     })?;
     service.cells.connect.observe(started.elapsed());
-    endpoint.cells().connections.add(1);
+    endpoint.cells.connections.add(1);
     let wire = Wire::new(stream, Rc::clone(&worker.buffers), Rc::clone(&worker.wheel));
     let now = worker.wheel.now();
     Ok(Box::new(Upstream {
@@ -93,7 +93,7 @@ fn checkout(worker: &Worker, service: &ServiceView, endpoint: &EndpointView) -> 
     let now = worker.wheel.now();
     let mut idle = endpoint.pool.0.borrow_mut();
     while let Some(mut upstream) = idle.pop() {
-        endpoint.cells().idle.subtract(1);
+        endpoint.cells.idle.subtract(1);
         if upstream.is_usable(now, &service.service.pool) {
             upstream.reused = true;
             return Some(upstream);
@@ -113,6 +113,7 @@ pub(crate) fn give_back(
     upstream.requests += 1;
     if !upstream.connection.is_clean()
         || worker.is_draining()
+        || endpoint.endpoint.is_removed()
         || pool.max_requests.is_some_and(|max| upstream.requests >= max.get())
     {
         return;
@@ -125,19 +126,22 @@ pub(crate) fn give_back(
     upstream.connection.wire.rest();
     upstream.idle_since = worker.wheel.now();
     idle.push(upstream);
-    endpoint.cells().idle.add(1);
+    endpoint.cells.idle.add(1);
 }
 
 /// Closes connections that have been idle for too long, or that the endpoint has closed.
-pub(crate) fn sweep(worker: &Worker, service: &ServiceView, endpoint: &EndpointView) {
+pub(crate) fn sweep(worker: &Worker, pool: &fulcrum_config::Pool, endpoint: &EndpointView) {
     let mut idle = endpoint.pool.0.borrow_mut();
     if idle.is_empty() {
         return;
     }
     let now = worker.wheel.now();
     let before = idle.len();
-    idle.retain_mut(|upstream| upstream.is_usable(now, &service.service.pool));
-    endpoint.cells().idle.subtract((before - idle.len()) as u64);
+    if endpoint.endpoint.is_removed() {
+        idle.clear();
+    }
+    idle.retain_mut(|upstream| upstream.is_usable(now, pool));
+    endpoint.cells.idle.subtract((before - idle.len()) as u64);
 }
 
 impl Upstream {

@@ -1,6 +1,7 @@
 //! A worker: one thread with its own reactor, sockets, pools, timers and numbers. Connections stay on it for life.
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,17 +10,18 @@ use std::sync::atomic::Ordering;
 use arc_swap::{ArcSwap, Cache};
 use crossbeam_utils::CachePadded;
 use fulcrum_balance::Rng;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::MissedTickBehavior;
 
 use crate::accept::{self, Accepted, Queue};
 use crate::buffer::BufferPool;
+use crate::endpoint::Endpoint;
 use crate::http::access_log::Sink;
 use crate::http::date::Date;
 use crate::http::message::{RequestHead, ResponseHead};
-use crate::listener::{Listener, ListeningSocket};
+use crate::listener::{BindId, Listener, ListeningSocket};
 use crate::metrics::{ListenerCells, RouteCells, WorkerCells};
-use crate::service::{InFlight, ServiceView};
+use crate::service::{EndpointView, InFlight, Service, ServiceView};
 use crate::shared::{Phase, Shared};
 use crate::snapshot::Snapshot;
 use crate::timer::{Millis, TICK, Wheel};
@@ -30,23 +32,26 @@ use crate::transport;
 pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) listeners: Vec<Rc<ListenerView>>,
     pub(crate) inboxes: Vec<mpsc::Sender<Accepted>>,
     pub(crate) wheel: Rc<Wheel>,
     pub(crate) buffers: Rc<BufferPool>,
     pub(crate) rng: RefCell<Rng>,
     pub(crate) cells: Arc<CachePadded<WorkerCells>>,
     pub(crate) date: Date,
-    pub(crate) access_log: Option<RefCell<Sink>>,
+    access_log: RefCell<Option<Sink>>,
     cache: RefCell<Cache<Arc<ArcSwap<Snapshot>>, Arc<Snapshot>>>,
     view: RefCell<Rc<View>>,
+    /// Where it accepts, and how to end that.
+    accepting: RefCell<HashMap<BindId, Rc<Notify>>>,
+    /// Endpoints that had a request on this worker: their pools outlive the generations.
+    endpoints: RefCell<HashMap<u64, Rc<EndpointView>>>,
     heads: RefCell<Vec<Box<RequestHead>>>,
     responses: RefCell<Vec<Box<ResponseHead>>>,
     /// Failed attempts that still count as under way.
     penalties: RefCell<Vec<(Millis, InFlight)>>,
 }
 
-/// A listener as one worker sees it.
+/// A listener of one generation on one worker.
 pub(crate) struct ListenerView {
     pub(crate) listener: Arc<Listener>,
     pub(crate) cells: Arc<ListenerCells>,
@@ -55,7 +60,9 @@ pub(crate) struct ListenerView {
 /// A snapshot as one worker sees it.
 pub(crate) struct View {
     pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) services: Vec<ServiceView>,
+    listeners: Vec<Rc<ListenerView>>,
+    /// Made when the first request goes there.
+    services: Vec<OnceCell<Rc<ServiceView>>>,
     routes: Vec<OnceCell<Arc<RouteCells>>>,
 }
 
@@ -63,68 +70,85 @@ pub(crate) struct View {
 pub(crate) struct Start {
     pub(crate) index: usize,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) sockets: Vec<(Arc<Listener>, ListeningSocket)>,
     pub(crate) inbox: mpsc::Receiver<Accepted>,
+    pub(crate) orders: mpsc::UnboundedReceiver<Order>,
     pub(crate) inboxes: Vec<mpsc::Sender<Accepted>>,
-    pub(crate) access_log: Option<Sink>,
     pub(crate) seed: u64,
+}
+
+/// What the control side tells a worker.
+pub(crate) enum Order {
+    /// Accept connections there.
+    Accept(BindId, ListeningSocket),
+    /// Accept what the kernel has completed, then no more.
+    StopAccepting(BindId),
+    /// Write access records there from now on.
+    AccessLog(Option<Sink>),
 }
 
 /// Runs a worker until the process stops.
 pub(crate) async fn run(start: Start) {
-    let Start { index, shared, sockets, mut inbox, inboxes, access_log, seed } = start;
-    let (worker, sockets) = Worker::new(index, shared, sockets, inboxes, access_log, seed);
-    for (place, socket) in sockets.into_iter().enumerate() {
-        // A worker that cannot accept would leave its share of the connections in the kernel's queue.
-        let queue = Queue::new(socket).expect("a reactor that is new watches one more socket");
-        spawn_vital(accept::run(Rc::clone(&worker), place, queue));
-    }
+    let Start { index, shared, mut inbox, mut orders, inboxes, seed } = start;
+    let worker = Worker::new(index, shared, inboxes, seed);
     let receiver = Rc::clone(&worker);
     spawn_vital(async move {
         while let Some(accepted) = inbox.recv().await {
             accept::receive(&receiver, accepted);
         }
     });
+    let follower = Rc::clone(&worker);
+    spawn_vital(async move {
+        while let Some(order) = orders.recv().await {
+            follower.follow(order);
+        }
+    });
     worker.tick_until_stopped().await;
 }
 
 impl Worker {
-    fn new(
-        index: usize,
-        shared: Arc<Shared>,
-        sockets: Vec<(Arc<Listener>, ListeningSocket)>,
-        inboxes: Vec<mpsc::Sender<Accepted>>,
-        access_log: Option<Sink>,
-        seed: u64,
-    ) -> (Rc<Self>, Vec<ListeningSocket>) {
-        let mut rng = Rng::from_seed(seed);
-        let (listeners, sockets) = sockets
-            .into_iter()
-            .map(|(listener, socket)| {
-                let cells = shared.metrics.listener(index, listener.name.as_str());
-                (Rc::new(ListenerView { listener, cells }), socket)
-            })
-            .unzip();
+    fn new(index: usize, shared: Arc<Shared>, inboxes: Vec<mpsc::Sender<Accepted>>, seed: u64) -> Rc<Self> {
         let mut cache = Cache::new(Arc::clone(&shared.snapshot));
-        let view = View::new(cache.load(), &shared, index, &mut rng);
-        let worker = Worker {
+        let view = View::new(cache.load(), &shared, index);
+        Rc::new(Worker {
             index,
-            listeners,
             inboxes,
-            wheel: Wheel::new(),
+            wheel: Wheel::new(shared.started),
             buffers: Rc::default(),
-            rng: RefCell::new(rng),
+            rng: RefCell::new(Rng::from_seed(seed)),
             cells: Arc::clone(&shared.metrics.cells[index]),
             date: Date::default(),
-            access_log: access_log.map(RefCell::new),
+            access_log: RefCell::default(),
             cache: RefCell::new(cache),
             view: RefCell::new(Rc::new(view)),
+            accepting: RefCell::default(),
+            endpoints: RefCell::default(),
             heads: RefCell::default(),
             responses: RefCell::default(),
             penalties: RefCell::default(),
             shared,
-        };
-        (Rc::new(worker), sockets)
+        })
+    }
+
+    fn follow(self: &Rc<Self>, order: Order) {
+        match order {
+            Order::Accept(bind, socket) => {
+                // A worker that cannot accept would leave its share of the connections in the kernel's queue.
+                let queue = Queue::new(socket).expect("a reactor watches one more socket");
+                let stop = Rc::new(Notify::new());
+                self.accepting.borrow_mut().insert(bind, Rc::clone(&stop));
+                spawn_vital(accept::run(Rc::clone(self), bind, queue, stop));
+            }
+            Order::StopAccepting(bind) => {
+                if let Some(stop) = self.accepting.borrow_mut().remove(&bind) {
+                    stop.notify_one();
+                }
+            }
+            Order::AccessLog(sink) => {
+                if let Some(mut before) = self.access_log.replace(sink) {
+                    before.flush();
+                }
+            }
+        }
     }
 
     /// The snapshot in force. A request takes it once.
@@ -133,9 +157,26 @@ impl Worker {
         let current = cache.load();
         let mut view = self.view.borrow_mut();
         if !Arc::ptr_eq(current, &view.snapshot) {
-            *view = Rc::new(View::new(current, &self.shared, self.index, &mut self.rng.borrow_mut()));
+            *view = Rc::new(View::new(current, &self.shared, self.index));
         }
         Rc::clone(&view)
+    }
+
+    /// The endpoint on this worker, by the settings of this generation.
+    pub(crate) fn endpoint(&self, endpoint: &Arc<Endpoint>, service: &Arc<Service>) -> Rc<EndpointView> {
+        let mut endpoints = self.endpoints.borrow_mut();
+        let view = endpoints
+            .entry(endpoint.serial)
+            .or_insert_with(|| Rc::new(EndpointView::new(endpoint, service, self)));
+        *view.service.borrow_mut() = Arc::clone(service);
+        Rc::clone(view)
+    }
+
+    /// Writes an access record, where one is wanted.
+    pub(crate) fn log(&self, record: impl FnOnce(&mut Sink)) {
+        if let Some(sink) = self.access_log.borrow_mut().as_mut() {
+            record(sink);
+        }
     }
 
     /// Whether connections should end with their current request.
@@ -211,9 +252,9 @@ impl Worker {
             self.shared.workers[self.index].beats.fetch_add(1, Ordering::Relaxed);
             let now = self.wheel.now();
             self.penalties.borrow_mut().retain(|(until, _)| *until > now);
-            if let Some(log) = &self.access_log {
-                log.borrow_mut().flush();
-            }
+            self.log(Sink::flush);
+            let generation = self.view().snapshot.generation;
+            self.shared.workers[self.index].generation.store(generation, Ordering::Relaxed);
             if now >= next_sweep {
                 next_sweep = now + SWEEP;
                 self.sweep();
@@ -230,26 +271,46 @@ impl Worker {
         }
     }
 
+    /// Looks through the idle upstream connections. What nobody asks for any more is forgotten.
     fn sweep(&self) {
-        let view = self.view();
-        for service in &view.services {
-            for endpoint in &service.endpoints {
-                transport::sweep(self, service, endpoint);
-            }
-        }
+        self.endpoints.borrow_mut().retain(|_, endpoint| {
+            let pool = endpoint.service.borrow().pool.clone();
+            transport::sweep(self, &pool, endpoint);
+            !endpoint.endpoint.is_removed()
+        });
+    }
+}
+
+impl ListenerView {
+    pub(crate) fn new(listener: &Arc<Listener>, shared: &Shared, worker: usize) -> Self {
+        let cells = shared.metrics.listener(worker, listener.name().as_str());
+        ListenerView { listener: Arc::clone(listener), cells }
     }
 }
 
 impl View {
-    fn new(snapshot: &Arc<Snapshot>, shared: &Arc<Shared>, worker: usize, rng: &mut Rng) -> Self {
-        let services =
-            snapshot.services.iter().map(|service| ServiceView::new(service, shared, worker, rng)).collect();
-        let routes = snapshot.routes.iter().map(|_| OnceCell::new()).collect();
-        View { snapshot: Arc::clone(snapshot), services, routes }
+    fn new(snapshot: &Arc<Snapshot>, shared: &Shared, worker: usize) -> Self {
+        let listeners =
+            snapshot.listeners.iter().map(|listener| Rc::new(ListenerView::new(listener, shared, worker)));
+        let mut services = Vec::new();
+        services.resize_with(snapshot.services.len(), OnceCell::new);
+        let mut routes = Vec::new();
+        routes.resize_with(snapshot.routes.len(), OnceCell::new);
+        View { listeners: listeners.collect(), services, routes, snapshot: Arc::clone(snapshot) }
+    }
+
+    /// The listener that an address belongs to; `None` when it was removed.
+    pub(crate) fn listener(&self, bind: BindId) -> Option<&Rc<ListenerView>> {
+        self.snapshot.binds.get(&bind).map(|&place| &self.listeners[place])
+    }
+
+    /// The service at this place of the snapshot.
+    pub(crate) fn service(&self, place: usize, worker: &Worker) -> &Rc<ServiceView> {
+        self.services[place].get_or_init(|| Rc::new(ServiceView::new(&self.snapshot.services[place], worker)))
     }
 
     /// A route's numbers on this worker, made with its first request.
-    pub(crate) fn route_cells(&self, worker: &Worker, route: usize) -> &RouteCells {
+    pub(crate) fn route_cells(&self, worker: &Worker, route: usize) -> &Arc<RouteCells> {
         self.routes[route]
             .get_or_init(|| worker.shared.metrics.route(worker.index, &self.snapshot.routes[route].name))
     }

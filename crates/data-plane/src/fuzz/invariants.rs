@@ -9,7 +9,6 @@ use crate::http::date::Date;
 use crate::http::headers::{self, RequestParts, ResponseParts};
 use crate::http::message::{Fields, Framing, Method, RequestHead, ResponseHead, Version};
 use crate::http::path;
-use crate::http::route::Router;
 use crate::http1::decoder::Event;
 use crate::http1::encode;
 use crate::http1::error::ParseError;
@@ -197,13 +196,7 @@ fn check_response(plan: &Plan, head: &ResponseHead, framing: Framing, payload: &
 fn snapshot(plan: &Plan) -> Snapshot {
     let loopback = ipnet::IpNet::from(IpAddr::from(Ipv4Addr::LOCALHOST));
     let trusted = plan.is_trusted.then_some(loopback);
-    Snapshot {
-        generation: 1,
-        router: Router::new(&[]),
-        routes: Vec::new(),
-        services: Vec::new(),
-        trusted_proxies: trusted.iter().collect(),
-    }
+    Snapshot { trusted_proxies: trusted.iter().collect(), ..Snapshot::default() }
 }
 
 /// A route that changes a bit of everything.

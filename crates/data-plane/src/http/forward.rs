@@ -3,6 +3,7 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::connection::{Connection, Flushed, Next};
@@ -26,7 +27,7 @@ pub(crate) struct Forward<'a> {
     pub(crate) head: &'a RequestHead,
     pub(crate) client: &'a Client,
     pub(crate) service: &'a ServiceView,
-    pub(crate) changes: Option<&'a Changes>,
+    pub(crate) changes: Option<Arc<Changes>>,
     pub(crate) transaction: &'a mut Transaction,
 }
 
@@ -36,19 +37,19 @@ impl Forward<'_> {
     pub(crate) async fn run(mut self) -> Result<Next, Reason> {
         let worker = Rc::clone(&self.connection.worker);
         let key = self.service.key(self.client, self.head, &Facts { head: self.head, client: self.client });
+        let members = self.service.members(&worker);
         let mut tried = Tried::default();
         let mut failed = Reason::NoEndpoint;
         // A pooled connection turned out to be closed: the same endpoint, by a new connection.
         let mut again = None;
         for attempt in 0..=MAX_TRIED {
             let is_again = again.is_some();
-            let picked =
-                again.take().or_else(|| self.service.pick(&tried, key, &mut worker.rng.borrow_mut()));
+            let picked = again.take().or_else(|| members.pick(&tried, key, &mut worker.rng.borrow_mut()));
             let Some(index) = picked else { return Err(failed) };
             if attempt > 0 {
                 self.service.cells.retries.add(1);
             }
-            let endpoint = Rc::clone(&self.service.endpoints[index]);
+            let endpoint = members.endpoint(index, self.service, &worker);
             let began = self.transaction.attempt(&endpoint);
             let in_flight = InFlight::new(&endpoint);
             let connected = if is_again {
@@ -109,7 +110,7 @@ impl Forward<'_> {
             head: self.head,
             client: self.client,
             request_id: self.transaction.request_id.as_bytes(),
-            changes: self.changes,
+            changes: self.changes.as_deref(),
         };
         headers::request(upstream.connection.wire.output(), &parts);
         upstream.connection.start_request(self.head.framing);
@@ -130,6 +131,7 @@ impl Forward<'_> {
         debug_assert!(endpoint.endpoint.in_flight() > 0, "the attempt is counted");
         let rules = self.rules();
         let worker = Rc::clone(&self.connection.worker);
+        let is_last = self.connection.is_orphan();
         let server = &mut self.connection.server;
         let mut exchange = Exchange::new(server, &mut upstream.connection, self.timer, rules);
         poll_fn(|context| exchange.poll_head(context, response)).await?;
@@ -149,6 +151,7 @@ impl Forward<'_> {
         let keep_alive = self.head.keep_alive
             && exchange.is_uploaded()
             && framing != Framing::UntilClose
+            && !is_last
             && !worker.is_draining();
         let parts = ResponseParts {
             head: response,
@@ -156,14 +159,24 @@ impl Forward<'_> {
             keep_alive,
             version: self.head.version,
             date: &worker.date,
-            changes: self.changes,
+            changes: self.changes.as_deref(),
         };
         headers::response(exchange.server.wire.output(), parts);
         let has_body = response_has_body(response.status, self.head.method);
         let timeouts = &self.service.service.timeouts;
         let idle = if response.is_stream { timeouts.stream_idle } else { timeouts.response_idle };
         exchange.start_body(if has_body { framing } else { Framing::None }, idle);
-        let done = poll_fn(|context| exchange.poll_body(context)).await;
+        // What does not come at once may come for long.
+        let mut at_once = true;
+        let transaction = &mut *self.transaction;
+        let done = poll_fn(|context| {
+            let polled = exchange.poll_body(context);
+            if polled.is_pending() && std::mem::take(&mut at_once) {
+                transaction.let_go(&worker);
+            }
+            polled
+        })
+        .await;
         let is_uploaded = exchange.is_uploaded();
         if let Err(reason) = done {
             self.transaction.attempt_failed(reason);
@@ -214,7 +227,7 @@ impl Forward<'_> {
             keep_alive: true,
             version: Version::Http11,
             date: &worker.date,
-            changes: self.changes,
+            changes: self.changes.as_deref(),
         };
         headers::response(server.wire.output(), parts);
         let mut tunnel = Tunnel {
@@ -226,6 +239,7 @@ impl Forward<'_> {
             down: Half::default(),
             progress_at: self.timer.now(),
         };
+        self.transaction.let_go(&worker);
         let reason = poll_fn(|context| tunnel.poll(context)).await;
         let (up, down) = (tunnel.up.bytes, tunnel.down.bytes);
         server.received += up;

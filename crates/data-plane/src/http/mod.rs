@@ -24,6 +24,7 @@ pub(crate) mod upgrade;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Instant;
 
@@ -56,7 +57,7 @@ pub(crate) async fn handle(connection: &mut Connection, timer: &Timer) -> Next {
         Ok(()) => Ok(()),
     };
     let mut transaction = Transaction::new(connection, started, head_read);
-    let client = Client::of(connection.peer, &head, &transaction.view.snapshot);
+    let client = Client::of(connection.peer, &head, &transaction.view().snapshot);
     let acted = match read {
         Ok(()) => {
             transaction.keep_request_id(&client, &head);
@@ -133,7 +134,7 @@ async fn act(
     if listener.listener.encoded_slash != EncodedSlash::Keep && path::has_encoded_slash(&head.normal_path) {
         return Box::pin(encoded_slash(connection, timer, head, transaction)).await;
     }
-    let view = Rc::clone(&transaction.view);
+    let view = Rc::clone(transaction.view());
     let place = view.snapshot.router.find(&Facts { head, client }).ok_or(Reason::NoRoute)?;
     let route = &view.snapshot.routes[place];
     let edits = route.changes.as_deref().map(|changes| &changes.response);
@@ -141,9 +142,10 @@ async fn act(
     match &route.action {
         Action::To(service) => {
             transaction.service = Some(*service);
-            let service = &view.services[*service];
-            let changes = route.changes.as_deref();
-            Forward { connection, timer, head, client, service, changes, transaction }.run().await
+            let service = Rc::clone(view.service(*service, &connection.worker));
+            let changes = route.changes.as_ref().map(Arc::clone);
+            drop(view);
+            Forward { connection, timer, head, client, service: &service, changes, transaction }.run().await
         }
         Action::Redirect(redirect) => {
             Box::pin(redirect_to(connection, timer, head, transaction, redirect, edits)).await
@@ -236,7 +238,7 @@ async fn answer(
     let can_discard = is_complete || (connection.rest_is_small() && !head.expects_continue);
     // After a body that could not be read there is no next request either.
     let is_readable = transaction.reason.status() != 400 && transaction.reason != Reason::BodyTimeout;
-    let keep_alive = head.keep_alive && can_discard && is_readable && !connection.worker.is_draining();
+    let keep_alive = head.keep_alive && can_discard && is_readable && !connection.is_ending();
     respond::encode(connection, head, keep_alive, &local);
     match connection.flush(timer).await {
         Flushed::All

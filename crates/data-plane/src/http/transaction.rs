@@ -1,6 +1,7 @@
 //! What a request was, for its numbers and its one record in the access log.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use fulcrum_balance::Rng;
@@ -11,13 +12,13 @@ use crate::http::access_log::Record;
 use crate::http::error::Reason;
 use crate::http::field::Known;
 use crate::http::message::RequestHead;
-use crate::metrics::nanos;
-use crate::service::EndpointView;
+use crate::metrics::{RouteCells, nanos};
+use crate::service::{EndpointView, Service};
 use crate::worker::{ListenerView, View, Worker};
 
 /// A request from its first byte to the last of its response.
 pub(crate) struct Transaction {
-    pub(crate) view: Rc<View>,
+    view: Origin,
     pub(crate) request_id: RequestId,
     pub(crate) route: Option<usize>,
     pub(crate) service: Option<usize>,
@@ -35,12 +36,22 @@ pub(crate) struct Transaction {
     _in_flight: RequestInFlight,
 }
 
+/// The generation that a request is served by, or what is left to be known of it.
+enum Origin {
+    View(Rc<View>),
+    /// A stream may live for days: it must not keep a whole configuration.
+    Names {
+        route: Option<(Arc<str>, Arc<RouteCells>)>,
+        service: Option<Arc<Service>>,
+    },
+}
+
 impl Transaction {
     /// Begins with a head that was read between two moments, whole or not.
     pub(crate) fn new(connection: &Connection, started: Instant, head_read: Instant) -> Self {
         let worker = &connection.worker;
         Transaction {
-            view: worker.view(),
+            view: Origin::View(worker.view()),
             request_id: RequestId::make(&mut worker.rng.borrow_mut()),
             route: None,
             service: None,
@@ -56,6 +67,24 @@ impl Transaction {
             head_read,
             _in_flight: RequestInFlight::new(&connection.listener),
         }
+    }
+
+    /// The generation that the request is served by, until [`let_go`](Self::let_go).
+    pub(crate) fn view(&self) -> &Rc<View> {
+        match &self.view {
+            Origin::View(view) => view,
+            Origin::Names { .. } => unreachable!("nothing is decided once the response is under way"),
+        }
+    }
+
+    /// Everything is decided: forgets the generation but for its names.
+    pub(crate) fn let_go(&mut self, worker: &Worker) {
+        let Origin::View(view) = &self.view else { return };
+        let route = self.route.map(|route| {
+            (Arc::clone(&view.snapshot.routes[route].name), Arc::clone(view.route_cells(worker, route)))
+        });
+        let service = self.service.map(|service| Arc::clone(&view.snapshot.services[service]));
+        self.view = Origin::Names { route, service };
     }
 
     /// Keeps the request id of a trusted peer.
@@ -80,14 +109,14 @@ impl Transaction {
     /// Books an attempt's time with its endpoint.
     fn settle_endpoint(&self, now: Instant) {
         if let Some((endpoint, began)) = &self.endpoint {
-            endpoint.cells().duration.add(nanos(now.saturating_duration_since(*began)));
+            endpoint.cells.duration.add(nanos(now.saturating_duration_since(*began)));
         }
     }
 
     /// The current attempt has failed.
     pub(crate) fn attempt_failed(&self, reason: Reason) {
         if let Some((endpoint, _)) = self.endpoint.as_ref().filter(|_| reason.is_upstream_fault()) {
-            endpoint.cells().errors[reason.index()].add(1);
+            endpoint.cells.errors[reason.index()].add(1);
         }
     }
 
@@ -96,7 +125,7 @@ impl Transaction {
         self.upstream_status = Some(status);
         self.status = status;
         if let Some((endpoint, _)) = &self.endpoint {
-            endpoint.cells().requests.add(status);
+            endpoint.cells.requests.add(status);
         }
     }
 
@@ -114,14 +143,15 @@ impl Transaction {
         if self.reason != Reason::Ok {
             worker.cells.errors[self.reason.index()].add(1);
         }
-        if let Some(route) = self.route {
-            let cells = self.view.route_cells(worker, route);
+        let route = match &self.view {
+            Origin::View(view) => self.route.map(|route| view.route_cells(worker, route)),
+            Origin::Names { route, .. } => route.as_ref().map(|(_, cells)| cells),
+        };
+        if let Some(cells) = route {
             cells.requests.add(self.status);
             cells.duration.add(nanos(duration));
         }
-        if let Some(log) = &worker.access_log {
-            log.borrow_mut().record(&self.record(worker, connection, client, head, now));
-        }
+        worker.log(|log| log.record(&self.record(worker, connection, client, head, now)));
     }
 
     fn record<'a>(
@@ -133,13 +163,19 @@ impl Transaction {
         now: Instant,
     ) -> Record<'a> {
         let first = |known| head.fields.known(known).next();
-        let snapshot = &self.view.snapshot;
+        let (route, service) = match &self.view {
+            Origin::View(view) => (
+                self.route.map(|route| &*view.snapshot.routes[route].name),
+                self.service.map(|service| &view.snapshot.services[service]),
+            ),
+            Origin::Names { route, service } => (route.as_ref().map(|(name, _)| &**name), service.as_ref()),
+        };
         let time = SystemTime::now();
         debug_assert_eq!(worker.index, connection.worker.index);
         Record {
             // When it began: the order of a log is the order of its ends, its times are those of its beginnings.
             time: time.checked_sub(now.saturating_duration_since(self.started)).unwrap_or(time),
-            listener: connection.listener.listener.name.as_str(),
+            listener: connection.listener.listener.name().as_str(),
             client: client.address,
             peer: connection.peer,
             method: head.method_text(),
@@ -150,8 +186,8 @@ impl Transaction {
             bytes_in: connection.server.received,
             bytes_out: connection.server.sent,
             duration: now.saturating_duration_since(self.started),
-            route: self.route.map(|route| &*snapshot.routes[route].name),
-            service: self.service.map(|service| snapshot.services[service].name.as_str()),
+            route,
+            service: service.map(|service| service.name().as_str()),
             endpoint: self.endpoint.as_ref().map(|(endpoint, _)| endpoint.endpoint.id.as_str()),
             attempts: self.attempts,
             upstream_status: self.upstream_status,

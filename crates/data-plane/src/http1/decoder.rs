@@ -43,6 +43,11 @@ impl RequestDecoder {
         RequestDecoder { limits, rules, scanner: HeadScanner::default(), body: BodyDecoder::default() }
     }
 
+    /// Reads the next head by other limits and rules.
+    pub(crate) fn follow(&mut self, limits: HeadLimits, rules: RequestRules) {
+        (self.limits, self.rules) = (limits, rules);
+    }
+
     /// Looks for a head. [`Event::Head`] or [`Event::NeedMore`].
     pub(crate) fn head(&mut self, input: &[u8], head: &mut RequestHead) -> Result<Step, ParseError> {
         let Some(range) = self.scanner.scan(input, &self.limits)? else {

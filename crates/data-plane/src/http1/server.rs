@@ -8,6 +8,8 @@ use crate::http::message::{Fields, Framing, RequestHead};
 
 use super::decoder::{Event, RequestDecoder};
 use super::error::ParseError;
+use super::head::RequestRules;
+use super::scan::HeadLimits;
 use super::sender::BodyEncoder;
 use super::wire::Wire;
 
@@ -78,6 +80,12 @@ impl ServerConnection {
             sent: 0,
             replay: Replay::default(),
         }
+    }
+
+    /// Reads the next request by other limits and rules.
+    pub(crate) fn follow(&mut self, limits: HeadLimits, rules: RequestRules, head_limit: usize) {
+        self.decoder.follow(limits, rules);
+        self.head_limit = head_limit;
     }
 
     /// Waits for the first byte of a request without holding a buffer. False: the connection has ended.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use prometheus::core::Desc;
 use prometheus::proto::{self, LabelPair, MetricFamily, MetricType};
@@ -236,13 +237,23 @@ fn process(families: &mut Families, shared: &Shared) {
         &[],
         snapshot.generation as f64,
     );
+    families.add(
+        (
+            "fulcrum_config_generations_alive",
+            "Generations in memory: in force or still in use.",
+            MetricType::GAUGE,
+        ),
+        &[],
+        shared.generations_alive.load(Ordering::Relaxed) as f64,
+    );
     let family = ("fulcrum_upstream_requests_in_flight", "Requests at an endpoint now.", MetricType::GAUGE);
     let mut others = None;
     for service in &snapshot.services {
         // An endpoint without traffic is not asked for: as many series as endpoints that were used.
-        for endpoint in service.endpoints.iter().filter(|endpoint| endpoint.was_used()) {
+        let membership = service.state.membership.load();
+        for endpoint in membership.endpoints.iter().filter(|endpoint| endpoint.was_used()) {
             let in_flight = f64::from(endpoint.in_flight());
-            let (service, endpoint) = (service.name.as_str(), endpoint.id.as_str());
+            let (service, endpoint) = (service.name().as_str(), endpoint.id.as_str());
             if metrics.has_endpoint(service, endpoint) {
                 families.add(family, &[("service", service), ("endpoint", endpoint)], in_flight);
             } else {

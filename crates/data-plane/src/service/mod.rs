@@ -1,0 +1,116 @@
+//! A named group of endpoints: which of them serves the next request.
+//!
+//! ```text
+//!   Service (a generation's settings) ─► ServiceState (lives on) ─► Membership (endpoints + picker, swapped)
+//!        └─► ServiceView (per worker) ─► MembersView ─► EndpointView (per worker, lives on): pool, numbers
+//! ```
+
+mod membership;
+mod state;
+mod view;
+
+use std::sync::Arc;
+
+use fulcrum_balance::{Policy, hash_key};
+use fulcrum_config::{self as config, Balance, HashKey};
+use fulcrum_model::ServiceName;
+
+use crate::http::Client;
+use crate::http::message::RequestHead;
+use crate::http::route::{Attributes, first_parameter};
+use crate::timer::Millis;
+
+pub(crate) use membership::{Membership, Wanted};
+pub(crate) use state::ServiceState;
+pub(crate) use view::{EndpointView, InFlight, MAX_TRIED, ServiceView, Tried};
+
+/// What a generation says of a service.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) state: Arc<ServiceState>,
+    pub(crate) policy: Policy,
+    pub(crate) key: Option<HashKey>,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) pool: config::Pool,
+}
+
+/// Clocks that run while we wait for the upstream, in milliseconds; [`NEVER`](crate::timer::NEVER) is none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeouts {
+    pub(crate) connect: Option<std::time::Duration>,
+    pub(crate) response_header: Millis,
+    pub(crate) response_idle: Millis,
+    pub(crate) stream_idle: Millis,
+}
+
+impl Service {
+    pub(crate) fn new(service: &config::Service, state: &Arc<ServiceState>) -> Self {
+        let (policy, key) = policy(&service.balance);
+        Service {
+            state: Arc::clone(state),
+            policy,
+            key,
+            timeouts: Timeouts {
+                connect: service.timeouts.connect,
+                response_header: crate::timer::millis(service.timeouts.response_header),
+                response_idle: crate::timer::millis(service.timeouts.response_idle),
+                stream_idle: crate::timer::millis(service.timeouts.stream_idle),
+            },
+            pool: service.pool.clone(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &ServiceName {
+        &self.state.name
+    }
+
+    /// The name of the balancing policy, as in the configuration.
+    pub(crate) fn policy_name(&self) -> &'static str {
+        match self.policy {
+            Policy::RoundRobin => "round_robin",
+            Policy::LeastRequest => "least_request",
+            Policy::Random => "random",
+            Policy::Ring => "ring",
+            Policy::Maglev => "maglev",
+        }
+    }
+
+    /// What this request is hashed by, where the policy hashes and the request has it.
+    fn request_key(&self, client: &Client, head: &RequestHead, view: &impl Attributes) -> Option<u64> {
+        let mut found = None;
+        let mut first = |value: &[u8]| {
+            found.get_or_insert(hash_key(value));
+            true
+        };
+        match self.key.as_ref()? {
+            HashKey::Source => {
+                first(client.address.to_string().as_bytes());
+            }
+            HashKey::Path => {
+                first(&head.normal_path);
+            }
+            HashKey::Header(name) => {
+                view.any_header(name, &mut first);
+            }
+            HashKey::Cookie(name) => {
+                view.any_cookie(name, &mut first);
+            }
+            HashKey::Query(name) => {
+                if let Some(value) = first_parameter(head.query_text(), name.as_bytes()) {
+                    first(&value);
+                }
+            }
+        }
+        found
+    }
+}
+
+pub(crate) fn policy(balance: &Balance) -> (Policy, Option<HashKey>) {
+    match balance {
+        Balance::RoundRobin => (Policy::RoundRobin, None),
+        Balance::LeastRequest => (Policy::LeastRequest, None),
+        Balance::Random => (Policy::Random, None),
+        Balance::Ring(key) => (Policy::Ring, Some(key.clone())),
+        Balance::Maglev(key) => (Policy::Maglev, Some(key.clone())),
+    }
+}
