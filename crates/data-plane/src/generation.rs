@@ -105,6 +105,11 @@ impl Next {
             services.insert(configured.name.clone(), state);
         }
         let Doors { listeners, states, binds, bound } = doors;
+        // The last that can fail: from here on clients may connect.
+        for bound in &bound {
+            let name = listeners[binds[&bound.id]].name();
+            bound.listen(name).map_err(|error| PrepareError { causes: vec![error.into()] })?;
+        }
         Ok(Next {
             snapshot: Snapshot::new(config, generation, built, listeners, binds),
             services,

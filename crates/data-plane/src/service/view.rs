@@ -135,7 +135,7 @@ pub(crate) struct Tried {
 }
 
 /// Most endpoints that one request is tried on.
-pub(crate) const MAX_TRIED: usize = 4;
+const MAX_TRIED: usize = 8;
 
 impl Tried {
     pub(crate) fn add(&mut self, place: usize) {
@@ -143,6 +143,11 @@ impl Tried {
             self.list[self.count] = u32::try_from(place).expect("fewer endpoints than 4 billion");
             self.count += 1;
         }
+    }
+
+    /// Whether the request may be tried on another one.
+    pub(crate) fn has_room(&self) -> bool {
+        self.count < MAX_TRIED
     }
 
     pub(crate) fn contains(&self, place: usize) -> bool {
