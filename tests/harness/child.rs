@@ -3,11 +3,11 @@
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 use super::wait::{DEADLINE, eventually};
 
@@ -17,6 +17,8 @@ pub(crate) struct Child {
     child: std::process::Child,
     stdout: Receiver<String>,
     stderr: PathBuf,
+    /// It is driven into a panic: that is what the test is about.
+    is_to_fail: bool,
 }
 
 impl Child {
@@ -42,7 +44,7 @@ impl Child {
         let (sender, lines) = mpsc::channel();
         let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Child { child, stdout: lines, stderr }
+        Child { child, stdout: lines, stderr, is_to_fail: false }
     }
 
     /// The next line of standard output.
@@ -67,19 +69,35 @@ impl Child {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
         // It may have ended by itself: whoever waits for it will see how.
-        let _ = kill_process(pid, signal);
+        let _ = kill_process(self.process(), signal);
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("our child").is_none()
     }
 
+    /// From now on it may panic or abort: that fails no test, and leaves no core file behind.
+    pub(crate) fn expect_failure(&mut self) {
+        self.is_to_fail = true;
+        let none = Rlimit { current: Some(0), maximum: Some(0) };
+        prlimit(Some(self.process()), Resource::Core, none).expect("it is our own child");
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn end(&mut self) -> ExitStatus {
+        eventually("the process ends", || self.child.try_wait().expect("our child"))
+    }
+
     /// Waits for its end; the exit code, or nothing after a signal.
     #[track_caller]
     pub(crate) fn exit_code(&mut self) -> Option<i32> {
-        eventually("the process ends", || self.child.try_wait().expect("our child")).code()
+        self.end().code()
+    }
+
+    fn process(&self) -> Pid {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id")
     }
 }
 
@@ -91,7 +109,7 @@ impl Drop for Child {
         if thread::panicking() {
             let _ = writeln!(io::stderr(), "---- stderr of process {}\n{stderr}----", self.pid());
         } else {
-            assert!(!tells_of_panic(&stderr), "the daemon panicked:\n{stderr}");
+            assert!(self.is_to_fail || !tells_of_panic(&stderr), "the daemon panicked:\n{stderr}");
         }
     }
 }
