@@ -3,14 +3,14 @@
 //! ```text
 //!   members (id, weight) ──► Picker ───────── immutable, shared by all workers
 //!                              │
-//!   PickState (per worker) ──► pick ◄── Members: load, eligible
+//!   PickState (per worker) ──► pick ◄── Members: load, share ◄── slow_start: a part while it warms up
 //!   Rng       (per worker) ──►  │  ◄── key: hash_key(what the service hashes by)
 //!                               ▼
 //!                          index of a member
 //! ```
 //!
-//! No sockets, clocks, metrics or logs; random numbers and loads are arguments, so that every choice can be replayed
-//! from a seed.
+//! No sockets, clocks, metrics or logs; random numbers, loads and the time are arguments, so that every choice can be
+//! replayed from a seed. Where nothing else is said, a time is a duration since a moment that the caller has fixed.
 
 mod alias;
 mod least_request;
@@ -19,9 +19,12 @@ mod picker;
 mod ring;
 mod rng;
 mod round_robin;
+mod share;
+pub mod slow_start;
 
 pub use picker::{Member, Members, PickState, Picker, Policy};
 pub use rng::Rng;
+pub use share::Share;
 
 /// The hash of a request key, for [`Picker::pick`]: xxh3 with the default seed. Every node and every version computes
 /// the same, so that a client keeps its endpoint behind any of several balancers and across upgrades.

@@ -4,7 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use fulcrum_balance::{Member, Members, PickState, Picker, Policy, Rng, hash_key};
+use fulcrum_balance::{Member, Members, PickState, Picker, Policy, Rng, Share, hash_key};
 use fulcrum_config::{self as config, Balance, HashKey};
 use fulcrum_model::ServiceName;
 
@@ -222,7 +222,7 @@ impl Members for Candidates<'_> {
         self.endpoints[index].endpoint.in_flight()
     }
 
-    fn eligible(&self, index: usize) -> bool {
-        !self.tried.contains(index)
+    fn share(&self, index: usize) -> Share {
+        if self.tried.contains(index) { Share::NONE } else { Share::FULL }
     }
 }
