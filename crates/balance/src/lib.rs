@@ -3,19 +3,25 @@
 //! ```text
 //!   members (id, weight) ──► Picker ───────── immutable, shared by all workers
 //!                              │
-//!   PickState (per worker) ──► pick ◄── Members: load, share ◄── slow_start: a part while it warms up
-//!   Rng       (per worker) ──►  │  ◄── key: hash_key(what the service hashes by)
+//!   PickState (per worker) ──► pick ◄── Members: load, share ◄─┬─ health     passes its checks
+//!   Rng       (per worker) ──►  │  ◄── key: hash_key           ├─ outlier    not ejected, not hard down
+//!                               │                              ├─ panic      too few: all of them
+//!                               │                              └─ slow_start a part while it warms up
 //!                               ▼
-//!                          index of a member
+//!                          index of a member ──► attempt ──► retry_budget: may there be another?
 //! ```
 //!
 //! No sockets, clocks, metrics or logs; random numbers, loads and the time are arguments, so that every choice can be
 //! replayed from a seed. Where nothing else is said, a time is a duration since a moment that the caller has fixed.
 
 mod alias;
+pub mod health;
 mod least_request;
 mod maglev;
+pub mod outlier;
+pub mod panic;
 mod picker;
+pub mod retry_budget;
 mod ring;
 mod rng;
 mod round_robin;
