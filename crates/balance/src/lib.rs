@@ -9,12 +9,15 @@
 //!                               │                              └─ slow_start a part while it warms up
 //!                               ▼
 //!                          index of a member ──► attempt ──► retry_budget: may there be another?
+//!                               ▲
+//!   session: the cookie names ──┘ the endpoint of an earlier request, in place of a pick
 //! ```
 //!
 //! No sockets, clocks, metrics or logs; random numbers, loads and the time are arguments, so that every choice can be
 //! replayed from a seed. Where nothing else is said, a time is a duration since a moment that the caller has fixed.
 
 mod alias;
+mod base64url;
 pub mod health;
 mod least_request;
 mod maglev;
@@ -25,6 +28,7 @@ pub mod retry_budget;
 mod ring;
 mod rng;
 mod round_robin;
+pub mod session;
 mod share;
 pub mod slow_start;
 
