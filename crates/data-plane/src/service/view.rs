@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
-use fulcrum_balance::{Members, PickState, Rng};
+use fulcrum_balance::{Members, PickState, Rng, Share};
 
 use crate::endpoint::Endpoint;
 use crate::http::Client;
@@ -165,7 +165,7 @@ impl Members for Candidates<'_> {
         self.endpoints[index].in_flight()
     }
 
-    fn eligible(&self, index: usize) -> bool {
-        !self.tried.contains(index)
+    fn share(&self, index: usize) -> Share {
+        if self.tried.contains(index) { Share::NONE } else { Share::FULL }
     }
 }
