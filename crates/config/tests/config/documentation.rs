@@ -97,6 +97,7 @@ fn every_code_is_explained_and_tested() {
         include_str!("meaning.rs"),
         include_str!("shape.rs"),
         include_str!("syntax.rs"),
+        include_str!("values.rs"),
         include_str!("warnings.rs"),
     ]
     .concat();

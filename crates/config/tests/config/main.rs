@@ -9,6 +9,7 @@ mod schema;
 mod shape;
 mod syntax;
 mod valid;
+mod values;
 mod warnings;
 
 use std::fmt::Write as _;
