@@ -1,21 +1,30 @@
 //! From files as they are written to one configuration that cannot be wrong.
 
 mod access_log;
+mod endpoint;
 mod header;
+mod health;
+mod layers;
+mod limits;
 mod listener;
 mod matchers;
 mod names;
 mod overlap;
 mod process;
+mod retry;
 mod route;
 mod route_name;
+mod secret;
 mod service;
 mod shadow;
+mod sticky;
+mod usage;
 
 pub use access_log::ACCESS_LOG_FIELDS;
 pub(crate) use names::Names;
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 use crate::Config;
 use crate::code::Code;
@@ -24,12 +33,16 @@ use crate::raw::RawConfig;
 use crate::report::Problems;
 use crate::source::{Place, Sources};
 
+use usage::Usage;
+
 /// What validation reads and writes besides the raw configuration.
 pub(crate) struct Context<'a> {
     pub(crate) sources: &'a Sources,
     pub(crate) problems: &'a mut Problems,
     /// Every file could be read, so what is missing is missing.
     pub(crate) complete: bool,
+    /// Files that were read besides: secrets.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// One configuration out of the main file (the first) and those it includes. The result counts only if no error was
@@ -44,9 +57,11 @@ pub(crate) fn validate(mut files: Vec<RawConfig>, context: &mut Context<'_>) -> 
 
     let listeners = take_named(&mut files, |file| file.listeners.take());
     overlap::check(&listeners, admin.as_ref(), context);
-    let listeners = listener::all(listeners, defaults, context);
-    let services = service::all(take_named(&mut files, |file| file.services.take()), defaults, context);
     let raw_routes: Vec<_> = files.iter_mut().filter_map(|file| file.routes.take()).flatten().collect();
+    let usage = Usage::of(&listeners, &raw_routes, context);
+    let services = take_named(&mut files, |file| file.services.take());
+    let services = service::all(services, defaults, &usage, context);
+    let listeners = listener::all(listeners, defaults, &names, context);
     let routes = route::all(raw_routes, &names, context);
 
     let config = Config {
@@ -56,6 +71,8 @@ pub(crate) fn validate(mut files: Vec<RawConfig>, context: &mut Context<'_>) -> 
             find(&mut files, |file| file.trusted_proxies.take()),
             context,
         ),
+        state_dir: process::state_dir(find(&mut files, |file| file.state_dir.take())),
+        overload: process::overload(find(&mut files, |file| file.overload.take())),
         metrics: process::metrics(find(&mut files, |file| file.metrics.take())),
         shutdown: process::shutdown(find(&mut files, |file| file.shutdown.take())),
         admin: process::admin(admin, context),
@@ -80,8 +97,18 @@ fn refuse_second(what: &str, place: Place, other: Place, context: &mut Context<'
 
 /// Sections that are one thing cannot be put together out of several files.
 fn refuse_second_sections(files: &[RawConfig], context: &mut Context<'_>) {
-    for section in ["workers", "trusted_proxies", "defaults", "metrics", "shutdown", "admin", "log"] {
-        let mut places = files.iter().filter_map(|file: &RawConfig| file.keys.place(section));
+    for section in [
+        "workers",
+        "trusted_proxies",
+        "defaults",
+        "state_dir",
+        "overload",
+        "metrics",
+        "shutdown",
+        "admin",
+        "log",
+    ] {
+        let mut places = files.iter().filter_map(|file: &RawConfig| file.given.place(section));
         let Some(first) = places.next() else { continue };
         for place in places {
             refuse_second(&format!("`{section}`"), place, first, context);

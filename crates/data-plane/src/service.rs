@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fulcrum_balance::{Member, Members, PickState, Picker, Policy, Rng, hash_key};
 use fulcrum_config::{self as config, Balance, HashKey};
-use fulcrum_model::ServiceName;
+use fulcrum_model::{Address, ServiceName};
 
 use crate::endpoint::Endpoint;
 use crate::http::Client;
@@ -39,14 +39,14 @@ pub(crate) struct Timeouts {
 
 impl Service {
     pub(crate) fn new(service: &config::Service) -> Self {
-        let members: Vec<Member<'_>> = service
-            .endpoints
+        let resolved: Vec<_> = service.endpoints.iter().filter_map(resolved).collect();
+        let members: Vec<Member<'_>> = resolved
             .iter()
-            .map(|endpoint| Member { id: endpoint.id.as_str(), weight: endpoint.weight.get() })
+            .map(|(endpoint, _)| Member { id: endpoint.id.as_str(), weight: endpoint.weight.get() })
             .collect();
         let (policy, key) = policy(&service.balance);
-        let endpoints = service.endpoints.iter().map(|endpoint| {
-            Arc::new(Endpoint::new(endpoint.id.clone(), endpoint.address.clone(), endpoint.weight))
+        let endpoints = resolved.iter().map(|(endpoint, address)| {
+            Arc::new(Endpoint::new(endpoint.id.clone(), (*address).clone(), endpoint.weight))
         });
         Service {
             name: service.name.clone(),
@@ -101,6 +101,14 @@ impl Service {
             }
         }
         found
+    }
+}
+
+/// An endpoint whose address is known without asking for it.
+fn resolved(endpoint: &config::Endpoint) -> Option<(&config::Endpoint, &Address)> {
+    match &endpoint.address {
+        config::Target::Address(address) => Some((endpoint, address)),
+        config::Target::Host(_) => None,
     }
 }
 

@@ -2,10 +2,13 @@
 
 mod documentation;
 mod files;
+mod listener;
 mod meaning;
 mod properties;
 mod rendering;
 mod schema;
+mod service;
+mod service_errors;
 mod shape;
 mod syntax;
 mod valid;

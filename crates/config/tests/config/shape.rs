@@ -135,9 +135,9 @@ services:
 "#,
         r#"
 E103 2:1 unknown field `worker`, did you mean `workers`?
-  = allowed here: admin, defaults, include, listeners, log, metrics, routes, services, shutdown, trusted_proxies, version, workers
+  = allowed here: admin, defaults, include, listeners, log, metrics, overload, routes, services, shutdown, state_dir, trusted_proxies, version, workers
 E103 4:25 unknown field `tiemouts`, did you mean `timeouts`?
-  = allowed here: bind, http, limits, protocol, redirect, timeouts
+  = allowed here: bind, http, limits, protocol, redirect, timeouts, to
 E103 4:71 unknown field `bodies`
   = allowed here: body, encoded_slash, header_count, header_field, headers, request_line, underscores
 E103 6:16 unknown field `hosts`, did you mean `host`?
@@ -151,13 +151,13 @@ E103 7:31 unknown field `bdy`, did you mean `body`?
 E103 7:52 unknown field `requests`, did you mean `request`?
   = allowed here: request, response
 E103 9:46 unknown field `wieght`, did you mean `weight`?
-  = allowed here: address, id, weight
-E103 9:60 unknown field `heath`
-  = allowed here: balance, endpoints, pool, timeouts
+  = allowed here: address, id, state, weight
+E103 9:60 unknown field `heath`, did you mean `health`?
+  = allowed here: balance, drain, endpoints, health, limits, outlier, panic, pool, retry, slow_start, sticky, timeouts
 E103 9:102 unknown field `keys`, did you mean `key`?
   = allowed here: key, policy
 E103 10:36 unknown field `pools`, did you mean `pool`?
-  = allowed here: balance, endpoints, pool, timeouts
+  = allowed here: balance, drain, endpoints, health, limits, outlier, panic, pool, retry, slow_start, sticky, timeouts
 "#,
     );
 }
@@ -176,7 +176,7 @@ services: { web: { endpoints: [10.0.0.1:80], balance: round-robin } }
 E104 2:15 `inf` is not known here, did you mean `info`?
   = allowed here: error, warn, info, debug, trace
 E104 3:44 `htp` is not known here, did you mean `http`?
-  = allowed here: http
+  = allowed here: http, tcp
 E104 3:59 `http` is not known here, did you mean `https`?
   = allowed here: https
 E104 3:86 `off` is not known here

@@ -88,7 +88,7 @@ version: 1
 admin: { bind: ":9901", socket: admin.sock }
 listeners: { web: { bind: [80, "localhost:80", "10.0.0.1", "unix:web.sock"] } }
 routes: [{ to: web }]
-services: { web: { endpoints: ["app.internal:9000", 10.0.0.1, "10.0.0.1:0", "unix:a", 9000] } }
+services: { web: { endpoints: ["app.internal", 10.0.0.1, "10.0.0.1:0", "unix:a", 9000] } }
 "#,
         r#"
 E109 2:16 `:9901` names no IP address
@@ -104,17 +104,18 @@ E109 3:48 `10.0.0.1` is not an address to listen on
   = the port is missing: did you mean `10.0.0.1:80`?
   = addresses look like `:80`, `127.0.0.1:80`, `[::1]:80` or `unix:/run/fulcrum/http.sock`
 E109 3:60 `unix:web.sock` is not an absolute path of at most 107 bytes, as a unix socket needs
-E109 5:32 `app.internal:9000` is a host name; endpoints are IP addresses or unix sockets
-  = expected an IP address and a port, like `10.0.0.1:8080` or `[2001:db8::1]:8080`
-E109 5:53 `10.0.0.1` has no port
+E109 5:32 `app.internal` has no port
+  = did you mean `app.internal:80`?
+  = addresses look like `10.0.0.1:8080`, `[2001:db8::1]:8080`, `app.internal:8080` or `unix:/run/app.sock`
+E109 5:48 `10.0.0.1` has no port
   = did you mean `10.0.0.1:80`?
-  = expected an IP address and a port, like `10.0.0.1:8080` or `[2001:db8::1]:8080`
-E109 5:63 `10.0.0.1:0` has port 0, to which nobody can connect
-  = expected an IP address and a port, like `10.0.0.1:8080` or `[2001:db8::1]:8080`
-E109 5:77 `unix:a` is not the address of a unix socket
+  = addresses look like `10.0.0.1:8080`, `[2001:db8::1]:8080`, `app.internal:8080` or `unix:/run/app.sock`
+E109 5:58 `10.0.0.1:0` has port 0, to which nobody can connect
+  = addresses look like `10.0.0.1:8080`, `[2001:db8::1]:8080`, `app.internal:8080` or `unix:/run/app.sock`
+E109 5:72 `unix:a` is not the address of a unix socket
   = expected `unix:` and an absolute path of at most 107 bytes
-E109 5:87 `9000` is not an address
-  = expected an IP address and a port, like `10.0.0.1:8080` or `[2001:db8::1]:8080`
+E109 5:82 `9000` is not an address
+  = addresses look like `10.0.0.1:8080`, `[2001:db8::1]:8080`, `app.internal:8080` or `unix:/run/app.sock`
 "#,
     );
 }
