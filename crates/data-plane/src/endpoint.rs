@@ -1,9 +1,16 @@
 //! One address of a service as the data plane sees it, shared by all workers.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
+use fulcrum_balance::Share;
+use fulcrum_balance::slow_start::ramp;
 use fulcrum_model::{Address, EndpointId};
+
+use crate::service::{Panic, Standing};
+use crate::timer::Millis;
 
 /// What every worker must see of an endpoint.
 #[derive(Debug)]
@@ -14,19 +21,92 @@ pub(crate) struct Endpoint {
     pub(crate) address: Address,
     /// The balancer compares what all workers have under way: the one number that requests share.
     in_flight: CachePadded<AtomicU32>,
+    /// Attempts that failed a moment ago.
+    penalties: AtomicU32,
+    /// Upstream connections, busy and idle.
+    connections: AtomicU32,
+    /// What is against sending requests here, for everyone who picks.
+    gate: AtomicU8,
+    /// Since when it is warming up, in milliseconds.
+    warm_since: AtomicU64,
+    /// Failed attempts since the last good answer.
+    errors_in_row: AtomicU32,
     used: AtomicBool,
     removed: AtomicBool,
+    /// Why the gate is as it is.
+    standing: Mutex<Standing>,
+}
+
+/// What is against sending requests to an endpoint; nothing, usually.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Gate(u8);
+
+impl Gate {
+    pub(crate) const OPEN: Gate = Gate(0);
+    /// Existing work only.
+    pub(crate) const DRAINING: Gate = Gate(1);
+    /// No work at all.
+    pub(crate) const MAINTENANCE: Gate = Gate(2);
+    /// Its health check fails.
+    pub(crate) const DOWN: Gate = Gate(4);
+    /// Its health check has said nothing yet.
+    pub(crate) const UNKNOWN: Gate = Gate(8);
+    /// Too many attempts failed in a row.
+    pub(crate) const EJECTED: Gate = Gate(16);
+    /// It refuses connections.
+    pub(crate) const UNREACHABLE: Gate = Gate(32);
+    /// It has become healthy a moment ago.
+    pub(crate) const WARMING: Gate = Gate(64);
+
+    pub(crate) fn with(self, more: Gate) -> Gate {
+        Gate(self.0 | more.0)
+    }
+
+    pub(crate) fn has(self, any: Gate) -> bool {
+        self.0 & any.0 != 0
+    }
+
+    /// Whether an operator has taken it out of new work.
+    pub(crate) fn is_withdrawn(self) -> bool {
+        self.has(Gate::DRAINING.with(Gate::MAINTENANCE))
+    }
+
+    /// Whether nothing is known against it.
+    pub(crate) fn is_healthy(self) -> bool {
+        !self.has(Gate::DOWN.with(Gate::UNKNOWN).with(Gate::EJECTED).with(Gate::UNREACHABLE))
+    }
+
+    /// The word for it: what matters most.
+    pub(crate) fn word(self) -> &'static str {
+        const WORDS: [(Gate, &str); 7] = [
+            (Gate::MAINTENANCE, "maintenance"),
+            (Gate::DRAINING, "draining"),
+            (Gate::UNREACHABLE, "unreachable"),
+            (Gate::DOWN, "down"),
+            (Gate::EJECTED, "ejected"),
+            (Gate::UNKNOWN, "unknown"),
+            (Gate::WARMING, "starting"),
+        ];
+        WORDS.iter().find(|(gate, _)| self.has(*gate)).map_or("up", |(_, word)| word)
+    }
 }
 
 impl Endpoint {
-    pub(crate) fn new(id: EndpointId, address: Address) -> Self {
+    pub(crate) fn new(id: EndpointId, address: Address, standing: Standing) -> Self {
+        let gate = standing.gate(Duration::ZERO);
         Endpoint {
             serial: NEXT_SERIAL.fetch_add(1, Ordering::Relaxed),
             id,
             address,
             in_flight: CachePadded::new(AtomicU32::new(0)),
+            penalties: AtomicU32::new(0),
+            connections: AtomicU32::new(0),
+            gate: AtomicU8::new(gate.0),
+            warm_since: AtomicU64::new(0),
+            errors_in_row: AtomicU32::new(0),
             used: AtomicBool::new(false),
             removed: AtomicBool::new(false),
+            standing: Mutex::new(standing),
         }
     }
 
@@ -35,17 +115,100 @@ impl Endpoint {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    /// A request begins; [`finished`](Self::finished) ends it.
-    pub(crate) fn started(&self) {
+    /// How busy it seems: the endpoint that fails fastest must not look idle.
+    pub(crate) fn load(&self) -> u32 {
+        self.in_flight() + self.penalties.load(Ordering::Relaxed)
+    }
+
+    /// A request begins, unless there are `most` already; [`finished`](Self::finished) ends it.
+    pub(crate) fn try_start(&self, most: u32) -> bool {
         if !self.used.load(Ordering::Relaxed) {
             self.used.store(true, Ordering::Relaxed);
         }
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        if most == u32::MAX {
+            self.in_flight.fetch_add(1, Ordering::Relaxed);
+            return true;
+        }
+        let more = |count| (count < most).then_some(count + 1);
+        self.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, more).is_ok()
     }
 
     pub(crate) fn finished(&self) {
-        let before = self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        // In one order with those who begin to wait for it.
+        let before = self.in_flight.fetch_sub(1, Ordering::SeqCst);
         debug_assert!(before > 0, "every end has a beginning");
+    }
+
+    pub(crate) fn penalize(&self) {
+        self.penalties.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn forgive(&self) {
+        self.penalties.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Another connection is made, unless there are `most` already; [`disconnected`](Self::disconnected) ends it.
+    pub(crate) fn try_connect(&self, most: u32) -> bool {
+        let more = |count| (count < most).then_some(count + 1);
+        self.connections.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    pub(crate) fn disconnected(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Upstream connections, busy and idle.
+    pub(crate) fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// An attempt was answered: costs a load, unless the one before failed.
+    pub(crate) fn answered(&self) {
+        if self.errors_in_row.load(Ordering::Relaxed) != 0 {
+            self.errors_in_row.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// An attempt has failed; returns how many in a row.
+    pub(crate) fn failed(&self) -> u32 {
+        self.errors_in_row.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn gate(&self) -> Gate {
+        Gate(self.gate.load(Ordering::Relaxed))
+    }
+
+    /// The part of its draws that this endpoint accepts now.
+    pub(crate) fn share(&self, panic: Panic, now: Millis, slow_start: Duration) -> Share {
+        let gate = self.gate();
+        if gate == Gate::OPEN {
+            return Share::FULL;
+        }
+        if gate.is_withdrawn() {
+            return Share::NONE;
+        }
+        if !gate.is_healthy() {
+            return if panic.admits(gate) { Share::FULL } else { Share::NONE };
+        }
+        let since = Duration::from_millis(now.saturating_sub(self.warm_since.load(Ordering::Relaxed)));
+        ramp(since, slow_start)
+    }
+
+    /// Whether a client that belongs here is still served here.
+    pub(crate) fn honours_pins(&self, panic: Panic) -> bool {
+        let gate = self.gate();
+        !gate.has(Gate::MAINTENANCE) && (gate.is_healthy() || panic.admits(gate))
+    }
+
+    pub(crate) fn standing(&self) -> MutexGuard<'_, Standing> {
+        // Each change of it is one assignment.
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows everyone what has become of it. For its service, which counts.
+    pub(crate) fn show(&self, gate: Gate, warm_since: Duration) {
+        self.warm_since.store(u64::try_from(warm_since.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.gate.store(gate.0, Ordering::Relaxed);
     }
 
     /// Whether a request was ever sent here.

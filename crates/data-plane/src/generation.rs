@@ -5,15 +5,18 @@
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
-use fulcrum_config::{self as config, Config, Target};
+use fulcrum_balance::session::{SessionKeyError, SessionKeys};
+use fulcrum_config::{self as config, Config, EndpointState, Secret, Target};
 use fulcrum_model::{Address, EndpointId, HostPort, ListenerName, ServiceName};
 use tokio::sync::mpsc;
 
 use crate::http::access_log::AccessLog;
 use crate::listener::{self, BindError, BindId, BindKey, Bound, Listener, ListenerState};
-use crate::service::{self, Membership, Service, ServiceState, Wanted};
+use crate::service::{self, Membership, Override, Plan, Rules, Service, ServiceState, Sessions, Wanted};
+use crate::session_key::{self, SessionKeyFileError};
 use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::worker::Order;
@@ -33,6 +36,10 @@ enum Cause {
     AccessLog(io::Error),
     #[error("workers: {running} are running; to run {wanted} restart the daemon")]
     Workers { running: usize, wanted: usize },
+    #[error("the key of sticky cookies: {0}")]
+    SessionKeyFile(SessionKeyFileError),
+    #[error("the key of sticky cookies: {0}")]
+    SessionKey(SessionKeyError),
 }
 
 fn lines(causes: &[Cause]) -> String {
@@ -49,6 +56,10 @@ pub(crate) struct Control {
     pub(crate) access_log: Option<AccessLog>,
     /// As last heard.
     hosts: Hosts,
+    /// What operators have ordered.
+    orders: HashMap<ServiceName, HashMap<EndpointId, Override>>,
+    /// The configuration in force.
+    config: Option<Arc<Config>>,
     /// Snapshots that some request may still hold. They are freed here: a worker has better things to do.
     retired: Vec<Arc<Snapshot>>,
 }
@@ -59,23 +70,26 @@ pub(crate) struct Next {
     pub(crate) snapshot: Snapshot,
     services: HashMap<ServiceName, Arc<ServiceState>>,
     listeners: HashMap<ListenerName, Arc<ListenerState>>,
-    memberships: Vec<(Arc<ServiceState>, Arc<Membership>)>,
+    memberships: Vec<NextService>,
     /// Newly bound.
     bound: Vec<Bound>,
     access: config::AccessLog,
+    config: Arc<Config>,
     /// Where access records go from now on, if that changes.
     access_log: Option<Option<AccessLog>>,
     pub(crate) max_series: usize,
 }
 
 impl Next {
-    /// Builds what `config` says around what `control` has. `workers` is how many there are.
+    /// Builds what `config` says around what `control` has, as generation `at.0` at the time `at.1` since the start.
+    /// `workers` is how many there are.
     pub(crate) fn prepare(
         config: &Config,
         control: &Control,
-        generation: u64,
+        at: (u64, Duration),
         workers: usize,
     ) -> Result<Next, PrepareError> {
+        let (generation, now) = at;
         let mut causes = Vec::new();
         let wanted = wanted_workers(config);
         if wanted != workers {
@@ -89,6 +103,13 @@ impl Next {
                 None
             })
         });
+        let needs_key =
+            |service: &config::Service| service.sticky.as_ref().is_some_and(|s| s.keys.is_empty());
+        let key = config.services.iter().any(needs_key).then(|| session_key::of(&config.state_dir));
+        let key = key.transpose().unwrap_or_else(|error| {
+            causes.push(Cause::SessionKeyFile(error));
+            None
+        });
         if !causes.is_empty() {
             return Err(PrepareError { causes });
         }
@@ -96,16 +117,11 @@ impl Next {
         let mut memberships = Vec::new();
         let mut built = Vec::with_capacity(config.services.len());
         for configured in &config.services {
-            let (policy, _) = service::policy(&configured.balance);
-            let state = match control.services.get(&configured.name) {
-                Some(state) => Arc::clone(state),
-                None => Arc::new(ServiceState::new(&configured.name, policy)),
-            };
-            if let Some(membership) = state.plan(policy, &wanted_endpoints(configured, &control.hosts)) {
-                memberships.push((Arc::clone(&state), membership));
-            }
-            built.push(Arc::new(Service::new(configured, &state)));
-            services.insert(configured.name.clone(), state);
+            let next = NextService::prepare(configured, control, key.as_ref(), now)
+                .map_err(|cause| PrepareError { causes: vec![cause] })?;
+            built.push(Arc::new(Service::new(configured, &next.state)));
+            services.insert(configured.name.clone(), Arc::clone(&next.state));
+            memberships.push(next);
         }
         let Doors { listeners, states, binds, bound } = doors;
         // The last that can fail: from here on clients may connect.
@@ -120,10 +136,79 @@ impl Next {
             memberships,
             bound,
             access: log.clone(),
+            config: Arc::new(config.clone()),
             access_log,
             max_series: config.metrics.max_series.get(),
         })
     }
+}
+
+/// What becomes of a service.
+#[derive(Debug)]
+struct NextService {
+    state: Arc<ServiceState>,
+    rules: Rules,
+    membership: Arc<Membership>,
+    /// As configured, by place.
+    states: Vec<EndpointState>,
+}
+
+impl NextService {
+    fn prepare(
+        configured: &config::Service,
+        control: &Control,
+        key: Option<&Secret>,
+        now: Duration,
+    ) -> Result<Self, Cause> {
+        let (policy, _) = service::policy(&configured.balance);
+        let rules = Rules::new(configured);
+        let check = rules.health.as_ref().map(|check| check.identity);
+        let state = match control.services.get(&configured.name) {
+            Some(state) => Arc::clone(state),
+            None => Arc::new(ServiceState::new(&configured.name, Rules::new(configured), now)),
+        };
+        let before = state.membership.load_full();
+        let sessions = configured.sticky.as_ref().map(|sticky| sessions(sticky, key, &before)).transpose()?;
+        let orders = control.orders_of(&configured.name);
+        let wanted = wanted_endpoints(configured, &control.hosts, orders);
+        let plan =
+            Plan { policy, wanted: &wanted, places: places(configured), sessions: sessions.as_ref(), check };
+        let membership = if before.is(&plan) {
+            before
+        } else {
+            Arc::new(Membership::new(&configured.name, &plan, &before))
+        };
+        let states = wanted.iter().map(|wanted| wanted.state).collect();
+        Ok(NextService { state, rules, membership, states })
+    }
+
+    fn commit(self, orders: &HashMap<EndpointId, Override>, now: Duration) {
+        self.state.replace(self.rules, self.membership, orders, &self.states, now);
+    }
+}
+
+/// Requests that one endpoint may have at a time: each needs a connection of its own.
+fn places(service: &config::Service) -> u32 {
+    let most = |limit: Option<std::num::NonZeroU32>| limit.map_or(u32::MAX, std::num::NonZeroU32::get);
+    most(service.limits.max_requests).min(most(service.limits.max_connections))
+}
+
+/// The keys of a sticky service: those it had, if they are the same.
+fn sessions(
+    sticky: &config::Sticky,
+    default: Option<&Secret>,
+    before: &Membership,
+) -> Result<Arc<Sessions>, Cause> {
+    let secrets = match (sticky.keys.as_slice(), default) {
+        ([], Some(key)) => vec![key.clone()],
+        (keys, _) => keys.to_vec(),
+    };
+    if let Some(pins) = before.pins.as_ref().filter(|pins| pins.sessions.secrets == secrets) {
+        return Ok(Arc::clone(&pins.sessions));
+    }
+    let current = secrets.first().map_or(&[][..], Secret::expose);
+    let keys = SessionKeys::new(current, secrets.get(1).map(Secret::expose)).map_err(Cause::SessionKey)?;
+    Ok(Arc::new(Sessions { keys, secrets }))
 }
 
 /// The listeners of a generation and their addresses.
@@ -169,10 +254,22 @@ impl Doors {
 impl Control {
     /// Puts a generation in force. Requests that are under way end by the one they began with.
     pub(crate) fn commit(&mut self, next: Next, shared: &Shared, workers: &[mpsc::UnboundedSender<Order>]) {
-        let Next { snapshot, services, listeners, memberships, bound, access, access_log, max_series } = next;
+        let Next {
+            snapshot,
+            services,
+            listeners,
+            memberships,
+            bound,
+            access,
+            config,
+            access_log,
+            max_series,
+        } = next;
         shared.metrics.bound_series(max_series);
-        for (state, membership) in memberships {
-            state.replace(membership);
+        let now = shared.now();
+        for service in memberships {
+            let orders = self.orders_of(&service.state.name).clone();
+            service.commit(&orders, now);
         }
         let open: HashSet<BindId> = snapshot.binds.keys().copied().collect();
         self.retired.push(shared.snapshot.swap(Arc::new(snapshot)));
@@ -182,12 +279,67 @@ impl Control {
             }
         }
         (self.services, self.listeners, self.access) = (services, listeners, Some(access));
+        self.config = Some(config);
         if let Some(access_log) = access_log {
             self.change_access_log(access_log, shared, workers);
         }
         self.open(bound, workers);
         self.close(&open, workers);
         shared.metrics.forget(&shared.snapshot.load());
+    }
+
+    fn orders_of(&self, service: &ServiceName) -> &HashMap<EndpointId, Override> {
+        static NONE: LazyLock<HashMap<EndpointId, Override>> = LazyLock::new(HashMap::new);
+        self.orders.get(service).unwrap_or(&NONE)
+    }
+
+    /// Every service there is.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &Arc<ServiceState>> {
+        self.services.values()
+    }
+
+    /// A host name resolves to these addresses now.
+    pub(crate) fn resolved(&mut self, host: &str, addresses: &[IpAddr], now: Duration) {
+        self.hosts.insert(host.to_owned(), addresses.to_vec());
+        let Some(config) = self.config.clone() else { return };
+        let uses =
+            |endpoint: &config::Endpoint| matches!(&endpoint.address, Target::Host(one) if one.host == host);
+        for service in config.services.iter().filter(|service| service.endpoints.iter().any(uses)) {
+            self.rebuild(service, now);
+        }
+    }
+
+    /// Orders something of an endpoint, or clears what was ordered; false when there is no such endpoint.
+    pub(crate) fn order(
+        &mut self,
+        service: &ServiceName,
+        endpoint: &EndpointId,
+        order: Option<Override>,
+        now: Duration,
+    ) -> bool {
+        let Some(config) = self.config.clone() else { return false };
+        let Some(configured) = config.services.iter().find(|one| one.name == *service) else { return false };
+        let state = &self.services[service];
+        if !state.membership.load().endpoints.iter().any(|one| one.id == *endpoint) {
+            return false;
+        }
+        let orders = self.orders.entry(service.clone()).or_default();
+        match order {
+            Some(order) => orders.insert(endpoint.clone(), order),
+            None => orders.remove(endpoint),
+        };
+        self.rebuild(configured, now);
+        true
+    }
+
+    /// Builds the endpoints of a service anew: names or orders have changed.
+    fn rebuild(&mut self, service: &config::Service, now: Duration) {
+        let before = self.services.get(&service.name).map(|state| state.membership.load_full());
+        let key = before.as_ref().and_then(|before| before.pins.as_ref()?.sessions.secrets.first().cloned());
+        match NextService::prepare(service, self, key.as_ref(), now) {
+            Ok(next) => next.commit(&self.orders_of(&service.name).clone(), now),
+            Err(cause) => tracing::error!(service = %service.name, %cause, "its endpoints stay as they are"),
+        }
     }
 
     fn open(&mut self, bound: Vec<Bound>, workers: &[mpsc::UnboundedSender<Order>]) {
@@ -237,13 +389,18 @@ fn tell(worker: &mpsc::UnboundedSender<Order>, order: Order) {
 }
 
 /// The endpoints that a service shall have, as far as its host names are resolved.
-fn wanted_endpoints(service: &config::Service, hosts: &Hosts) -> Vec<Wanted> {
+fn wanted_endpoints(
+    service: &config::Service,
+    hosts: &Hosts,
+    orders: &HashMap<EndpointId, Override>,
+) -> Vec<Wanted> {
     let mut seen = HashSet::new();
     let mut wanted = Vec::with_capacity(service.endpoints.len());
     let mut add = |id: EndpointId, address: Address, endpoint: &config::Endpoint| {
         // A host may well resolve to an address that is configured too.
         if seen.insert(id.clone()) {
-            wanted.push(Wanted { id, address, weight: endpoint.weight, state: endpoint.state });
+            let weight = orders.get(&id).and_then(|order| order.weight).unwrap_or(endpoint.weight);
+            wanted.push(Wanted { id, address, weight, state: endpoint.state });
         }
     };
     for endpoint in &service.endpoints {

@@ -21,6 +21,7 @@ mod http1;
 mod listener;
 mod metrics;
 mod service;
+mod session_key;
 mod shared;
 mod snapshot;
 mod status;
@@ -32,15 +33,16 @@ mod watchdog;
 mod worker;
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_utils::CachePadded;
 use fulcrum_config::Config;
-use fulcrum_model::ListenerName;
+use fulcrum_model::{EndpointId, ListenerName, ServiceName};
 use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
 
@@ -54,6 +56,7 @@ pub use generation::PrepareError;
 pub use http::error::Reason;
 pub use listener::BindError;
 pub use metrics::Collector;
+pub use service::Override;
 pub use status::{EndpointStatus, ListenerStatus, ServiceStatus, Status, WorkerStatus};
 
 /// Why the data plane cannot be started: the system gives no threads or reactors.
@@ -86,7 +89,7 @@ pub struct BoundListener {
 /// Every address that cannot be bound, and an access log that cannot be opened.
 pub fn prepare(config: &Config) -> Result<Prepared, PrepareError> {
     let workers = generation::wanted_workers(config);
-    let next = Next::prepare(config, &Control::default(), FIRST_GENERATION, workers)?;
+    let next = Next::prepare(config, &Control::default(), (FIRST_GENERATION, Duration::ZERO), workers)?;
     Ok(Prepared { next, workers })
 }
 
@@ -212,13 +215,31 @@ impl DataPlane {
     pub fn prepare(&self, config: &Config) -> Result<Reload<'_>, PrepareError> {
         let control = self.control();
         let generation = self.shared.snapshot.load().generation + 1;
-        let next = Next::prepare(config, &control, generation, self.orders.len())?;
+        let at = (generation, self.shared.now());
+        let next = Next::prepare(config, &control, at, self.orders.len())?;
         Ok(Reload { plane: self, control, next })
     }
 
     /// Whether every worker serves its requests by this generation or a later one.
     pub fn is_everywhere(&self, generation: u64) -> bool {
         self.shared.workers.iter().all(|worker| worker.generation.load(Ordering::Relaxed) >= generation)
+    }
+
+    /// A host name of the configuration resolves to these addresses now.
+    pub fn resolved(&self, host: &str, addresses: &[IpAddr]) {
+        self.control().resolved(host, addresses, self.shared.now());
+    }
+
+    /// Orders something of an endpoint until further notice, or clears it; false when there is no such endpoint.
+    pub fn order(&self, service: &ServiceName, endpoint: &EndpointId, order: Option<Override>) -> bool {
+        self.control().order(service, endpoint, order, self.shared.now())
+    }
+
+    /// Lets time pass for endpoints: ejections end, orders run out. To be called several times a second.
+    pub fn tick(&self) {
+        let services: Vec<_> = self.control().services().map(Arc::clone).collect();
+        let now = self.shared.now();
+        services.iter().for_each(|service| service.tick(now));
     }
 
     /// Frees what old generations have left. To be called now and then.

@@ -128,6 +128,8 @@ pub(crate) struct ServiceCells {
     pub(crate) connect: Histogram,
     pub(crate) first_byte: Histogram,
     pub(crate) retries: Cell,
+    /// Seconds in the queue, of those who waited.
+    pub(crate) queued: Histogram,
 }
 
 /// Numbers of one endpoint on one worker.
@@ -194,16 +196,19 @@ pub(crate) enum Limit {
     Discard,
     /// Endpoints that one request is tried on.
     Attempts,
+    /// `retry.budget`.
+    RetryBudget,
 }
 
 impl Limit {
-    pub(crate) const ALL: [(Limit, &'static str); 6] = [
+    pub(crate) const ALL: [(Limit, &'static str); 7] = [
         (Limit::Connections, "connections"),
         (Limit::ListenerConnections, "listener_connections"),
         (Limit::FileDescriptors, "file_descriptors"),
         (Limit::PoolIdle, "pool_idle"),
         (Limit::Discard, "discard"),
         (Limit::Attempts, "attempts"),
+        (Limit::RetryBudget, "retry_budget"),
     ];
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_utils::CachePadded;
@@ -70,6 +70,11 @@ impl Shared {
             *phase = next.max(*phase);
             is_later
         });
+    }
+
+    /// The time since the data plane's start.
+    pub(crate) fn now(&self) -> Duration {
+        self.started.elapsed()
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -21,7 +21,7 @@ use crate::http::date::Date;
 use crate::http::message::{RequestHead, ResponseHead};
 use crate::listener::{BindId, Listener, ListeningSocket};
 use crate::metrics::{ListenerCells, RouteCells, WorkerCells};
-use crate::service::{EndpointView, InFlight, Service, ServiceView};
+use crate::service::{EndpointView, Penalty, Service, ServiceView};
 use crate::shared::{Phase, Shared};
 use crate::snapshot::Snapshot;
 use crate::timer::{Millis, TICK, Wheel};
@@ -48,7 +48,7 @@ pub(crate) struct Worker {
     heads: RefCell<Vec<Box<RequestHead>>>,
     responses: RefCell<Vec<Box<ResponseHead>>>,
     /// Failed attempts that still count as under way.
-    penalties: RefCell<Vec<(Millis, InFlight)>>,
+    penalties: RefCell<Vec<(Millis, Penalty)>>,
 }
 
 /// A listener of one generation on one worker.
@@ -233,10 +233,10 @@ impl Worker {
     }
 
     /// Lets a failed attempt count as under way for a while: the endpoint that fails fastest must not look idle.
-    pub(crate) fn penalize(&self, in_flight: InFlight) {
+    pub(crate) fn penalize(&self, endpoint: &EndpointView) {
         let mut penalties = self.penalties.borrow_mut();
         if penalties.len() < MAX_PENALTIES {
-            penalties.push((self.wheel.now() + PENALTY, in_flight));
+            penalties.push((self.wheel.now() + PENALTY, Penalty::new(endpoint)));
         }
     }
 
@@ -273,6 +273,7 @@ impl Worker {
 
     /// Looks through the idle upstream connections. What nobody asks for any more is forgotten.
     fn sweep(&self) {
+        self.view().services.iter().filter_map(OnceCell::get).for_each(|service| service.deposit());
         self.endpoints.borrow_mut().retain(|_, endpoint| {
             let pool = endpoint.service.borrow().pool.clone();
             transport::sweep(self, &pool, endpoint);

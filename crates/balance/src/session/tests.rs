@@ -1,3 +1,5 @@
+//! Cookies as the codec makes them, and as everyone else does.
+
 use proptest::prelude::{prop, prop_assert, prop_assert_eq, prop_assume, proptest};
 
 use super::*;

@@ -33,7 +33,13 @@ pub(super) fn forwarded_requests(plan: &Plan, stream: &[u8]) {
             return;
         }
         let client = Client::of(Some(peer), head, &snapshot);
-        let parts = RequestParts { head, client: &client, request_id: b"id", changes: changes.as_ref() };
+        let parts = RequestParts {
+            head,
+            client: &client,
+            request_id: b"id",
+            changes: changes.as_ref(),
+            sticky: None,
+        };
         let mut output = Vec::new();
         headers::request(&mut output, &parts);
         let framing = head.framing;
@@ -63,6 +69,8 @@ pub(super) fn relayed_responses(plan: &Plan, stream: &[u8]) {
             version: Version::Http11,
             date: &Date::default(),
             changes: changes.as_ref(),
+            sticky: None,
+            cookie: None,
         };
         let mut output = Vec::new();
         match head.status {

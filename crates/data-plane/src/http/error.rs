@@ -96,6 +96,10 @@ reasons! {
     UnexpectedUpgrade = 502 "unexpected_upgrade",
     /// The service has no endpoint that may be tried.
     NoEndpoint = 503 "no_endpoint",
+    /// Every endpoint of the service is full, and so is its queue (`limits.queue.max`).
+    QueueFull = 503 "queue_full",
+    /// No endpoint had a place for the request in time (`limits.queue.timeout`).
+    QueueTimeout = 503 "queue_timeout",
     /// This host has no file descriptor, port or memory for another connection.
     NoResources = 503 "no_resources",
     /// The daemon ended before the request did (`shutdown.deadline`): counted, not in the access log.

@@ -6,19 +6,20 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::connection::{Connection, Flushed, Next};
 use crate::http::error::Reason;
 use crate::http::exchange::{Exchange, Failure, Repeat, Rules};
 use crate::http::headers::{self, RequestParts, ResponseParts};
 use crate::http::message::{Framing, RequestHead, ResponseHead, Version};
+use crate::http::sticky::Pinned;
 use crate::http::transaction::Transaction;
 use crate::http::upgrade::{Half, Tunnel};
 use crate::http::{Client, Facts};
 use crate::http1::head::response_has_body;
 use crate::metrics::Limit;
-use crate::service::{EndpointView, InFlight, ServiceView, Tried};
+use crate::service::{EndpointView, Failing, InFlight, MembersView, NoPick, ServiceView, Tried};
 use crate::snapshot::Changes;
 use crate::timer::Timer;
 use crate::transport::{self, Upstream};
@@ -39,59 +40,186 @@ impl Forward<'_> {
     /// final response has gone out.
     pub(crate) async fn run(mut self) -> Result<Next, Reason> {
         let worker = Rc::clone(&self.connection.worker);
+        self.service.count();
+        if self.service.service.state.is_holding() {
+            Box::pin(self.hold()).await?;
+        }
         let key = self.service.key(self.client, self.head, &Facts { head: self.head, client: self.client });
         let members = self.service.members(&worker);
-        let mut tried = Tried::default();
-        let mut failed = Reason::NoEndpoint;
-        // A pooled connection turned out to be closed: the same endpoint, by a new connection.
-        let mut again = None;
-        let mut delivered = 0;
-        let mut attempts = 0;
-        while tried.has_room() {
-            let is_again = again.is_some();
-            let picked = again.take().or_else(|| members.pick(&tried, key, &mut worker.rng.borrow_mut()));
-            let Some(place) = picked else { return Err(failed) };
-            if attempts > 0 {
+        let pinned = Pinned::of(self.service, &members, self.head);
+        let mut tries = Tries { pinned: pinned.place, ..Tries::default() };
+        loop {
+            let place = self.place(&members, &mut tries, key).await?;
+            let endpoint = members.endpoint(place, self.service, &worker);
+            let in_flight = InFlight::new(&endpoint);
+            if tries.attempts > 0 {
                 self.service.cells.retries.add(1);
             }
-            attempts += 1;
-            let endpoint = members.endpoint(place, self.service, &worker);
+            tries.attempts += 1;
             let began = self.transaction.attempt(&endpoint);
-            let in_flight = InFlight::new(&endpoint);
+            let is_again = tries.again.take().is_some();
             let failure = match self.connect(&endpoint, is_again, began).await {
-                Ok(mut upstream) => match self.attempt(&endpoint, &mut upstream, began).await {
-                    Ok(Outcome { next, keep_upstream }) => {
-                        if keep_upstream {
-                            transport::give_back(&worker, self.service, &endpoint, upstream);
+                Ok(mut upstream) => {
+                    let cookie = pinned.renewal(&self.service.service, &members, place);
+                    match self.attempt(&endpoint, &mut upstream, began, cookie.as_deref()).await {
+                        Ok(Outcome { next, keep_upstream }) => {
+                            if keep_upstream {
+                                transport::give_back(&worker, self.service, &endpoint, upstream);
+                            }
+                            drop(in_flight);
+                            return self.flush(next).await;
                         }
-                        drop(in_flight);
-                        return self.flush(next).await;
+                        Err(failure) if upstream.reused && self.may_repeat(&failure) => {
+                            // It was closed while it was pooled, which says nothing of the endpoint.
+                            tries.again = Some(place);
+                            failure
+                        }
+                        Err(failure) => failure,
                     }
-                    Err(failure) if upstream.reused && self.may_repeat(&failure) => {
-                        self.connection.server.rewind();
-                        again = Some(place);
-                        continue;
-                    }
-                    Err(failure) => failure,
-                },
+                }
                 Err(reason) => Failure { reason, repeat: Repeat::Any },
             };
-            self.transaction.attempt_failed(failure.reason);
-            if !failure.reason.is_upstream_fault() {
-                return Err(failure.reason);
+            if tries.again.is_none() {
+                self.settle(&failure, &endpoint, &mut tries, place)?;
             }
-            worker.penalize(in_flight);
-            // A request that kills whoever gets it must not go round.
-            delivered += u32::from(failure.repeat != Repeat::Any);
-            if delivered > RETRIES || !self.may_repeat(&failure) {
+            if !self.service.may_retry(&worker) {
+                worker.cells.hit(Limit::RetryBudget);
+                self.transaction.attempt_failed(failure.reason);
                 return Err(failure.reason);
             }
             self.connection.server.rewind();
-            tried.add(place);
-            failed = failure.reason;
         }
-        worker.cells.hit(Limit::Attempts);
-        Err(failed)
+    }
+
+    /// What follows from an attempt that failed; an error when there is to be no other.
+    fn settle(
+        &self,
+        failure: &Failure,
+        endpoint: &EndpointView,
+        tries: &mut Tries,
+        place: usize,
+    ) -> Result<(), Reason> {
+        let worker = &self.connection.worker;
+        self.transaction.attempt_failed(failure.reason);
+        if failure.reason.is_upstream_fault() {
+            worker.penalize(endpoint);
+            let failing = Failing::Reason(failure.reason);
+            endpoint.state.attempt_failed(&endpoint.endpoint, failing, worker.shared.now());
+        }
+        let retry = &self.service.service.retry;
+        let is_wanted = match failure.repeat {
+            Repeat::Any => retry.on.connect,
+            Repeat::Idempotent | Repeat::Never => retry.on.reset,
+        };
+        // A request that kills whoever gets it must not go round.
+        tries.delivered += u8::from(failure.repeat != Repeat::Any);
+        if retry.retries == 0
+            || !is_wanted
+            || tries.delivered > retry.retries
+            || !failure.reason.is_upstream_fault()
+            || !self.may_repeat(failure)
+        {
+            return Err(failure.reason);
+        }
+        tries.list.add(place);
+        tries.failed = Some(failure.reason);
+        if !tries.list.has_room() {
+            worker.cells.hit(Limit::Attempts);
+            return Err(failure.reason);
+        }
+        Ok(())
+    }
+
+    /// A place at an endpoint, the caller's from here on.
+    async fn place(
+        &mut self,
+        members: &MembersView,
+        tries: &mut Tries,
+        key: Option<u64>,
+    ) -> Result<usize, Reason> {
+        let worker = Rc::clone(&self.connection.worker);
+        let wanted = tries.again.or(tries.pinned.filter(|&place| !tries.list.contains(place)));
+        if let Some(place) = wanted {
+            if members.at(place).try_start(members.places()) {
+                return Ok(place);
+            }
+            // It is full: who belongs there waits for it, and goes elsewhere when that takes too long.
+            match Box::pin(self.wait(members, tries, Some(place))).await {
+                Err(Reason::QueueTimeout | Reason::QueueFull) => tries.pinned = None,
+                waited => return waited,
+            }
+        }
+        match members.pick(&self.service.service, &tries.list, key, &worker) {
+            Ok(place) => Ok(place),
+            Err(NoPick::Full) => Box::pin(self.wait(members, tries, None)).await,
+            Err(NoPick::None) => Err(tries.failed.unwrap_or(Reason::NoEndpoint)),
+        }
+    }
+
+    /// Waits in the service's line for a place: at one endpoint, or at any that was not tried.
+    async fn wait(
+        &mut self,
+        members: &MembersView,
+        tries: &Tries,
+        only: Option<usize>,
+    ) -> Result<usize, Reason> {
+        let worker = Rc::clone(&self.connection.worker);
+        let service = &self.service.service;
+        let serial = only.map(|place| members.at(place).serial);
+        let joined = service.state.queue.join(service.queue.max, serial, tries.list.serials(members));
+        let mut waiting = joined.ok_or(Reason::QueueFull)?;
+        let began = Instant::now();
+        // A place may have been freed just before we joined.
+        let free = match only {
+            Some(place) => members.at(place).try_start(members.places()).then_some(place),
+            None => members.pick(service, &tries.list, None, &worker).ok(),
+        };
+        if free.is_some() {
+            return Ok(free.expect("it was just found"));
+        }
+        let deadline = self.timer.now().saturating_add(service.queue.timeout);
+        let (server, timer) = (&mut self.connection.server, self.timer);
+        let granted = poll_fn(|context| {
+            if let Poll::Ready(endpoint) = waiting.poll(context) {
+                return Poll::Ready(Ok(endpoint));
+            }
+            if server.request_is_complete() && server.poll_broken(context).is_ready() {
+                return Poll::Ready(Err(Reason::ClientClosed));
+            }
+            if timer.now() >= deadline {
+                return Poll::Ready(Err(Reason::QueueTimeout));
+            }
+            timer.set(deadline);
+            Poll::Pending
+        })
+        .await;
+        self.service.cells.queued.observe(began.elapsed());
+        let endpoint = granted?;
+        match members.place_of(&endpoint) {
+            Some(place) => Ok(place),
+            // It has joined the service since the request came: the request has its own view.
+            None => {
+                service.state.queue.pass_on(&endpoint);
+                Err(Reason::QueueTimeout)
+            }
+        }
+    }
+
+    /// Waits for the first word of any endpoint, as long as the service does.
+    async fn hold(&mut self) -> Result<(), Reason> {
+        let state = Arc::clone(&self.service.service.state);
+        let (server, timer) = (&mut self.connection.server, self.timer);
+        poll_fn(|context| {
+            if !state.is_holding() {
+                return Poll::Ready(Ok(()));
+            }
+            if server.request_is_complete() && server.poll_broken(context).is_ready() {
+                return Poll::Ready(Err(Reason::ClientClosed));
+            }
+            timer.set(timer.now() + 1);
+            Poll::Pending
+        })
+        .await
     }
 
     /// A connection to the endpoint, unless the client goes away meanwhile.
@@ -136,8 +264,10 @@ impl Forward<'_> {
         endpoint: &EndpointView,
         upstream: &mut Upstream,
         began: Instant,
+        cookie: Option<&[u8]>,
     ) -> Result<Outcome, Failure> {
         let parts = RequestParts {
+            sticky: self.service.service.sticky.as_ref(),
             head: self.head,
             client: self.client,
             request_id: self.transaction.request_id.as_bytes(),
@@ -147,7 +277,7 @@ impl Forward<'_> {
         upstream.connection.start_request(self.head.framing);
         let worker = Rc::clone(&self.connection.worker);
         let mut response = worker.take_response();
-        let outcome = self.exchange(endpoint, upstream, &mut response, began).await;
+        let outcome = self.exchange(endpoint, upstream, &mut response, (began, cookie)).await;
         worker.give_response(response);
         outcome
     }
@@ -157,7 +287,7 @@ impl Forward<'_> {
         endpoint: &EndpointView,
         upstream: &mut Upstream,
         response: &mut ResponseHead,
-        began: Instant,
+        (began, cookie): (Instant, Option<&[u8]>),
     ) -> Result<Outcome, Failure> {
         debug_assert!(endpoint.endpoint.in_flight() > 0, "the attempt is counted");
         let rules = self.rules();
@@ -176,9 +306,10 @@ impl Forward<'_> {
             if !self.is_wanted_upgrade(response) {
                 return Err(Reason::UnexpectedUpgrade.into());
             }
-            return Ok(self.tunnel(upstream, response).await);
+            return Ok(self.tunnel(upstream, response, cookie).await);
         }
         self.transaction.attempt_answered(response.status);
+        judge(endpoint, response.status, worker.shared.now());
         let framing = downstream_framing(response, self.head);
         let keep_alive = self.head.keep_alive
             && exchange.is_uploaded()
@@ -192,6 +323,8 @@ impl Forward<'_> {
             version: self.head.version,
             date: &worker.date,
             changes: self.changes.as_deref(),
+            sticky: self.service.service.sticky.as_ref(),
+            cookie,
         };
         let mark = exchange.server.wire.mark();
         headers::response(exchange.server.wire.output(), parts);
@@ -255,7 +388,12 @@ impl Forward<'_> {
         super::field::list_elements(self.head.fields.slice(asked)).any(|one| one.eq_ignore_ascii_case(given))
     }
 
-    async fn tunnel(&mut self, upstream: &mut Upstream, response: &ResponseHead) -> Outcome {
+    async fn tunnel(
+        &mut self,
+        upstream: &mut Upstream,
+        response: &ResponseHead,
+        cookie: Option<&[u8]>,
+    ) -> Outcome {
         self.transaction.attempt_answered(101);
         let worker = Rc::clone(&self.connection.worker);
         let server = &mut self.connection.server;
@@ -266,6 +404,8 @@ impl Forward<'_> {
             version: Version::Http11,
             date: &worker.date,
             changes: self.changes.as_deref(),
+            sticky: self.service.service.sticky.as_ref(),
+            cookie,
         };
         headers::response(server.wire.output(), parts);
         let mut tunnel = Tunnel {
@@ -305,14 +445,34 @@ impl Forward<'_> {
     }
 }
 
-/// How often a request is sent again that an endpoint may have seen. What no endpoint has seen goes on to the next.
-const RETRIES: u32 = 1;
+/// What became of a request so far.
+#[derive(Default)]
+struct Tries {
+    /// Where its client belongs.
+    pinned: Option<usize>,
+    list: Tried,
+    attempts: u32,
+    /// Attempts that an endpoint may have seen.
+    delivered: u8,
+    /// A pooled connection turned out to be closed: the same endpoint, by a new connection.
+    again: Option<usize>,
+    failed: Option<Reason>,
+}
 
 /// How an attempt that was answered ends.
 struct Outcome {
     next: Next,
     /// The upstream connection can serve another request.
     keep_upstream: bool,
+}
+
+/// A gateway's error is a failure of the endpoint; every other answer is a good one.
+fn judge(endpoint: &EndpointView, status: u16, now: Duration) {
+    if matches!(status, 502..=504) {
+        endpoint.state.attempt_failed(&endpoint.endpoint, Failing::Status(status), now);
+    } else {
+        endpoint.endpoint.answered();
+    }
 }
 
 /// The framing that the client sees: our own, by what its version knows (RFC 9112 §6).

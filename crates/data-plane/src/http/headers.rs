@@ -7,7 +7,9 @@ use crate::http::date::Date;
 use crate::http::error::phrase;
 use crate::http::field::Known;
 use crate::http::message::{Fields, Framing, Method, RequestHead, ResponseHead, Version};
+use crate::http::sticky::{private, sets_cookie, without_cookie};
 use crate::http1::encode;
+use crate::service::Sticky;
 use crate::snapshot::Changes;
 
 /// What a request head is made of.
@@ -16,11 +18,13 @@ pub(crate) struct RequestParts<'a> {
     pub(crate) client: &'a Client,
     pub(crate) request_id: &'a [u8],
     pub(crate) changes: Option<&'a Changes>,
+    /// Whose cookie is none of the upstream's business.
+    pub(crate) sticky: Option<&'a Sticky>,
 }
 
 /// Appends the head of a request to an HTTP/1.1 upstream.
 pub(crate) fn request(output: &mut Vec<u8>, parts: &RequestParts<'_>) {
-    let RequestParts { head, client, request_id, changes } = parts;
+    let RequestParts { head, client, request_id, changes, sticky } = parts;
     let edits = changes.map(|changes| &changes.request);
     output.extend_from_slice(head.method_text());
     output.push(b' ');
@@ -28,7 +32,7 @@ pub(crate) fn request(output: &mut Vec<u8>, parts: &RequestParts<'_>) {
     output.extend_from_slice(b" HTTP/1.1\r\n");
     encode::field(output, b"host", head.authority_text());
     let hops = max_forwards(head);
-    encode::forwarded_fields(output, &head.fields, head.nominates, |name, known| {
+    encode::forwarded_fields(output, &head.fields, head.nominates, |name, _, known| {
         let replaced = match known {
             Known::Host | Known::XForwardedFor | Known::XRequestId => true,
             Known::XForwardedProto
@@ -37,6 +41,7 @@ pub(crate) fn request(output: &mut Vec<u8>, parts: &RequestParts<'_>) {
             | Known::XRealIp
             | Known::Forwarded => !client.is_trusted,
             Known::Expect => !head.expects_continue,
+            Known::Cookie => sticky.is_some(),
             _ => false,
         };
         let is_counted = hops.is_some() && name.eq_ignore_ascii_case(b"max-forwards");
@@ -46,6 +51,12 @@ pub(crate) fn request(output: &mut Vec<u8>, parts: &RequestParts<'_>) {
         output.extend_from_slice(b"max-forwards: ");
         encode::decimal(output, hops.saturating_sub(1));
         output.extend_from_slice(b"\r\n");
+    }
+    if let Some(sticky) = sticky.filter(|_| !edits.is_some_and(|edits| removes(edits, b"cookie"))) {
+        let fields = head.fields.known(Known::Cookie);
+        for cookies in fields.filter_map(|field| without_cookie(field, sticky.cookie.as_bytes())) {
+            encode::field(output, b"cookie", &cookies);
+        }
     }
     forwarded(output, parts, edits);
     if let Some(edits) = edits {
@@ -153,6 +164,9 @@ pub(crate) struct ResponseParts<'a> {
     pub(crate) version: Version,
     pub(crate) date: &'a Date,
     pub(crate) changes: Option<&'a Changes>,
+    pub(crate) sticky: Option<&'a Sticky>,
+    /// The `Set-Cookie` that the client needs.
+    pub(crate) cookie: Option<&'a [u8]>,
 }
 
 /// Appends the head of a final response to the downstream, or of a 101.
@@ -160,11 +174,22 @@ pub(crate) fn response(output: &mut Vec<u8>, parts: ResponseParts<'_>) {
     let head = parts.head;
     let edits = parts.changes.map(|changes| &changes.response);
     status_line(output, head.status, head.reason_text());
-    encode::forwarded_fields(output, &head.fields, head.nominates, |name, _| {
-        edits.is_some_and(|edits| removes(edits, name))
+    let is_pin = |name: &[u8], value: &[u8]| {
+        parts.sticky.is_some_and(|sticky| {
+            (name.eq_ignore_ascii_case(b"set-cookie") && sets_cookie(value, sticky.cookie.as_bytes()))
+                || (parts.cookie.is_some() && name.eq_ignore_ascii_case(b"cache-control"))
+        })
+    };
+    encode::forwarded_fields(output, &head.fields, head.nominates, |name, value, _| {
+        is_pin(name, value) || edits.is_some_and(|edits| removes(edits, name))
     });
     if let Some(edits) = edits {
         append_edits(output, edits);
+    }
+    if let Some(cookie) = parts.cookie {
+        encode::field(output, b"set-cookie", cookie);
+        let caching: Vec<&[u8]> = head.fields.named("cache-control").collect();
+        encode::field(output, b"cache-control", &private(&caching.join(&b", "[..])));
     }
     let is_dated = head.fields.known(Known::Date).next().is_some();
     if !is_dated && !edits.is_some_and(|edits| removes(edits, b"date")) {
@@ -184,7 +209,7 @@ pub(crate) fn response(output: &mut Vec<u8>, parts: ResponseParts<'_>) {
 /// Appends an interim response (RFC 9110 §15.2).
 pub(crate) fn interim(output: &mut Vec<u8>, head: &ResponseHead) {
     status_line(output, head.status, head.reason_text());
-    encode::forwarded_fields(output, &head.fields, head.nominates, |_, _| false);
+    encode::forwarded_fields(output, &head.fields, head.nominates, |_, _, _| false);
     output.extend_from_slice(b"\r\n");
 }
 

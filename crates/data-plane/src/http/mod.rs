@@ -18,6 +18,7 @@ pub(crate) mod message;
 pub(crate) mod path;
 pub(crate) mod respond;
 pub(crate) mod route;
+pub(crate) mod sticky;
 pub(crate) mod transaction;
 pub(crate) mod upgrade;
 
@@ -236,8 +237,11 @@ async fn refuse(
     }
     let request_id = String::from_utf8_lossy(transaction.request_id.as_bytes()).into_owned();
     let body = respond::error_body(reason, &request_id);
-    let fields = [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store")];
-    let local = Local { status: reason.status(), fields: &fields, body: &body, edits: None };
+    let fields =
+        [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store"), ("retry-after", "1")];
+    // Whoever is shed comes back, but not at once.
+    let fields = if reason.status() == 503 { &fields[..] } else { &fields[..2] };
+    let local = Local { status: reason.status(), fields, body: &body, edits: None };
     answer(connection, timer, head, transaction, local).await
 }
 

@@ -71,11 +71,12 @@ pub(crate) fn forwarded_fields(
     output: &mut Vec<u8>,
     fields: &Fields,
     nominates: bool,
-    drops: impl Fn(&[u8], Known) -> bool,
+    drops: impl Fn(&[u8], &[u8], Known) -> bool,
 ) {
     for (name, value, known) in fields.iter() {
-        let dropped =
-            known.is_hop_by_hop() || drops(name, known) || (nominates && is_nominated(fields, name, known));
+        let dropped = known.is_hop_by_hop()
+            || drops(name, value, known)
+            || (nominates && is_nominated(fields, name, known));
         if !dropped {
             field(output, name, value);
         }

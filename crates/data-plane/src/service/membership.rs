@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use fulcrum_balance::session::{EndpointTag, SessionKeys};
 use fulcrum_balance::{Member, Picker, Policy};
-use fulcrum_config::EndpointState;
-use fulcrum_model::{Address, EndpointId, Weight};
+use fulcrum_config::{EndpointState, Secret};
+use fulcrum_model::{Address, EndpointId, ServiceName, Weight};
 
+use super::standing::Standing;
 use crate::endpoint::Endpoint;
 
 /// The endpoints of a service and how one of them is picked.
@@ -16,6 +18,53 @@ pub(crate) struct Membership {
     /// By the endpoint's place.
     pub(crate) weights: Vec<Weight>,
     pub(crate) picker: Picker,
+    /// Requests that one endpoint may have at a time.
+    pub(crate) places: u32,
+    /// Which endpoint a client belongs to, where the service is sticky.
+    pub(crate) pins: Option<Pins>,
+}
+
+/// The endpoints of a sticky service by the tags that cookies name them by.
+#[derive(Debug)]
+pub(crate) struct Pins {
+    pub(crate) sessions: Arc<Sessions>,
+    places: HashMap<EndpointTag, u32>,
+}
+
+/// The keys of a sticky service.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    pub(crate) keys: SessionKeys,
+    /// What they were made from.
+    pub(crate) secrets: Vec<Secret>,
+}
+
+impl Pins {
+    fn new(service: &ServiceName, sessions: &Arc<Sessions>, endpoints: &[Arc<Endpoint>]) -> Self {
+        let mut places = HashMap::with_capacity(endpoints.len());
+        for (place, endpoint) in (0..).zip(endpoints) {
+            for tag in sessions.keys.tags(service.as_str(), endpoint.id.as_str()) {
+                places.insert(tag, place);
+            }
+        }
+        Pins { sessions: Arc::clone(sessions), places }
+    }
+
+    /// The place of the endpoint that a tag names.
+    pub(crate) fn place(&self, tag: &EndpointTag) -> Option<usize> {
+        self.places.get(tag).map(|&place| place as usize)
+    }
+}
+
+/// What a membership is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan<'a> {
+    pub(crate) policy: Policy,
+    pub(crate) wanted: &'a [Wanted],
+    pub(crate) places: u32,
+    pub(crate) sessions: Option<&'a Arc<Sessions>>,
+    /// The identity of the check that new endpoints must pass.
+    pub(crate) check: Option<u64>,
 }
 
 /// An endpoint as it shall be.
@@ -28,18 +77,30 @@ pub(crate) struct Wanted {
 }
 
 impl Membership {
+    /// Of a service that has just begun.
+    pub(crate) fn empty() -> Self {
+        Membership {
+            endpoints: Vec::new(),
+            weights: Vec::new(),
+            picker: Picker::new(Policy::RoundRobin, &[]),
+            places: u32::MAX,
+            pins: None,
+        }
+    }
+
     /// Builds the endpoints that are wanted. Those of the same identity live on, with everything that is known of them.
-    pub(crate) fn new(policy: Policy, wanted: &[Wanted], before: Option<&Membership>) -> Self {
-        let known: HashMap<(&EndpointId, &Address), &Arc<Endpoint>> = before
-            .into_iter()
-            .flat_map(|membership| &membership.endpoints)
-            .map(|endpoint| ((&endpoint.id, &endpoint.address), endpoint))
-            .collect();
+    pub(crate) fn new(service: &ServiceName, plan: &Plan<'_>, before: &Membership) -> Self {
+        let Plan { policy, wanted, places, sessions, check } = *plan;
+        let known: HashMap<(&EndpointId, &Address), &Arc<Endpoint>> =
+            before.endpoints.iter().map(|endpoint| ((&endpoint.id, &endpoint.address), endpoint)).collect();
         let endpoints: Vec<Arc<Endpoint>> = wanted
             .iter()
             .map(|wanted| match known.get(&(&wanted.id, &wanted.address)) {
                 Some(endpoint) => Arc::clone(endpoint),
-                None => Arc::new(Endpoint::new(wanted.id.clone(), wanted.address.clone())),
+                None => {
+                    let standing = Standing::new(wanted.state, check);
+                    Arc::new(Endpoint::new(wanted.id.clone(), wanted.address.clone(), standing))
+                }
             })
             .collect();
         let members: Vec<Member<'_>> = wanted
@@ -49,13 +110,19 @@ impl Membership {
         Membership {
             weights: wanted.iter().map(|wanted| wanted.weight).collect(),
             picker: Picker::new(policy, &members),
+            places,
+            pins: sessions.map(|sessions| Pins::new(service, sessions, &endpoints)),
             endpoints,
         }
     }
 
     /// Whether it is what [`new`](Self::new) would make of this.
-    pub(crate) fn is(&self, policy: Policy, wanted: &[Wanted]) -> bool {
+    pub(crate) fn is(&self, plan: &Plan<'_>) -> bool {
+        let Plan { policy, wanted, places, sessions, .. } = *plan;
+        let secrets = self.pins.as_ref().map(|pins| &pins.sessions.secrets);
         self.picker.policy() == policy
+            && self.places == places
+            && secrets == sessions.map(|sessions| &sessions.secrets)
             && self.endpoints.len() == wanted.len()
             && self.endpoints.iter().zip(&self.weights).zip(wanted).all(|((endpoint, weight), wanted)| {
                 endpoint.id == wanted.id && endpoint.address == wanted.address && *weight == wanted.weight

@@ -6,6 +6,8 @@
 //! ```
 
 mod membership;
+mod queue;
+mod standing;
 mod state;
 mod view;
 
@@ -20,9 +22,11 @@ use crate::http::message::RequestHead;
 use crate::http::route::{Attributes, first_parameter};
 use crate::timer::Millis;
 
-pub(crate) use membership::{Membership, Wanted};
-pub(crate) use state::ServiceState;
-pub(crate) use view::{EndpointView, InFlight, ServiceView, Tried};
+pub(crate) use membership::{Membership, Plan, Sessions, Wanted};
+pub use standing::Override;
+pub(crate) use standing::Standing;
+pub(crate) use state::{Check, Failing, Panic, Rules, ServiceState};
+pub(crate) use view::{EndpointView, InFlight, MembersView, NoPick, Penalty, ServiceView, Tried};
 
 /// What a generation says of a service.
 #[derive(Debug)]
@@ -32,6 +36,27 @@ pub(crate) struct Service {
     pub(crate) key: Option<HashKey>,
     pub(crate) timeouts: Timeouts,
     pub(crate) pool: config::Pool,
+    pub(crate) slow_start: std::time::Duration,
+    pub(crate) retry: config::Retry,
+    pub(crate) queue: Queue,
+    /// Upstream connections, busy and idle, that one endpoint may have.
+    pub(crate) max_connections: u32,
+    pub(crate) sticky: Option<Sticky>,
+}
+
+/// The line of a service, as configured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queue {
+    pub(crate) max: u32,
+    pub(crate) timeout: Millis,
+}
+
+/// The cookie of a sticky service.
+#[derive(Debug)]
+pub(crate) struct Sticky {
+    pub(crate) cookie: String,
+    pub(crate) max_idle: Option<std::time::Duration>,
+    pub(crate) max_life: Option<std::time::Duration>,
 }
 
 /// Clocks that run while we wait for the upstream, in milliseconds; [`NEVER`](crate::timer::NEVER) is none.
@@ -57,6 +82,18 @@ impl Service {
                 stream_idle: crate::timer::millis(service.timeouts.stream_idle),
             },
             pool: service.pool.clone(),
+            slow_start: service.slow_start,
+            retry: service.retry.clone(),
+            queue: Queue {
+                max: service.limits.queue.max,
+                timeout: crate::timer::millis(Some(service.limits.queue.timeout)),
+            },
+            max_connections: service.limits.max_connections.map_or(u32::MAX, |most| most.get()),
+            sticky: service.sticky.as_ref().map(|sticky| Sticky {
+                cookie: sticky.cookie.clone(),
+                max_idle: sticky.max_idle,
+                max_life: sticky.max_life,
+            }),
         }
     }
 

@@ -1,47 +1,461 @@
-//! What of a service outlives its configuration: its endpoints and everything that is known of them.
+//! What of a service outlives its configuration: its endpoints, everything that is known of them, and who waits.
+//!
+//! Whoever learns something about an endpoint (a worker, the prober, an operator) changes its standing through
+//! [`ServiceState::update`]; what follows for everyone who picks is shown at once.
 
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use fulcrum_balance::Policy;
-use fulcrum_model::ServiceName;
+use fulcrum_balance::health::{Condition, Thresholds};
+use fulcrum_balance::outlier::{OutlierPolicy, may_eject};
+use fulcrum_balance::panic::{PanicPolicy, in_panic};
+use fulcrum_balance::retry_budget::RetryBudget;
+use fulcrum_config::{self as config, PanicAction};
+use fulcrum_model::{EndpointId, ServiceName};
 
-use super::membership::{Membership, Wanted};
+use super::membership::Membership;
+use super::queue::Queue;
+use super::standing::{Checked, Override, Standing};
+use crate::endpoint::{Endpoint, Gate};
+use crate::http::error::Reason;
 
 /// A service through all generations of its configuration, shared by all workers.
 #[derive(Debug)]
 pub(crate) struct ServiceState {
     pub(crate) name: ServiceName,
     pub(crate) membership: Arc<ArcSwap<Membership>>,
+    pub(crate) queue: Queue,
+    rules: ArcSwap<Rules>,
+    panic: AtomicU8,
+    /// No endpoint has been heard of yet: requests wait a moment.
+    holding: AtomicBool,
+    /// When it began to exist, since the data plane's start.
+    born: Duration,
+    counts: Mutex<Counts>,
+    budget: Mutex<RetryBudget>,
+    pub(crate) ejections: AtomicU64,
+    pub(crate) transitions: AtomicU64,
+}
+
+/// How endpoints of a service are judged, by the generation in force.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) health: Option<Check>,
+    pub(crate) outlier: Option<OutlierPolicy>,
+    panic: PanicPolicy,
+    then: PanicAction,
+    pub(crate) slow_start: Duration,
+    /// Endpoints are still to be found by name.
+    has_names: bool,
+    retry: (u8, u32),
+}
+
+/// The active check of a service.
+#[derive(Clone, Debug)]
+pub(crate) struct Check {
+    pub(crate) config: Arc<config::HealthCheck>,
+    /// The same for the same configuration.
+    pub(crate) identity: u64,
+}
+
+/// How an attempt has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failing {
+    Reason(Reason),
+    /// An answer with this status.
+    Status(u16),
+}
+
+impl std::fmt::Display for Failing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failing::Reason(reason) => f.write_str(reason.token()),
+            Failing::Status(status) => status.fmt(f),
+        }
+    }
+}
+
+/// How far health is ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Panic {
+    /// Not at all.
+    No,
+    /// Every endpoint that accepts connections.
+    Reachable,
+    /// Every endpoint.
+    All,
+}
+
+impl Panic {
+    /// Whether an endpoint with so much against it is used all the same.
+    pub(crate) fn admits(self, gate: Gate) -> bool {
+        match self {
+            Panic::No => false,
+            Panic::Reachable => !gate.has(Gate::UNREACHABLE),
+            Panic::All => true,
+        }
+    }
+}
+
+/// Endpoints that are not withdrawn, by what is known of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) total: usize,
+    pub(crate) healthy: usize,
+    pub(crate) unknown: usize,
+    pub(crate) ejected: usize,
+    pub(crate) unreachable: usize,
+}
+
+impl Counts {
+    fn of(endpoints: &[Arc<Endpoint>]) -> Self {
+        let mut counts = Counts::default();
+        endpoints.iter().for_each(|endpoint| counts.book(endpoint.gate(), usize::checked_add));
+        counts
+    }
+
+    fn book(&mut self, gate: Gate, add: fn(usize, usize) -> Option<usize>) {
+        let one = |count: &mut usize, is: bool| {
+            if is {
+                *count = add(*count, 1).expect("what is subtracted was added");
+            }
+        };
+        if !gate.is_withdrawn() {
+            one(&mut self.total, true);
+            one(&mut self.healthy, gate.is_healthy());
+            one(&mut self.unknown, gate.has(Gate::UNKNOWN));
+            one(&mut self.ejected, gate.has(Gate::EJECTED));
+            one(&mut self.unreachable, gate.has(Gate::UNREACHABLE));
+        }
+    }
+}
+
+impl Rules {
+    pub(crate) fn new(service: &config::Service) -> Self {
+        Rules {
+            health: service.health.as_ref().map(Check::new),
+            outlier: service.outlier.as_ref().map(|outlier| OutlierPolicy {
+                consecutive_errors: outlier.consecutive_errors,
+                eject: outlier.eject,
+                max_eject: outlier.max_eject,
+                max_ejected_percent: outlier.max_ejected,
+            }),
+            panic: PanicPolicy {
+                below_percent: service.panic.below,
+                at_least: service.panic.at_least as usize,
+            },
+            then: service.panic.then,
+            slow_start: service.slow_start,
+            has_names: service
+                .endpoints
+                .iter()
+                .any(|endpoint| matches!(endpoint.address, config::Target::Host(_))),
+            retry: (service.retry.budget, service.retry.budget_min),
+        }
+    }
+}
+
+impl Check {
+    fn new(check: &config::HealthCheck) -> Self {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        check.hash(&mut hasher);
+        Check { config: Arc::new(check.clone()), identity: hasher.finish() }
+    }
+
+    pub(crate) fn thresholds(&self) -> Thresholds {
+        Thresholds { rise: self.config.rise, fall: self.config.fall }
+    }
 }
 
 impl ServiceState {
     /// Without endpoints.
-    pub(crate) fn new(name: &ServiceName, policy: Policy) -> Self {
-        let none = Membership::new(policy, &[], None);
-        ServiceState { name: name.clone(), membership: Arc::new(ArcSwap::from_pointee(none)) }
+    pub(crate) fn new(name: &ServiceName, rules: Rules, now: Duration) -> Self {
+        let budget = RetryBudget::new(rules.retry.0, rules.retry.1, now);
+        ServiceState {
+            name: name.clone(),
+            membership: Arc::new(ArcSwap::from_pointee(Membership::empty())),
+            queue: Queue::default(),
+            rules: ArcSwap::from_pointee(rules),
+            panic: AtomicU8::new(0),
+            holding: AtomicBool::new(true),
+            born: now,
+            counts: Mutex::default(),
+            budget: Mutex::new(budget),
+            ejections: AtomicU64::new(0),
+            transitions: AtomicU64::new(0),
+        }
     }
 
-    /// What its membership shall be; `None` when it is that already.
-    pub(crate) fn plan(&self, policy: Policy, wanted: &[Wanted]) -> Option<Arc<Membership>> {
-        let before = self.membership.load();
-        let changes = !before.is(policy, wanted);
-        changes.then(|| Arc::new(Membership::new(policy, wanted, Some(&before))))
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        self.rules.load_full()
     }
 
-    /// Puts a membership in force. Endpoints that are in it no more end with their last request.
-    pub(crate) fn replace(&self, membership: Arc<Membership>) {
+    pub(crate) fn counts(&self) -> Counts {
+        *self.lock()
+    }
+
+    /// Held by whoever changes an endpoint's standing, so that the counts are those of the gates.
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn panic(&self) -> Panic {
+        match self.panic.load(Ordering::Relaxed) {
+            0 => Panic::No,
+            1 => Panic::Reachable,
+            _ => Panic::All,
+        }
+    }
+
+    /// Whether requests wait because no endpoint has been heard of yet.
+    pub(crate) fn is_holding(&self) -> bool {
+        self.holding.load(Ordering::Relaxed)
+    }
+
+    /// Puts a generation's rules and membership in force. Endpoints that are in it no more end with their last request.
+    pub(crate) fn replace(
+        &self,
+        rules: Rules,
+        membership: Arc<Membership>,
+        orders: &HashMap<EndpointId, Override>,
+        states: &[config::EndpointState],
+        now: Duration,
+    ) {
+        let mut counts = self.lock();
+        let rules = Arc::new(rules);
+        if self.rules.load().retry != rules.retry {
+            *self.budget() = RetryBudget::new(rules.retry.0, rules.retry.1, now);
+        }
+        self.rules.store(Arc::clone(&rules));
+        for (endpoint, state) in membership.endpoints.iter().zip(states) {
+            let mut standing = endpoint.standing();
+            standing.state = *state;
+            standing.order = orders.get(&endpoint.id).cloned();
+            standing.slow_start = rules.slow_start;
+            let wanted = rules.health.as_ref().map(|check| check.identity);
+            if standing.checked.as_ref().map(|checked| checked.identity) != wanted {
+                standing.checked = wanted.map(Checked::new);
+            }
+            if rules.outlier.is_none() {
+                standing.outlier.restore();
+            }
+            endpoint.show(standing.gate(now), standing.warm_since.unwrap_or_default());
+        }
         let before = self.membership.swap(membership);
-        let now = self.membership.load();
-        let kept: std::collections::HashSet<u64> =
-            now.endpoints.iter().map(|endpoint| endpoint.serial).collect();
+        let current = self.membership.load();
+        let kept: HashSet<u64> = current.endpoints.iter().map(|endpoint| endpoint.serial).collect();
         for endpoint in before.endpoints.iter().filter(|endpoint| !kept.contains(&endpoint.serial)) {
             endpoint.remove();
         }
+        *counts = Counts::of(&current.endpoints);
+        self.settle(&counts, now);
+        drop(counts);
+        self.offer_all();
     }
 
     /// The service is configured no more.
     pub(crate) fn retire(&self) {
         self.membership.load().endpoints.iter().for_each(|endpoint| endpoint.remove());
     }
+
+    /// Changes what is known of an endpoint, and shows what follows.
+    pub(crate) fn update(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        now: Duration,
+        change: impl FnOnce(&mut Standing, &Counts),
+    ) {
+        let mut counts = self.lock();
+        let before = endpoint.gate();
+        let mut standing = endpoint.standing();
+        change(&mut standing, &counts);
+        let mut gate = standing.gate(now);
+        if gate.is_healthy() && !before.is_healthy() && !before.has(Gate::UNKNOWN) {
+            standing.warm_since = Some(now);
+            gate = standing.gate(now);
+        }
+        if gate.word() != before.word() {
+            standing.since = SystemTime::now();
+            self.transitions.fetch_add(1, Ordering::Relaxed);
+            tracing::info!(
+                service = %self.name, endpoint = %endpoint.id, from = before.word(), to = gate.word(), why = %standing.why,
+                "endpoint"
+            );
+        }
+        endpoint.show(gate, standing.warm_since.unwrap_or_default());
+        drop(standing);
+        if !endpoint.is_removed() {
+            counts.book(before, usize::checked_sub);
+            counts.book(gate, usize::checked_add);
+        }
+        self.settle(&counts, now);
+        drop(counts);
+        if gate.is_healthy() && !before.is_healthy() {
+            self.offer_all();
+        }
+    }
+
+    /// Draws the conclusions for the service as a whole.
+    fn settle(&self, counts: &Counts, now: Duration) {
+        let rules = self.rules.load();
+        let unheard = counts.unknown == counts.total && (counts.total > 0 || rules.has_names);
+        let holding = unheard && now.saturating_sub(self.born) < HOLD;
+        let panics = counts.total > 0 && in_panic(counts.healthy, counts.total, &rules.panic);
+        let panic = match rules.then {
+            _ if !panics || holding => 0,
+            PanicAction::Refuse => 0,
+            PanicAction::All if counts.unreachable < counts.total => 1,
+            PanicAction::All => 2,
+        };
+        if self.panic.swap(panic, Ordering::Relaxed) == 0 && panic > 0 {
+            tracing::warn!(
+                service = %self.name, healthy = counts.healthy, endpoints = counts.total,
+                "too few endpoints are healthy: requests go to all of them"
+            );
+        }
+        self.holding.store(holding, Ordering::Relaxed);
+    }
+
+    /// Offers every free place to those who wait: endpoints have come, or have become healthy.
+    fn offer_all(&self) {
+        let membership = self.membership.load();
+        for endpoint in &membership.endpoints {
+            while self.queue.waiting() > 0
+                && endpoint.gate().is_healthy()
+                && !endpoint.gate().is_withdrawn()
+                && endpoint.try_start(membership.places)
+            {
+                self.queue.pass_on(endpoint);
+                if endpoint.in_flight() >= membership.places || membership.places == u32::MAX {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// What passes with time: ejections end, warm ones are warm, orders run out, nobody waits for ever.
+    pub(crate) fn tick(&self, now: Duration) {
+        let is_due = {
+            let counts = self.lock();
+            self.settle(&counts, now);
+            counts.ejected > 0 || counts.healthy != counts.total || self.has_passing()
+        };
+        if !is_due {
+            return;
+        }
+        let membership = self.membership.load_full();
+        for endpoint in membership.endpoints.iter().filter(|endpoint| endpoint.gate() != Gate::OPEN) {
+            self.update(endpoint, now, |standing, _| {
+                let ends = standing.order.as_ref().and_then(|order| order.until);
+                if ends.is_some_and(|until| SystemTime::now() >= until) {
+                    standing.order = None;
+                    "its order has run out".clone_into(&mut standing.why);
+                }
+                if endpoint.gate().has(Gate::EJECTED) && !standing.outlier.is_ejected(now) {
+                    "its ejection is over".clone_into(&mut standing.why);
+                }
+            });
+        }
+    }
+
+    fn has_passing(&self) -> bool {
+        self.membership.load().endpoints.iter().any(|endpoint| endpoint.gate() != Gate::OPEN)
+    }
+
+    /// A check of the endpoint has passed, or failed for a cause.
+    pub(crate) fn checked(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        check: &Check,
+        found: Result<(), String>,
+        now: Duration,
+    ) {
+        self.update(endpoint, now, |standing, _| {
+            let Some(checked) =
+                standing.checked.as_mut().filter(|checked| checked.identity == check.identity)
+            else {
+                return;
+            };
+            let passed = found.is_ok();
+            let change = checked.health.observe(passed, &check.thresholds());
+            checked.failure = found.err();
+            match change {
+                Some(Condition::Up) => "its check passes".clone_into(&mut standing.why),
+                Some(_) => standing.why = checked.failure.clone().unwrap_or_default(),
+                None => {}
+            }
+            if passed {
+                standing.refusals.connected();
+                if standing.outlier.is_ejected(now) {
+                    standing.outlier.restore();
+                }
+            }
+        });
+    }
+
+    /// A connection to an endpoint that refused them was made.
+    pub(crate) fn reached(&self, endpoint: &Arc<Endpoint>, now: Duration) {
+        self.update(endpoint, now, |standing, _| {
+            if standing.refusals.connected() {
+                "it accepts connections again".clone_into(&mut standing.why);
+            }
+        });
+    }
+
+    /// An attempt at the endpoint has failed, or was answered with an error of a gateway.
+    pub(crate) fn attempt_failed(&self, endpoint: &Arc<Endpoint>, failure: Failing, now: Duration) {
+        let errors = endpoint.failed();
+        let rules = self.rules.load();
+        let is_refused = failure == Failing::Reason(Reason::ConnectRefused);
+        let policy = rules.outlier.as_ref().filter(|policy| errors >= policy.consecutive_errors.get());
+        if !is_refused && policy.is_none() {
+            return;
+        }
+        self.update(endpoint, now, |standing, counts| {
+            if is_refused && standing.refusals.refused() {
+                "it refuses connections".clone_into(&mut standing.why);
+            }
+            let Some(policy) = policy else { return };
+            if !standing.outlier.is_ejected(now)
+                && may_eject(counts.ejected, counts.total, policy.max_ejected_percent)
+            {
+                standing.outlier.eject(now, policy);
+                standing.why = format!("{errors} attempts failed in a row, the last with {failure}");
+                self.ejections.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+    }
+
+    fn budget(&self) -> MutexGuard<'_, RetryBudget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// So many requests have come: they pay for retries.
+    pub(crate) fn deposit(&self, requests: u64) {
+        self.budget().deposit(requests);
+    }
+
+    /// Whether a request may be tried once more.
+    pub(crate) fn may_retry(&self, requests: u64, now: Duration) -> bool {
+        let membership = self.membership.load();
+        let counted = membership.endpoints.iter().take(MOST_COUNTED);
+        let in_flight = counted.map(|endpoint| u64::from(endpoint.in_flight())).sum();
+        let mut budget = self.budget();
+        budget.deposit(requests);
+        budget.withdraw(now, in_flight)
+    }
+
+    /// Retries that may be made at once now.
+    pub(crate) fn retries_left(&self) -> f64 {
+        self.budget().level()
+    }
 }
+
+/// How long requests wait for the first word of any endpoint.
+const HOLD: Duration = Duration::from_secs(5);
+/// Endpoints whose requests in flight are added up for the retry budget.
+const MOST_COUNTED: usize = 1000;

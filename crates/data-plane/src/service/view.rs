@@ -1,10 +1,12 @@
 //! A service as one worker sees it: shared numbers, its own turns and connections.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, Cache};
+use fulcrum_balance::session::EndpointTag;
 use fulcrum_balance::{Members, PickState, Rng, Share};
 
 use crate::endpoint::Endpoint;
@@ -12,11 +14,13 @@ use crate::http::Client;
 use crate::http::message::RequestHead;
 use crate::http::route::Attributes;
 use crate::metrics::{EndpointCells, ServiceCells};
+use crate::timer::Millis;
 use crate::transport::Pool;
 use crate::worker::Worker;
 
 use super::Service;
-use super::membership::Membership;
+use super::membership::{Membership, Sessions};
+use super::state::{Panic, ServiceState};
 
 /// A service of one generation on one worker.
 pub(crate) struct ServiceView {
@@ -24,6 +28,8 @@ pub(crate) struct ServiceView {
     pub(crate) cells: Arc<ServiceCells>,
     cache: RefCell<Cache<Arc<ArcSwap<Membership>>, Arc<Membership>>>,
     members: RefCell<Rc<MembersView>>,
+    /// Requests that the retry budget has not heard of.
+    requests: Cell<u64>,
 }
 
 /// The endpoints of a service on one worker. A request keeps the one it began with.
@@ -39,6 +45,7 @@ pub(crate) struct EndpointView {
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) pool: Pool,
     pub(crate) cells: Arc<EndpointCells>,
+    pub(crate) state: Arc<ServiceState>,
     /// How its pool is kept, by the latest generation that a request came with.
     pub(crate) service: RefCell<Arc<Service>>,
 }
@@ -52,6 +59,7 @@ impl ServiceView {
             service: Arc::clone(service),
             cache: RefCell::new(cache),
             members: RefCell::new(Rc::new(members)),
+            requests: Cell::new(0),
         }
     }
 
@@ -64,6 +72,24 @@ impl ServiceView {
             *members = Rc::new(MembersView::new(current, &mut worker.rng.borrow_mut()));
         }
         Rc::clone(&members)
+    }
+
+    /// A request has come.
+    pub(crate) fn count(&self) {
+        self.requests.set(self.requests.get() + 1);
+    }
+
+    /// Whether a request may be tried once more.
+    pub(crate) fn may_retry(&self, worker: &Worker) -> bool {
+        self.service.state.may_retry(self.requests.take(), worker.shared.now())
+    }
+
+    /// Lets the other workers spend what the requests here have paid for retries.
+    pub(crate) fn deposit(&self) {
+        match self.requests.take() {
+            0 => {}
+            requests => self.service.state.deposit(requests),
+        }
     }
 
     /// What the request is hashed by, if this service hashes.
@@ -83,10 +109,61 @@ impl MembersView {
         }
     }
 
-    /// Chooses an endpoint that has not been tried; `None` when there is none.
-    pub(crate) fn pick(&self, tried: &Tried, key: Option<u64>, rng: &mut Rng) -> Option<usize> {
-        let candidates = Candidates { endpoints: &self.membership.endpoints, tried };
-        self.membership.picker.pick(&mut self.state.borrow_mut(), &candidates, key, rng)
+    /// Chooses an endpoint that has not been tried and has a place free, and takes the place.
+    pub(crate) fn pick(
+        &self,
+        service: &Service,
+        tried: &Tried,
+        key: Option<u64>,
+        worker: &Worker,
+    ) -> Result<usize, NoPick> {
+        let candidates = Candidates {
+            membership: &self.membership,
+            tried,
+            panic: service.state.panic(),
+            now: worker.wheel.now(),
+            slow_start: service.slow_start,
+            is_full: Cell::new(false),
+        };
+        let mut rng = worker.rng.borrow_mut();
+        let mut state = self.state.borrow_mut();
+        // Another worker may take the last place of an endpoint between the look and the pick.
+        for _ in 0..MAX_LOST_PLACES {
+            let picked = self.membership.picker.pick(&mut state, &candidates, key, &mut rng);
+            match picked {
+                Some(place) if self.membership.endpoints[place].try_start(self.membership.places) => {
+                    return Ok(place);
+                }
+                Some(_) => candidates.is_full.set(true),
+                None => break,
+            }
+        }
+        Err(if candidates.is_full.get() { NoPick::Full } else { NoPick::None })
+    }
+
+    /// The place that a cookie's tag names.
+    pub(crate) fn pinned(&self, tag: &EndpointTag) -> Option<usize> {
+        self.membership.pins.as_ref()?.place(tag)
+    }
+
+    /// The keys of the service's cookie.
+    pub(crate) fn sessions(&self) -> Option<&Arc<Sessions>> {
+        self.membership.pins.as_ref().map(|pins| &pins.sessions)
+    }
+
+    /// The endpoint at this place, whoever is asked.
+    pub(crate) fn at(&self, place: usize) -> &Arc<Endpoint> {
+        &self.membership.endpoints[place]
+    }
+
+    /// Requests that one endpoint may have at a time.
+    pub(crate) fn places(&self) -> u32 {
+        self.membership.places
+    }
+
+    /// Where an endpoint stands; `None` when it is not a member.
+    pub(crate) fn place_of(&self, endpoint: &Arc<Endpoint>) -> Option<usize> {
+        self.membership.endpoints.iter().position(|one| Arc::ptr_eq(one, endpoint))
     }
 
     /// The endpoint at this place.
@@ -106,6 +183,7 @@ impl EndpointView {
             cells: metrics.endpoint(worker.index, service.name().as_str(), endpoint.id.as_str()),
             endpoint: Arc::clone(endpoint),
             pool: Pool::default(),
+            state: Arc::clone(&service.state),
             service: RefCell::new(Arc::clone(service)),
         }
     }
@@ -115,16 +193,41 @@ impl EndpointView {
 pub(crate) struct InFlight(Rc<EndpointView>);
 
 impl InFlight {
+    /// Of a place that was taken.
     pub(crate) fn new(endpoint: &Rc<EndpointView>) -> Self {
-        endpoint.endpoint.started();
         InFlight(Rc::clone(endpoint))
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.endpoint.finished();
+        self.0.state.queue.pass_on(&self.0.endpoint);
     }
+}
+
+/// A failed attempt that still counts as load, until dropped.
+pub(crate) struct Penalty(Arc<Endpoint>);
+
+impl Penalty {
+    pub(crate) fn new(endpoint: &EndpointView) -> Self {
+        endpoint.endpoint.penalize();
+        Penalty(Arc::clone(&endpoint.endpoint))
+    }
+}
+
+impl Drop for Penalty {
+    fn drop(&mut self) {
+        self.0.forgive();
+    }
+}
+
+/// Why no endpoint was picked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoPick {
+    /// Some would do, but are full.
+    Full,
+    /// None may be tried.
+    None,
 }
 
 /// The endpoints that a request has been tried on, by their places.
@@ -133,6 +236,9 @@ pub(crate) struct Tried {
     list: [u32; MAX_TRIED],
     count: usize,
 }
+
+/// How often a place may be lost to another worker before the request waits for one.
+const MAX_LOST_PLACES: u32 = 8;
 
 /// Most endpoints that one request is tried on.
 const MAX_TRIED: usize = 8;
@@ -150,22 +256,44 @@ impl Tried {
         self.count < MAX_TRIED
     }
 
+    /// What they are, wherever they stand.
+    pub(crate) fn serials(&self, members: &MembersView) -> Vec<u64> {
+        self.list[..self.count].iter().map(|&place| members.at(place as usize).serial).collect()
+    }
+
     pub(crate) fn contains(&self, place: usize) -> bool {
         self.list[..self.count].iter().any(|&tried| tried as usize == place)
     }
 }
 
 struct Candidates<'a> {
-    endpoints: &'a [Arc<Endpoint>],
+    membership: &'a Membership,
     tried: &'a Tried,
+    panic: Panic,
+    now: Millis,
+    slow_start: Duration,
+    /// Some would do, but are full.
+    is_full: Cell<bool>,
 }
 
 impl Members for Candidates<'_> {
     fn load(&self, index: usize) -> u32 {
-        self.endpoints[index].in_flight()
+        self.membership.endpoints[index].load()
     }
 
     fn share(&self, index: usize) -> Share {
-        if self.tried.contains(index) { Share::NONE } else { Share::FULL }
+        if self.tried.contains(index) {
+            return Share::NONE;
+        }
+        let endpoint = &self.membership.endpoints[index];
+        let share = endpoint.share(self.panic, self.now, self.slow_start);
+        if share.is_some()
+            && self.membership.places != u32::MAX
+            && endpoint.in_flight() >= self.membership.places
+        {
+            self.is_full.set(true);
+            return Share::NONE;
+        }
+        share
     }
 }

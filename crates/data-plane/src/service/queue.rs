@@ -1,0 +1,125 @@
+//! Requests that wait for a place at an endpoint: one line per service for all workers, served in order of arrival.
+//!
+//! Who frees a place hands it to the oldest that can use it, so that nobody who comes later takes it.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::endpoint::Endpoint;
+
+/// The line of a service.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    /// How many wait: what everyone who frees a place asks.
+    waiting: AtomicU32,
+    line: Mutex<VecDeque<Arc<Ticket>>>,
+}
+
+/// A place in the line.
+#[derive(Debug)]
+struct Ticket {
+    /// The only endpoint that will do.
+    only: Option<u64>,
+    /// Endpoints that will not do.
+    tried: Vec<u64>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    waker: Option<Waker>,
+    /// A place there was handed over.
+    granted: Option<Arc<Endpoint>>,
+}
+
+impl Ticket {
+    fn takes(&self, endpoint: &Endpoint) -> bool {
+        self.only.is_none_or(|only| only == endpoint.serial) && !self.tried.contains(&endpoint.serial)
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    pub(crate) fn waiting(&self) -> u32 {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    fn line(&self) -> MutexGuard<'_, VecDeque<Arc<Ticket>>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Joins the line; `None` when `most` wait already. Who has joined looks once more for a free place: one may have
+    /// been freed just before.
+    pub(crate) fn join(&self, most: u32, only: Option<u64>, tried: Vec<u64>) -> Option<Waiting<'_>> {
+        let ticket = Arc::new(Ticket { only, tried, inner: Mutex::default() });
+        let mut line = self.line();
+        if line.len() >= most as usize {
+            return None;
+        }
+        line.push_back(Arc::clone(&ticket));
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        Some(Waiting { queue: self, ticket })
+    }
+
+    /// Hands a place at the endpoint, which the caller has, to the oldest who can use it; else frees it.
+    pub(crate) fn pass_on(&self, endpoint: &Arc<Endpoint>) {
+        if self.waiting() > 0 && endpoint.gate().is_healthy() && !endpoint.is_removed() {
+            let mut line = self.line();
+            if let Some(at) = line.iter().position(|ticket| ticket.takes(endpoint)) {
+                let ticket = line.remove(at).expect("it was found there");
+                self.waiting.fetch_sub(1, Ordering::SeqCst);
+                let mut inner = ticket.inner();
+                inner.granted = Some(Arc::clone(endpoint));
+                let waker = inner.waker.take();
+                drop(inner);
+                drop(line);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+                return;
+            }
+        }
+        endpoint.finished();
+    }
+}
+
+/// A request in the line, until dropped.
+pub(crate) struct Waiting<'a> {
+    queue: &'a Queue,
+    ticket: Arc<Ticket>,
+}
+
+impl Waiting<'_> {
+    /// Waits for a place; the caller has it then.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Arc<Endpoint>> {
+        let mut inner = self.ticket.inner();
+        match inner.granted.take() {
+            Some(endpoint) => Poll::Ready(endpoint),
+            None => {
+                inner.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut line = self.queue.line();
+        if let Some(at) = line.iter().position(|ticket| Arc::ptr_eq(ticket, &self.ticket)) {
+            line.remove(at);
+            self.queue.waiting.fetch_sub(1, Ordering::SeqCst);
+        }
+        drop(line);
+        // Handed over in the last moment: somebody else may have it.
+        let granted = self.ticket.inner().granted.take();
+        if let Some(endpoint) = granted {
+            self.queue.pass_on(&endpoint);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Everything that is known for or against one endpoint, and what follows from it.
+
+use std::time::{Duration, SystemTime};
+
+use fulcrum_balance::health::{Condition, Health};
+use fulcrum_balance::outlier::{HardDown, Outlier};
+use fulcrum_config::EndpointState;
+
+use crate::endpoint::Gate;
+
+/// What an operator has ordered at run time. It holds until it is cleared, whatever the configuration says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Override {
+    /// Instead of the configured state.
+    pub state: Option<EndpointState>,
+    /// Instead of the configured weight.
+    pub weight: Option<fulcrum_model::Weight>,
+    /// Why, for whoever looks.
+    pub reason: Option<String>,
+    /// When it ends by itself.
+    pub until: Option<SystemTime>,
+}
+
+/// The active check of an endpoint and what it has found.
+#[derive(Clone, Debug)]
+pub(crate) struct Checked {
+    /// Of the check's configuration: what another check has found says nothing.
+    pub(crate) identity: u64,
+    pub(crate) health: Health,
+    /// Of the last failure.
+    pub(crate) failure: Option<String>,
+}
+
+/// For and against an endpoint.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    /// As configured.
+    pub(crate) state: EndpointState,
+    pub(crate) order: Option<Override>,
+    /// `None`: it is not checked.
+    pub(crate) checked: Option<Checked>,
+    pub(crate) outlier: Outlier,
+    pub(crate) refusals: HardDown,
+    /// Since when it is what it is.
+    pub(crate) since: SystemTime,
+    pub(crate) why: String,
+    /// Since when it is healthy, where it was not before; since the data plane's start.
+    pub(crate) warm_since: Option<Duration>,
+    /// How long it warms up.
+    pub(crate) slow_start: Duration,
+}
+
+impl Standing {
+    /// Of a new endpoint; `check` is the identity of the check that it must pass.
+    pub(crate) fn new(state: EndpointState, check: Option<u64>) -> Self {
+        Standing {
+            state,
+            order: None,
+            checked: check.map(Checked::new),
+            outlier: Outlier::default(),
+            refusals: HardDown::default(),
+            since: SystemTime::now(),
+            why: "new".to_owned(),
+            warm_since: None,
+            slow_start: Duration::ZERO,
+        }
+    }
+
+    /// As an operator or the configuration wants it.
+    fn wanted(&self) -> EndpointState {
+        self.order.as_ref().and_then(|order| order.state).unwrap_or(self.state)
+    }
+
+    /// What follows from it.
+    pub(crate) fn gate(&self, now: Duration) -> Gate {
+        let mut gate = match self.wanted() {
+            EndpointState::Up => Gate::OPEN,
+            EndpointState::Drain => Gate::DRAINING,
+            EndpointState::Maintenance => Gate::MAINTENANCE,
+        };
+        match self.checked.as_ref().map(|checked| checked.health.condition()) {
+            None | Some(Condition::Up) => {}
+            Some(Condition::Unknown) => gate = gate.with(Gate::UNKNOWN),
+            Some(Condition::Down) => gate = gate.with(Gate::DOWN),
+        }
+        if self.outlier.is_ejected(now) {
+            gate = gate.with(Gate::EJECTED);
+        }
+        if self.refusals.is_down() {
+            gate = gate.with(Gate::UNREACHABLE);
+        }
+        if gate.is_healthy() && self.is_warming(now) {
+            gate = gate.with(Gate::WARMING);
+        }
+        gate
+    }
+
+    /// Whether its share is still growing.
+    pub(crate) fn is_warming(&self, now: Duration) -> bool {
+        self.warm_since.is_some_and(|since| now.saturating_sub(since) < self.slow_start)
+    }
+
+    /// Whether it will change by the passing of time alone.
+    pub(crate) fn is_passing(&self, now: Duration) -> bool {
+        self.is_warming(now)
+            || self.outlier.is_ejected(now)
+            || self.order.as_ref().is_some_and(|order| order.until.is_some())
+    }
+}
+
+impl Checked {
+    pub(crate) fn new(identity: u64) -> Self {
+        Checked { identity, health: Health::unknown(), failure: None }
+    }
+}
