@@ -10,7 +10,7 @@ use fulcrum_config::{self as config, Config};
 use fulcrum_model::{ListenerName, ServiceName};
 use tokio::sync::mpsc;
 
-use crate::http::access_log::AccessLog;
+use crate::http::access_log::{AccessLog, Counters};
 use crate::listener::{self, BindError, BindId, BindKey, Bound, Listener, ListenerState};
 use crate::service::{self, Membership, Service, ServiceState, Wanted};
 use crate::shared::Shared;
@@ -46,6 +46,8 @@ pub(crate) struct Control {
     pub(crate) bound: Vec<Bound>,
     access: Option<config::AccessLog>,
     pub(crate) access_log: Option<AccessLog>,
+    /// Of every access log there was: a change of the log is no reason to count from 0.
+    access_counters: Arc<Counters>,
     /// Snapshots that some request may still hold. They are freed here: a worker has better things to do.
     retired: Vec<Arc<Snapshot>>,
 }
@@ -81,7 +83,7 @@ impl Next {
         let doors = Doors::prepare(config, control, workers, &mut causes);
         let log = &config.log.access;
         let access_log = (control.access.as_ref() != Some(log)).then(|| {
-            AccessLog::open(log).unwrap_or_else(|error| {
+            AccessLog::open(log, Arc::clone(&control.access_counters)).unwrap_or_else(|error| {
                 causes.push(Cause::AccessLog(error));
                 None
             })
