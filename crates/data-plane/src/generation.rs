@@ -64,6 +64,7 @@ pub(crate) struct Next {
     access: config::AccessLog,
     /// Where access records go from now on, if that changes.
     access_log: Option<Option<AccessLog>>,
+    access_counters: Arc<Counters>,
     pub(crate) max_series: usize,
 }
 
@@ -82,8 +83,9 @@ impl Next {
         }
         let doors = Doors::prepare(config, control, workers, &mut causes);
         let log = &config.log.access;
+        let access_counters = Arc::clone(&control.access_counters);
         let access_log = (control.access.as_ref() != Some(log)).then(|| {
-            AccessLog::open(log, Arc::clone(&control.access_counters)).unwrap_or_else(|error| {
+            AccessLog::open(log, Arc::clone(&access_counters)).unwrap_or_else(|error| {
                 causes.push(Cause::AccessLog(error));
                 None
             })
@@ -115,6 +117,7 @@ impl Next {
             bound,
             access: log.clone(),
             access_log,
+            access_counters,
             max_series: config.metrics.max_series.get(),
         })
     }
@@ -163,7 +166,17 @@ impl Doors {
 impl Control {
     /// Puts a generation in force. Requests that are under way end by the one they began with.
     pub(crate) fn commit(&mut self, next: Next, shared: &Shared, workers: &[mpsc::UnboundedSender<Order>]) {
-        let Next { snapshot, services, listeners, memberships, bound, access, access_log, max_series } = next;
+        let Next {
+            snapshot,
+            services,
+            listeners,
+            memberships,
+            bound,
+            access,
+            access_log,
+            access_counters,
+            max_series,
+        } = next;
         shared.metrics.bound_series(max_series);
         for (state, membership) in memberships {
             state.replace(membership);
@@ -176,6 +189,7 @@ impl Control {
             }
         }
         (self.services, self.listeners, self.access) = (services, listeners, Some(access));
+        self.access_counters = access_counters;
         if let Some(access_log) = access_log {
             self.change_access_log(access_log, shared, workers);
         }
