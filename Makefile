@@ -47,9 +47,11 @@ bench: ## Fulcrum beside nginx and HAProxy (PEERS=, BENCH_ARGS=); see benches/RE
 	.ci/need nginx=nginx-light haproxy wrk
 	$(CARGO) bench --locked -p fulcrum --bench http -- $(BENCH_ARGS)
 
+# One at a time: some measure latencies, and others take every core.
 soak: ## the long forms of the tests, and ten minutes of fuzzing
+	.ci/need strace
 	$(MAKE) fuzz FUZZ_SECONDS=600
-	$(CARGO) test --workspace --release --locked -- --ignored
+	$(CARGO) test --workspace --release --locked -- --ignored --test-threads=1
 
 fmt: ## format the sources
 	$(CARGO) fmt --all

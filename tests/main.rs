@@ -9,6 +9,7 @@ mod messages;
 mod observability;
 mod routing;
 mod smuggling;
+mod soak;
 mod streaming;
 mod transport;
 mod tunnels;

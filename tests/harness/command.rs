@@ -5,6 +5,7 @@ use std::io::Read;
 use std::process::{Command, Stdio};
 use std::thread;
 
+use super::child::tells_of_panic;
 use super::wait::eventually;
 
 /// What a command left.
@@ -43,7 +44,7 @@ where
         stdout: stdout.join().expect("reading does not panic"),
         stderr: stderr.join().expect("reading does not panic"),
     };
-    assert!(!output.stderr.contains("panicked"), "{command:?}: {}", output.stderr);
+    assert!(!tells_of_panic(&output.stderr), "{command:?}: {}", output.stderr);
     output
 }
 

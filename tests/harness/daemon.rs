@@ -1,105 +1,19 @@
 //! The real daemon on ports of the kernel's choice, with everything it says about itself.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 use std::thread;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::child::Child;
 use super::client::{Client, Response};
 use super::metrics::Metrics;
 use super::wait::{DEADLINE, eventually};
-
-/// A running process of the binary. Dropping it kills it, and fails the test where it panicked.
-#[derive(Debug)]
-pub(crate) struct Child {
-    child: std::process::Child,
-    stdout: Receiver<String>,
-    stderr: PathBuf,
-}
-
-impl Child {
-    /// Starts `fulcrum` with these arguments; its diagnostics go to `stderr`.
-    #[track_caller]
-    pub(crate) fn start(arguments: &[&str], stderr: PathBuf) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fulcrum"));
-        command.args(arguments);
-        Self::spawn(command, stderr)
-    }
-
-    /// Starts a command that is, or becomes, `fulcrum`.
-    #[track_caller]
-    pub(crate) fn spawn(mut command: Command, stderr: PathBuf) -> Self {
-        let mut child = command
-            .env_remove("FULCRUM_ADMIN")
-            .env_remove("FULCRUM_ADMIN_TOKEN")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(File::create(&stderr).expect("a file in our own directory"))
-            .spawn()
-            .expect("the binary is built");
-        let (sender, lines) = mpsc::channel();
-        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        Child { child, stdout: lines, stderr }
-    }
-
-    /// The next line of standard output.
-    #[track_caller]
-    pub(crate) fn line(&self) -> String {
-        self.stdout
-            .recv_timeout(2 * DEADLINE)
-            .unwrap_or_else(|_| panic!("no line on stdout; stderr:\n{}", self.stderr()))
-    }
-
-    /// Everything on standard output that nobody has read.
-    pub(crate) fn lines(&self) -> Vec<String> {
-        self.stdout.try_iter().collect()
-    }
-
-    pub(crate) fn stderr(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.stderr).unwrap_or_default()).into_owned()
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    pub(crate) fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
-        // It may have ended by itself: whoever waits for it will see how.
-        let _ = kill_process(pid, signal);
-    }
-
-    pub(crate) fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("our child").is_none()
-    }
-
-    /// Waits for its end; the exit code, or nothing after a signal.
-    #[track_caller]
-    pub(crate) fn exit_code(&mut self) -> Option<i32> {
-        eventually("the process ends", || self.child.try_wait().expect("our child")).code()
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let stderr = self.stderr();
-        if thread::panicking() {
-            let _ = writeln!(io::stderr(), "---- stderr of process {}\n{stderr}----", self.pid());
-        } else {
-            assert!(!stderr.contains("panicked"), "the daemon panicked:\n{stderr}");
-        }
-    }
-}
 
 /// A serving daemon.
 #[derive(Debug)]

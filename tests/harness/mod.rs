@@ -7,6 +7,7 @@
 //!
 //! Everything waits for what it needs, with a deadline; nothing sleeps in the hope that it will be there.
 
+mod child;
 mod client;
 mod command;
 mod daemon;
@@ -20,9 +21,10 @@ mod upstream;
 mod wait;
 mod wire;
 
+pub(crate) use child::Child;
 pub(crate) use client::{Client, Response};
 pub(crate) use command::{Output, fulcrum, fulcrum_with_environment};
-pub(crate) use daemon::{Child, Fulcrum};
+pub(crate) use daemon::Fulcrum;
 pub(crate) use metrics::Metrics;
 pub(crate) use pattern::{chunked, pattern};
 pub(crate) use setup::{REFUSED, Setup};

@@ -82,6 +82,19 @@ fn reload_says_what_has_changed() {
     assert_eq!(fulcrum.status()["config"]["generation"], reply["generation"]);
 }
 
+#[test]
+fn a_file_that_joins_a_folder_of_includes_is_noticed() {
+    let directory = tempfile::tempdir().expect("room for a directory");
+    fs::create_dir(directory.path().join("conf.d")).expect("made");
+    let fulcrum = Fulcrum::start_in(directory, &format!("include: conf.d/*.yaml\n{}", saying("one")));
+    let route = |word| format!("routes: [{{ path: /new, respond: {{ status: 200, body: {word} }} }}]\n");
+    for word in ["two", "three"] {
+        fs::write(fulcrum.directory().join("conf.d/new.yaml"), route(word)).expect("written");
+        eventually(word, || (fulcrum.get("/new").text() == word).then_some(()));
+    }
+    assert_eq!(fulcrum.get("/").text(), "one");
+}
+
 /// As the kubelet does it: a folder for each version, `..data` leads to one, every file leads through `..data`.
 #[test]
 fn a_swapped_link_is_noticed() {

@@ -95,7 +95,7 @@ fn the_access_log_is_opened_anew() {
     let read = |path| fs::read_to_string(path).expect("it is there");
     assert!(read(&old).contains("/before") && !read(&old).contains("/after"));
     assert!(!read(&log).contains("/before"));
-    fulcrum.await_metric("fulcrum_access_log_records_total", &[], 2.0);
+    fulcrum.await_metric("fulcrum_process_access_log_records_total", &[], 2.0);
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn another_access_log_counts_on() {
     let other = format!("log: {{ level: info, access: \"@DIR@/other.log\" }}\n{}", saying("one"));
     fulcrum.change(&other);
     fulcrum.get("/second");
-    fulcrum.await_metric("fulcrum_access_log_records_total", &[], 2.0);
+    fulcrum.await_metric("fulcrum_process_access_log_records_total", &[], 2.0);
     let text = fs::read_to_string(fulcrum.directory().join("other.log")).expect("it is there");
     assert!(text.contains("/second") && !text.contains("/first"), "{text}");
 }

@@ -186,7 +186,7 @@ fn every_request_has_one_record() {
         client.send(&requests);
         (0..50).for_each(|_| assert_eq!(client.response().status, 200));
     }
-    fulcrum.await_metric("fulcrum_access_log_records_total", &[], 200.0);
+    fulcrum.await_metric("fulcrum_process_access_log_records_total", &[], 200.0);
     let records = fulcrum.records(200);
     assert_eq!(records.len(), 200);
     let mut ids: Vec<&str> = records.iter().filter_map(|record| record["request_id"].as_str()).collect();

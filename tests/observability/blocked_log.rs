@@ -45,7 +45,7 @@ fn daemon_with_fifo(directory: tempfile::TempDir, upstream: &Upstream) -> Fulcru
 }
 
 fn dropped(fulcrum: &Fulcrum) -> f64 {
-    fulcrum.metric("fulcrum_access_log_dropped_total", &[])
+    fulcrum.metric("fulcrum_process_access_log_dropped_total", &[])
 }
 
 #[test]
@@ -75,8 +75,8 @@ fn a_fifo_that_nobody_reads_stops_nobody_and_all_is_accounted_for() {
         // An empty fifo is an error here (it would block), which ends nothing.
         let _ = reader.read_to_end(&mut text);
         let metrics = fulcrum.metrics();
-        written = metrics.value("fulcrum_access_log_records_total", &[]);
-        lost = metrics.value("fulcrum_access_log_dropped_total", &[]);
+        written = metrics.value("fulcrum_process_access_log_records_total", &[]);
+        lost = metrics.value("fulcrum_process_access_log_dropped_total", &[]);
         (written + lost == f64::from(requests)).then_some(())
     });
     let _ = reader.read_to_end(&mut text);
@@ -123,7 +123,7 @@ fn a_full_pipe_on_stdout_stops_nobody() {
         let text = Client::connect(admin)
             .ask("GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             .text();
-        Metrics::parse(&text).value("fulcrum_access_log_dropped_total", &[])
+        Metrics::parse(&text).value("fulcrum_process_access_log_dropped_total", &[])
     };
     flood(ready["listeners"]["web"][0].as_str().expect("an address"), scrape);
     assert_eq!(guard.end(), Some(0), "it ends though nobody reads");

@@ -6,7 +6,7 @@ use crate::harness::{Client, Fulcrum, Setup, Upstream, hold, pattern};
 
 #[track_caller]
 fn await_hits(fulcrum: &Fulcrum, limit: &str, expected: u32) {
-    fulcrum.await_metric("fulcrum_process_limit_hits_total", &[("limit", limit)], expected.into());
+    fulcrum.await_metric("fulcrum_process_limit_hits_total", &[("reason", limit)], expected.into());
 }
 
 #[test]
@@ -15,7 +15,7 @@ fn every_limit_is_there_from_the_start() {
     let fulcrum = Setup::new(&upstream).start();
     let metrics = fulcrum.metrics();
     for limit in ["connections", "listener_connections", "file_descriptors", "pool_idle", "discard"] {
-        assert!(metrics.has("fulcrum_process_limit_hits_total", &[("limit", limit)]), "{limit}");
+        assert!(metrics.has("fulcrum_process_limit_hits_total", &[("reason", limit)]), "{limit}");
     }
     assert_eq!(metrics.value("fulcrum_process_limit_hits_total", &[]), 0.0);
 }

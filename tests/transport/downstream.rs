@@ -53,7 +53,7 @@ fn connections_beyond_a_listeners_limit_wait() {
     fulcrum.await_metric("fulcrum_http_requests_in_flight", &[("listener", "web")], 2.0);
     let mut third = fulcrum.connect();
     third.send("GET /third HTTP/1.1\r\nHost: test\r\n\r\n");
-    let labels = [("limit", "listener_connections")];
+    let labels = [("reason", "listener_connections")];
     eventually("the limit is counted", || {
         (fulcrum.metric("fulcrum_process_limit_hits_total", &labels) >= 1.0).then_some(())
     });

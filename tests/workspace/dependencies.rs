@@ -75,7 +75,7 @@ const AT_HOME: [(&str, &[&str]); 12] = [
     ("httparse", &["fulcrum-data-plane"]),
     ("rustls", &["fulcrum-tls"]),
     ("tokio-rustls", &["fulcrum-tls"]),
-    ("aws-lc-rs", &["fulcrum-tls"]),
+    ("aws-lc-rs", &["fulcrum-balance", "fulcrum-tls"]),
     ("clap", &["fulcrum"]),
     ("tracing-subscriber", &["fulcrum"]),
 ];

@@ -1,6 +1,6 @@
 //! Weighted draws in constant time by Walker's alias method (Vose's construction), in integers.
 
-use crate::{Rng, scale};
+use crate::{Rng, Share, scale};
 
 /// A table of weights that can be drawn from.
 #[derive(Debug)]
@@ -37,19 +37,36 @@ impl Alias {
             _ => index as usize,
         }
     }
+
+    /// An index with probability in proportion to weight × share; `None` when every share is none. `weights` are those
+    /// that the table was made of.
+    pub(crate) fn draw_admitted(
+        &self,
+        weights: &[u16],
+        share: impl Fn(usize) -> Share,
+        rng: &mut Rng,
+    ) -> Option<usize> {
+        for _ in 0..DRAWS {
+            let index = self.draw(rng);
+            if share(index).is_admitted(rng) {
+                return Some(index);
+            }
+        }
+        draw_among(weights, share, rng)
+    }
 }
 
-/// A draw in proportion to weight among the indices that pass, in linear time: for when redraws keep failing.
-pub(crate) fn draw_among(weights: &[u16], pass: impl Fn(usize) -> bool, rng: &mut Rng) -> Option<usize> {
+/// The same in linear time: for when redraws keep failing.
+fn draw_among(weights: &[u16], share: impl Fn(usize) -> Share, rng: &mut Rng) -> Option<usize> {
+    // Below 2^64: 2^32 members of less than 2^16 × 2^16 each.
     let mut total = 0u64;
     let mut chosen = None;
     for (index, &weight) in weights.iter().enumerate() {
-        if pass(index) {
-            total += u64::from(weight);
-            // Each replaces those before it with probability weight / total so far.
-            if scale(rng.next_u64(), total) < u64::from(weight) {
-                chosen = Some(index);
-            }
+        let part = u64::from(weight) * share(index).parts();
+        total += part;
+        // Each replaces those before it with probability part / total so far.
+        if part > 0 && scale(rng.next_u64(), total) < part {
+            chosen = Some(index);
         }
     }
     chosen
@@ -77,6 +94,9 @@ fn columns(weights: &[u16]) -> Box<[Column]> {
     }
     columns.into()
 }
+
+/// Draws before the members are looked through one by one.
+const DRAWS: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -120,16 +140,23 @@ mod tests {
 
     #[test]
     fn draw_among_keeps_proportions() {
+        let weights = [1, 9, 2, 6];
+        let shares = [Share::FULL, Share::NONE, Share::FULL, Share::of(0.5)];
+        let alias = Alias::new(&weights);
         let mut rng = Rng::from_seed(2);
-        let mut counts = [0u32; 4];
+        let (mut redrawn, mut walked) = ([0u32; 4], [0u32; 4]);
         for _ in 0..12_000 {
-            let index = draw_among(&[1, 9, 2, 3], |index| index != 1, &mut rng).expect("three pass");
-            counts[index] += 1;
+            let index = alias.draw_admitted(&weights, |index| shares[index], &mut rng);
+            redrawn[index.expect("three are eligible")] += 1;
+            let index = draw_among(&weights, |index| shares[index], &mut rng);
+            walked[index.expect("three are eligible")] += 1;
         }
-        assert_eq!(counts[1], 0);
-        for (index, expected) in [(0, 2_000u32), (2, 4_000), (3, 6_000)] {
-            assert!(counts[index].abs_diff(expected) < 250, "{counts:?}");
+        for counts in [redrawn, walked] {
+            assert_eq!(counts[1], 0);
+            for (index, expected) in [(0, 2_000u32), (2, 4_000), (3, 6_000)] {
+                assert!(counts[index].abs_diff(expected) < 250, "{counts:?}");
+            }
         }
-        assert_eq!(draw_among(&[1, 2], |_| false, &mut rng), None);
+        assert_eq!(alias.draw_admitted(&weights, |_| Share::NONE, &mut rng), None);
     }
 }

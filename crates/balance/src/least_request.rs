@@ -5,6 +5,9 @@
 //! first carries already. So idle and evenly loaded members are taken in turns, by weight, and any real difference in
 //! load decides. (Comparing `load / weight` alone sends every second of a few requests to a member of a hundredth of the
 //! weight; comparing `(load + 1) / weight` alone never sends an idle light member any.)
+//!
+//! A member with a part of its share becomes a candidate that much less often, by turn and by draw; among candidates it is
+//! like the others.
 
 use crate::alias::Alias;
 use crate::round_robin::{TurnState, Turns};
@@ -30,24 +33,27 @@ impl LeastRequest {
         members: &M,
         rng: &mut Rng,
     ) -> Option<usize> {
-        let first = turns.next_eligible(state, |index| members.eligible(index))?;
+        let first = turns.next_admitted(state, |index| members.share(index), rng)?;
         let Some(second) = self.second(first, members, rng) else { return Some(first) };
         let relieved = self.is_relieved_by(members.load(first), first, members.load(second), second);
         Some(if relieved { second } else { first })
     }
 
-    /// An eligible member other than `first`, drawn by weight as long as draws succeed.
+    /// An eligible member other than `first`, drawn by weight and share as long as draws succeed.
     fn second<M: Members>(&self, first: usize, members: &M, rng: &mut Rng) -> Option<usize> {
-        let fits = |&index: &usize| index != first && members.eligible(index);
+        let fits = |index, rng: &mut Rng| index != first && members.share(index).is_admitted(rng);
         if self.weights.len() == 2 {
-            return Some(1 - first).filter(fits);
+            return Some(1 - first).filter(|&index| fits(index, rng));
         }
-        let drawn = (0..DRAWS).map(|_| self.alias.draw(rng)).find(fits);
-        drawn.or_else(|| {
-            let count = self.weights.len();
-            let start = rng.below(count as u32) as usize;
-            (start..count).chain(0..start).find(fits)
-        })
+        for _ in 0..DRAWS {
+            let index = self.alias.draw(rng);
+            if fits(index, rng) {
+                return Some(index);
+            }
+        }
+        let count = self.weights.len();
+        let start = rng.below(count as u32) as usize;
+        (start..count).chain(0..start).find(|&index| fits(index, rng))
     }
 
     /// `load(first) / weight(first) >= (load(second) + 1) / weight(second)`
@@ -68,6 +74,7 @@ mod tests {
     use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
 
     use super::*;
+    use crate::Share;
 
     struct Fixture {
         loads: RefCell<Vec<u32>>,
@@ -90,9 +97,9 @@ mod tests {
             self.loads.borrow()[index]
         }
 
-        fn eligible(&self, index: usize) -> bool {
+        fn share(&self, index: usize) -> Share {
             self.questions.set(self.questions.get() + 1);
-            !self.out[index]
+            if self.out[index] { Share::NONE } else { Share::FULL }
         }
     }
 

@@ -3,25 +3,38 @@
 //! ```text
 //!   members (id, weight) ──► Picker ───────── immutable, shared by all workers
 //!                              │
-//!   PickState (per worker) ──► pick ◄── Members: load, eligible
-//!   Rng       (per worker) ──►  │  ◄── key: hash_key(what the service hashes by)
+//!   PickState (per worker) ──► pick ◄── Members: load, share ◄─┬─ health     passes its checks
+//!   Rng       (per worker) ──►  │  ◄── key: hash_key           ├─ outlier    not ejected, not hard down
+//!                               │                              ├─ panic      too few: all of them
+//!                               │                              └─ slow_start a part while it warms up
 //!                               ▼
-//!                          index of a member
+//!                          index of a member ──► attempt ──► retry_budget: may there be another?
+//!                               ▲
+//!   session: the cookie names ──┘ the endpoint of an earlier request, in place of a pick
 //! ```
 //!
-//! No sockets, clocks, metrics or logs; random numbers and loads are arguments, so that every choice can be replayed
-//! from a seed.
+//! No sockets, clocks, metrics or logs; random numbers, loads and the time are arguments, so that every choice can be
+//! replayed from a seed. Where nothing else is said, a time is a duration since a moment that the caller has fixed.
 
 mod alias;
+mod base64url;
+pub mod health;
 mod least_request;
 mod maglev;
+pub mod outlier;
+pub mod panic;
 mod picker;
+pub mod retry_budget;
 mod ring;
 mod rng;
 mod round_robin;
+pub mod session;
+mod share;
+pub mod slow_start;
 
 pub use picker::{Member, Members, PickState, Picker, Policy};
 pub use rng::Rng;
+pub use share::Share;
 
 /// The hash of a request key, for [`Picker::pick`]: xxh3 with the default seed. Every node and every version computes
 /// the same, so that a client keeps its endpoint behind any of several balancers and across upgrades.

@@ -5,7 +5,7 @@
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::round_robin::Turns;
-use crate::{Member, mix, scale};
+use crate::{Member, Share, hash_key, mix, scale};
 
 /// Who owns which slot.
 #[derive(Debug)]
@@ -13,6 +13,8 @@ pub(crate) struct Maglev {
     slots: Box<[u32]>,
     /// Members in order of their ids: the same walk on every node.
     by_id: Box<[u32]>,
+    /// By member: tells which keys it accepts with a part of its share. From the id, so that nodes agree.
+    salts: Box<[u64]>,
 }
 
 impl Maglev {
@@ -20,23 +22,30 @@ impl Maglev {
     pub(crate) fn new(members: &[Member<'_>]) -> Self {
         let mut by_id: Vec<u32> = (0..members.len() as u32).collect();
         by_id.sort_unstable_by_key(|&index| members[index as usize].id);
-        Self { slots: fill(members, &by_id), by_id: by_id.into() }
+        let salts = members.iter().map(|member| hash_key(member.id.as_bytes())).collect();
+        Self { slots: fill(members, &by_id), by_id: by_id.into(), salts }
     }
 
-    /// The owner of the key's slot or, when that is not eligible, another that depends on the key alone; `None` when none
-    /// is eligible.
-    pub(crate) fn pick(&self, key: u64, eligible: impl Fn(usize) -> bool) -> Option<usize> {
+    /// The owner of the key's slot or, when that is not eligible or does not accept the key, another that depends on the
+    /// key alone; one that is merely eligible if none accepts; `None` when none is eligible.
+    pub(crate) fn pick(&self, key: u64, share: impl Fn(usize) -> Share) -> Option<usize> {
+        let accepts = |member: usize| share(member).admits_key(key, self.salts[member]);
+        self.first(key, accepts).or_else(|| self.first(key, |member| share(member).is_some()))
+    }
+
+    /// The first in the key's own order of members that fits.
+    fn first(&self, key: u64, fits: impl Fn(usize) -> bool) -> Option<usize> {
         let mut probe = mix(key);
         for _ in 0..PROBES {
             let owner = *self.slots.get(scale(probe, self.slots.len() as u64) as usize)? as usize;
-            if eligible(owner) {
+            if fits(owner) {
                 return Some(owner);
             }
             probe = mix(probe.wrapping_add(PROBE_STEP));
         }
         let start = scale(probe, self.by_id.len() as u64) as usize;
         let mut walk = self.by_id[start..].iter().chain(&self.by_id[..start]).map(|&index| index as usize);
-        walk.find(|&index| eligible(index))
+        walk.find(|&index| fits(index))
     }
 
     #[cfg(test)]
@@ -126,7 +135,6 @@ mod tests {
     use proptest::prelude::{prop, prop_assert_eq, proptest};
 
     use super::*;
-    use crate::hash_key;
 
     fn members<'a>(ids: &'a [String], weights: &[u16]) -> Vec<Member<'a>> {
         ids.iter().zip(weights.iter().cycle()).map(|(id, &weight)| Member { id, weight }).collect()
@@ -137,7 +145,7 @@ mod tests {
     }
 
     fn owner<'a>(maglev: &Maglev, members: &[Member<'a>], key: u64) -> &'a str {
-        members[maglev.pick(key, |_| true).expect("all are eligible")].id
+        members[maglev.first(key, |_| true).expect("all are eligible")].id
     }
 
     fn keys(count: usize) -> impl Iterator<Item = u64> {
@@ -227,7 +235,11 @@ mod tests {
             for key in keys(400) {
                 prop_assert_eq!(owner(&old, &before, key), owner(&new, &after, key));
                 let picked = |maglev: &Maglev, members: &[Member<'_>]| {
-                    maglev.pick(key, |index| members[index].id != ids[0]).map(|index| members[index].id.to_owned())
+                    let share = |index: usize| match members[index].id == ids[0] {
+                        true => Share::NONE,
+                        false => Share::of(f64::from(members[index].weight) / 4.0),
+                    };
+                    maglev.pick(key, share).map(|index| members[index].id.to_owned())
                 };
                 prop_assert_eq!(picked(&old, &before), picked(&new, &after));
             }
@@ -239,8 +251,8 @@ mod tests {
         let ids = ids(10);
         let maglev = Maglev::new(&members(&ids, &[1]));
         let mut counts = [0u32; 10];
-        for key in keys(30_000).filter(|&key| maglev.pick(key, |_| true) == Some(3)) {
-            counts[maglev.pick(key, |index| index != 3).expect("nine are eligible")] += 1;
+        for key in keys(30_000).filter(|&key| maglev.first(key, |_| true) == Some(3)) {
+            counts[maglev.first(key, |index| index != 3).expect("nine are eligible")] += 1;
         }
         assert_eq!(counts[3], 0);
         assert!(
@@ -254,9 +266,10 @@ mod tests {
         let ids = ids(300);
         let maglev = Maglev::new(&members(&ids, &[1]));
         for key in keys(50) {
-            assert_eq!(maglev.pick(key, |index| index == 137), Some(137));
-            assert_eq!(maglev.pick(key, |_| false), None);
+            let share = |index| if index == 137 { Share::of(0.01) } else { Share::NONE };
+            assert_eq!(maglev.pick(key, share), Some(137));
+            assert_eq!(maglev.pick(key, |_| Share::NONE), None);
         }
-        assert_eq!(Maglev::new(&[]).pick(1, |_| true), None);
+        assert_eq!(Maglev::new(&[]).pick(1, |_| Share::FULL), None);
     }
 }

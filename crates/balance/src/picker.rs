@@ -1,11 +1,11 @@
 //! The five ways to choose an endpoint, behind one `pick`.
 
-use crate::Rng;
-use crate::alias::{Alias, draw_among};
+use crate::alias::Alias;
 use crate::least_request::LeastRequest;
 use crate::maglev::Maglev;
 use crate::ring::Ring;
 use crate::round_robin::{TurnState, Turns};
+use crate::{Rng, Share};
 
 /// How an endpoint is chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,13 +37,18 @@ pub trait Members {
     /// Requests in flight, of all workers.
     fn load(&self, index: usize) -> u32;
 
-    /// Whether it may be picked now: not tried for this request yet, not excluded.
-    fn eligible(&self, index: usize) -> bool;
+    /// Whether it may be picked now, and how much of its due it accepts: [`Share::NONE`] when it is down, excluded, full
+    /// or tried for this request already, a part while it [starts slowly](crate::slow_start::ramp).
+    fn share(&self, index: usize) -> Share;
 }
 
 /// A built policy over a set of members. It never changes: a changed set gets a new one, which all workers share.
 ///
 /// A pick costs at most the logarithm of the number of members, unless most of them are not eligible.
+///
+/// A member with a part of its share accepts a turn or a draw with that probability, else the next candidate is asked.
+/// Under [`Policy::Ring`] and [`Policy::Maglev`] the key decides in place of the dice, so that a key comes to a member
+/// whose share grows exactly once. If none of those with a part accepts, one of them is picked all the same.
 #[derive(Debug)]
 pub struct Picker {
     len: usize,
@@ -112,7 +117,7 @@ impl Picker {
         matches!(self.table, Table::Ring(_) | Table::Maglev(_))
     }
 
-    /// The index of an eligible member; `None` when there is none.
+    /// The index of an eligible member; `None` when there is none: when every share is [`Share::NONE`].
     ///
     /// `key` is the [`hash_key`](crate::hash_key) of what the service hashes by. A request without one gets the next
     /// member in turn.
@@ -123,20 +128,17 @@ impl Picker {
         key: Option<u64>,
         rng: &mut Rng,
     ) -> Option<usize> {
-        let eligible = |index| members.eligible(index);
+        let share = |index| members.share(index);
         if self.len <= 1 {
-            return (0..self.len).find(|&index| eligible(index));
+            return (0..self.len).find(|&index| share(index).is_some());
         }
         match (&self.table, key) {
             (Table::LeastRequest(table), _) => table.pick(&self.turns, &mut state.turns, members, rng),
-            (Table::Random { alias, weights }, _) => {
-                let drawn = (0..DRAWS).map(|_| alias.draw(rng)).find(|&index| eligible(index));
-                drawn.or_else(|| draw_among(weights, eligible, rng))
-            }
-            (Table::Ring(ring), Some(key)) => ring.pick(key, eligible),
-            (Table::Maglev(maglev), Some(key)) => maglev.pick(key, eligible),
+            (Table::Random { alias, weights }, _) => alias.draw_admitted(weights, share, rng),
+            (Table::Ring(ring), Some(key)) => ring.pick(key, share),
+            (Table::Maglev(maglev), Some(key)) => maglev.pick(key, share),
             (Table::RoundRobin | Table::Ring(_) | Table::Maglev(_), _) => {
-                self.turns.next_eligible(&mut state.turns, eligible)
+                self.turns.next_admitted(&mut state.turns, share, rng)
             }
         }
     }
@@ -148,9 +150,6 @@ impl PickState {
         PickState { turns: picker.turns.random(rng) }
     }
 }
-
-/// Draws before the members are looked through one by one.
-const DRAWS: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -176,9 +175,9 @@ mod tests {
             0
         }
 
-        fn eligible(&self, index: usize) -> bool {
+        fn share(&self, index: usize) -> Share {
             self.questions.set(self.questions.get() + 1);
-            !self.out[index]
+            if self.out[index] { Share::NONE } else { Share::FULL }
         }
     }
 

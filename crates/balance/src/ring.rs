@@ -4,7 +4,7 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::{Member, mix};
+use crate::{Member, Share, hash_key, mix};
 
 /// Points in order of their place on the ring.
 #[derive(Debug)]
@@ -12,7 +12,8 @@ pub(crate) struct Ring {
     places: Box<[u64]>,
     /// Whose point `places[i]` is.
     owners: Box<[u32]>,
-    members: usize,
+    /// By member: tells which keys it accepts with a part of its share. From the id, so that nodes agree.
+    salts: Box<[u64]>,
 }
 
 impl Ring {
@@ -32,19 +33,27 @@ impl Ring {
             a.0.cmp(&b.0).then_with(|| members[a.1 as usize].id.cmp(members[b.1 as usize].id))
         });
         let (places, owners): (Vec<u64>, Vec<u32>) = points.into_iter().unzip();
-        Self { places: places.into(), owners: owners.into(), members: members.len() }
+        let salts = members.iter().map(|member| hash_key(member.id.as_bytes())).collect();
+        Self { places: places.into(), owners: owners.into(), salts }
     }
 
-    /// The first eligible member clockwise from the key; `None` when there is none.
-    pub(crate) fn pick(&self, key: u64, eligible: impl Fn(usize) -> bool) -> Option<usize> {
+    /// The first member clockwise from the key that is eligible and accepts it, or that is merely eligible if none accepts;
+    /// `None` when none is eligible.
+    pub(crate) fn pick(&self, key: u64, share: impl Fn(usize) -> Share) -> Option<usize> {
+        let accepts = |member: usize| share(member).admits_key(key, self.salts[member]);
+        self.first(key, accepts).or_else(|| self.first(key, |member| share(member).is_some()))
+    }
+
+    /// The first member clockwise from the key that fits.
+    fn first(&self, key: u64, fits: impl Fn(usize) -> bool) -> Option<usize> {
         let start = self.places.partition_point(|&place| place < key);
         let mut walk = self.owners[start..].iter().chain(&self.owners[..start]).map(|&owner| owner as usize);
-        if let Some(owner) = walk.by_ref().take(NEAR).find(|&owner| eligible(owner)) {
+        if let Some(owner) = walk.by_ref().take(NEAR).find(|&owner| fits(owner)) {
             return Some(owner);
         }
-        // Every member has a point, so the rest of the walk finds an eligible one if there is one. It is long, though:
-        // find out first whether there is.
-        if (0..self.members).any(&eligible) { walk.find(|&owner| eligible(owner)) } else { None }
+        // Every member has a point, so the rest of the walk finds one that fits if there is one. It is long, though: find
+        // out first whether there is.
+        if (0..self.salts.len()).any(&fits) { walk.find(|&owner| fits(owner)) } else { None }
     }
 
     #[cfg(test)]
@@ -91,7 +100,7 @@ const MOST_POINTS: u128 = 1 << 18;
 /// Keeps the shares of very many members from becoming too uneven: 50,000 have 21 points each, 13 MB.
 const MORE_PER_MEMBER: u128 = 16;
 
-/// Points to walk before asking whether any member is eligible at all.
+/// Points to walk before asking whether any member fits at all.
 const NEAR: usize = 256;
 
 #[cfg(test)]
@@ -99,7 +108,6 @@ mod tests {
     use proptest::prelude::{prop, prop_assert, prop_assert_eq, proptest};
 
     use super::*;
-    use crate::hash_key;
 
     fn members<'a>(ids: &'a [String], weights: &[u16]) -> Vec<Member<'a>> {
         ids.iter().zip(weights.iter().cycle()).map(|(id, &weight)| Member { id, weight }).collect()
@@ -110,7 +118,7 @@ mod tests {
     }
 
     fn owner<'a>(ring: &Ring, members: &[Member<'a>], key: u64) -> &'a str {
-        members[ring.pick(key, |_| true).expect("all are eligible")].id
+        members[ring.first(key, |_| true).expect("all are eligible")].id
     }
 
     fn keys(count: usize) -> impl Iterator<Item = u64> {
@@ -153,7 +161,7 @@ mod tests {
         weights.push(1);
         let ring = Ring::new(&members(&ids, &weights));
         assert_eq!(ring.points_of(199), 1);
-        assert_eq!(ring.pick(7, |index| index == 199), Some(199));
+        assert_eq!(ring.first(7, |index| index == 199), Some(199));
     }
 
     #[test]
@@ -163,7 +171,7 @@ mod tests {
         let members = members(&ids, &weights);
         let ring = Ring::new(&members);
         let mut counts = [0.0; 10];
-        keys(40_000).for_each(|key| counts[ring.pick(key, |_| true).expect("all are eligible")] += 1.0);
+        keys(40_000).for_each(|key| counts[ring.first(key, |_| true).expect("all are eligible")] += 1.0);
         for (count, &weight) in counts.iter().zip(&weights) {
             let due = 40_000.0 * f64::from(weight) / 20.0;
             assert!((0.7..1.3).contains(&(count / due)), "{counts:?}");
@@ -185,7 +193,7 @@ mod tests {
                 let is = owner(&new, &after, key);
                 prop_assert!(was == is || was == removed);
                 // And a member that is merely not eligible gives its keys to the same ones.
-                let walked = old.pick(key, |index| before[index].id != removed).expect("the others are eligible");
+                let walked = old.first(key, |index| before[index].id != removed).expect("the others are eligible");
                 prop_assert_eq!(before[walked].id, is);
             }
         }
@@ -200,6 +208,11 @@ mod tests {
             let (old, new) = (Ring::new(&before), Ring::new(&after));
             for key in keys(200) {
                 prop_assert_eq!(owner(&old, &before, key), owner(&new, &after, key));
+                let picked = |ring: &Ring, members: &[Member<'_>]| {
+                    let share = |index: usize| Share::of(f64::from(members[index].weight) / 900.0);
+                    ring.pick(key, share).map(|index| members[index].id.to_owned())
+                };
+                prop_assert_eq!(picked(&old, &before), picked(&new, &after));
             }
         }
     }
@@ -225,10 +238,11 @@ mod tests {
         let ids = ids(300);
         let ring = Ring::new(&members(&ids, &[1]));
         for key in keys(50) {
-            assert_eq!(ring.pick(key, |index| index == 137), Some(137));
-            assert_eq!(ring.pick(key, |_| false), None);
+            let share = |index| if index == 137 { Share::of(0.01) } else { Share::NONE };
+            assert_eq!(ring.pick(key, share), Some(137));
+            assert_eq!(ring.pick(key, |_| Share::NONE), None);
         }
-        assert_eq!(ring.pick(u64::MAX, |_| true), ring.pick(0, |_| true));
-        assert_eq!(Ring::new(&[]).pick(1, |_| true), None);
+        assert_eq!(ring.pick(u64::MAX, |_| Share::FULL), ring.pick(0, |_| Share::FULL));
+        assert_eq!(Ring::new(&[]).pick(1, |_| Share::FULL), None);
     }
 }

@@ -7,12 +7,13 @@
 //! the logarithm of the number of *different* weights.
 //!
 //! A member that may not be picked loses its turn. So it comes back to its own share without a burst, and the others keep
-//! their order among themselves.
+//! their order among themselves. A member with a part of its share loses the rest of its turns by the dice.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use crate::{Rng, scale};
+use crate::{Rng, Share, scale};
 
 /// The immutable part: who belongs to which class.
 #[derive(Debug)]
@@ -94,36 +95,56 @@ impl Turns {
         self.members[(start + cursor) as usize] as usize
     }
 
-    /// The next eligible member; `None` when there is none.
-    pub(crate) fn next_eligible(
+    /// The next eligible member that accepts its turn, or one that did not when many have refused; `None` when none is
+    /// eligible.
+    pub(crate) fn next_admitted(
         &self,
         state: &mut TurnState,
-        eligible: impl Fn(usize) -> bool,
+        share: impl Fn(usize) -> Share,
+        rng: &mut Rng,
     ) -> Option<usize> {
+        let asked = Cell::new(0);
+        let share = |index| {
+            asked.set(asked.get() + 1);
+            share(index)
+        };
+        loop {
+            let (index, part) = self.next_eligible(state, share)?;
+            if asked.get() > self.members.len().max(QUESTIONS) || part.is_admitted(rng) {
+                return Some(index);
+            }
+        }
+    }
+
+    /// The next eligible member and its share; `None` when there is none.
+    fn next_eligible(&self, state: &mut TurnState, share: impl Fn(usize) -> Share) -> Option<(usize, Share)> {
         // A single class has seen everybody after one rotation. Among several, a heavy member that is out could take
         // thousands of turns in a row: those are counted, not taken.
         let patience = if state.due.is_empty() { self.members.len() } else { PATIENCE };
         for _ in 0..patience {
             let index = self.next(state);
-            if eligible(index) {
-                return Some(index);
+            let part = share(index);
+            if part.is_some() {
+                return Some((index, part));
             }
         }
-        if state.due.is_empty() { None } else { self.jump(state, eligible) }
+        if state.due.is_empty() { None } else { self.jump(state, share) }
     }
 
     /// What taking turn after turn would find, in time linear in the number of members.
-    fn jump(&self, state: &mut TurnState, eligible: impl Fn(usize) -> bool) -> Option<usize> {
-        let (found, index) = state
+    fn jump(&self, state: &mut TurnState, share: impl Fn(usize) -> Share) -> Option<(usize, Share)> {
+        let (found, member) = state
             .due
             .iter()
             .filter_map(|due| {
                 let cursor = state.cursors[due.class as usize];
                 let class = &self.classes[due.class as usize];
-                let (skipped, index) = (0..class.len)
-                    .map(|step| (step, self.at(class, cursor, step)))
-                    .find(|&(_, index)| eligible(index))?;
-                Some((due.later(u64::from(skipped)), index))
+                let (skipped, member) = (0..class.len).find_map(|step| {
+                    let index = self.at(class, cursor, step);
+                    let part = share(index);
+                    part.is_some().then_some((step, (index, part)))
+                })?;
+                Some((due.later(u64::from(skipped)), member))
             })
             .max_by_key(|&(turn, _)| turn)?;
         let cursors = &mut state.cursors;
@@ -138,7 +159,7 @@ impl Turns {
                 due.later(taken)
             })
             .collect();
-        Some(index)
+        Some(member)
     }
 
     fn at(&self, class: &Class, cursor: u32, step: u32) -> usize {
@@ -217,10 +238,12 @@ impl PartialOrd for Turn {
 /// Lost turns in a row before they are counted instead of taken.
 const PATIENCE: usize = 32;
 
+/// Questions, or one per member if that is more, before a turn may not be refused any more. A few members at a tenth of
+/// their share refuse so many turns as good as never; among thousands that are out they do, and there it bounds the cost.
+const QUESTIONS: usize = 1024;
+
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use proptest::prelude::{prop, prop_assert, prop_assert_eq, prop_assume, proptest};
 
     use super::*;
@@ -232,6 +255,15 @@ mod tests {
             Some(seed) => turns.random(&mut Rng::from_seed(seed)),
         };
         (0..count).map(|_| turns.next(&mut state)).collect()
+    }
+
+    fn among(eligible: impl Fn(usize) -> bool) -> impl Fn(usize) -> Share {
+        move |index| if eligible(index) { Share::FULL } else { Share::NONE }
+    }
+
+    /// The next member for which `eligible` holds.
+    fn next_among(turns: &Turns, state: &mut TurnState, eligible: impl Fn(usize) -> bool) -> Option<usize> {
+        turns.next_admitted(state, among(eligible), &mut Rng::from_seed(0))
     }
 
     #[test]
@@ -314,7 +346,8 @@ mod tests {
             let mut taken = counted.clone();
             for _ in 0..60 {
                 let expected = std::iter::repeat_with(|| turns.next(&mut taken)).find(|&index| eligible(index));
-                prop_assert_eq!(turns.jump(&mut counted, eligible), expected);
+                let jumped = turns.jump(&mut counted, among(eligible));
+                prop_assert_eq!(jumped.map(|(index, _)| index), expected);
             }
             let sorted = |state: &TurnState| state.clone().due.into_sorted_vec();
             prop_assert_eq!(sorted(&counted), sorted(&taken));
@@ -327,7 +360,7 @@ mod tests {
             let turns = Turns::new(&weights);
             let mut state = turns.random(&mut Rng::from_seed(seed));
             let mut all = state.clone();
-            let without: Vec<_> = (0..100).map(|_| turns.next_eligible(&mut state, |index| index != out)).collect();
+            let without: Vec<_> = (0..100).map(|_| next_among(&turns, &mut state, |index| index != out)).collect();
             let filtered: Vec<_> =
                 std::iter::repeat_with(|| turns.next(&mut all)).filter(|&index| index != out).take(100).map(Some).collect();
             prop_assert_eq!(without, filtered);
@@ -340,14 +373,14 @@ mod tests {
         let mut state = turns.first();
         for _ in 0..1_000 {
             let asked = Cell::new(0);
-            let found = turns.next_eligible(&mut state, |index| {
+            let found = next_among(&turns, &mut state, |index| {
                 asked.set(asked.get() + 1);
                 index == 2
             });
             assert_eq!(found, Some(2));
             assert!(asked.get() <= PATIENCE + 3, "{} questions", asked.get());
         }
-        assert_eq!(turns.next_eligible(&mut state, |_| false), None);
+        assert_eq!(next_among(&turns, &mut state, |_| false), None);
     }
 
     #[test]
@@ -356,11 +389,49 @@ mod tests {
         let turns = Turns::new(&weights);
         let mut state = turns.first();
         for _ in 0..800 {
-            turns.next_eligible(&mut state, |index| index != 0).expect("three are eligible");
+            next_among(&turns, &mut state, |index| index != 0).expect("three are eligible");
         }
         let mut counts = [0; 4];
         (0..80).for_each(|_| counts[turns.next(&mut state)] += 1);
         assert_eq!(counts, [40, 20, 10, 10]);
+    }
+
+    #[test]
+    fn a_heavy_member_with_a_part_of_its_share_leaves_light_ones_theirs() {
+        // The heaviest is out, so that lost turns are counted, not taken.
+        let shares = [Share::NONE, Share::of(0.1), Share::FULL, Share::FULL];
+        let turns = Turns::new(&[u16::MAX, 1_000, 1, 1]);
+        let mut rng = Rng::from_seed(6);
+        let mut state = turns.random(&mut rng);
+        let mut counts = [0; 4];
+        for _ in 0..20_000 {
+            let picked = turns.next_admitted(&mut state, |index| shares[index], &mut rng);
+            counts[picked.expect("three are eligible")] += 1;
+        }
+        // The light ones have 1 turn each to 100 that the heavy one accepts.
+        assert_eq!(counts[0], 0);
+        assert!(counts[2..].iter().all(|count| (160..230).contains(count)), "{counts:?}");
+    }
+
+    #[test]
+    fn one_that_refuses_among_many_that_are_out_costs_two_rounds() {
+        const COUNT: usize = 20_000;
+        let check = |weights: &[u16]| {
+            let turns = Turns::new(weights);
+            let mut rng = Rng::from_seed(7);
+            let mut state = turns.random(&mut rng);
+            for _ in 0..20 {
+                let asked = Cell::new(0);
+                let share = |index| {
+                    asked.set(asked.get() + 1);
+                    if index == 77 { Share::of(0.0) } else { Share::NONE }
+                };
+                assert_eq!(turns.next_admitted(&mut state, share, &mut rng), Some(77));
+                assert!(asked.get() <= 2 * COUNT + PATIENCE, "{} questions", asked.get());
+            }
+        };
+        check(&[1; COUNT]);
+        check(&(0..COUNT).map(|number| 1 + (number % 7) as u16).collect::<Vec<_>>());
     }
 
     #[test]
@@ -369,7 +440,7 @@ mod tests {
         weights.extend([1; 50_000]);
         let turns = Turns::new(&weights);
         let mut state = turns.random(&mut Rng::from_seed(3));
-        assert!(turns.next_eligible(&mut state, |index| index == 99_999).is_some());
-        assert!(turns.next_eligible(&mut state, |index| index == 49_999).is_some());
+        assert!(next_among(&turns, &mut state, |index| index == 99_999).is_some());
+        assert!(next_among(&turns, &mut state, |index| index == 49_999).is_some());
     }
 }

@@ -103,6 +103,12 @@ codes! {
     HashKey = "E119",
     /// Not an access log format.
     LogFormat = "E120",
+    /// Not a percentage.
+    Percent = "E121",
+    /// Not a rate.
+    Rate = "E122",
+    /// Not a status or a range of statuses.
+    Status = "E123",
 
     /// A service that does not exist.
     NoSuchService = "E201",
@@ -129,7 +135,7 @@ codes! {
     /// Two routes of one name.
     DuplicateRouteName = "E212",
 
-    /// A service that no route uses.
+    /// A service that nothing uses.
     UnusedService = "W302",
     /// The admin address is public and has no token.
     AdminWithoutToken = "W303",

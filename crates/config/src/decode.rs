@@ -7,8 +7,6 @@ mod schemas;
 
 use std::rc::Rc;
 
-use schemars::JsonSchema;
-
 use crate::code::Code;
 use crate::node::{Node, Resolved, Style, Value};
 use crate::report::Problems;
@@ -99,9 +97,7 @@ pub(crate) fn wrong_kind(node: &Node, wanted: &str, problems: &mut Problems) {
     let problem = problems.add(Code::WrongKind, node.place, format!("expected {wanted}, found {node}"));
     let Some(scalar) = node.scalar().filter(|scalar| scalar.style == Style::Plain) else { return };
     let is_value = !matches!(scalar.resolved(), Resolved::Null | Resolved::Text);
-    if wanted.contains("`none`") {
-        problem.note("no limit is written `none`");
-    } else if is_value && wanted.contains("text") {
+    if is_value && wanted.contains("text") {
         problem.note(format!("quote it to make it text: `\"{}\"`", scalar.text));
     }
 }
@@ -256,31 +252,46 @@ impl<T: Decode> Decode for Named<T> {
     }
 }
 
-/// `none`, or a value.
+/// `none` for no limit, or a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limit<T>(pub(crate) Option<T>);
 
-impl<T: Decode + JsonSchema> Decode for Limit<T> {
+impl<T: Decode> Decode for Limit<T> {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        match node.text() {
-            Some("none") => return Some(Limit(None)),
-            Some(text) if NO_LIMIT_WORDS.contains(&text.to_ascii_lowercase().as_str()) => {
-                let complaint =
-                    Complaint::new(Code::UnknownWord, "is not known here").note("no limit is written `none`");
-                complain(node, complaint, problems);
-                return None;
-            }
-            _ => {}
-        }
-        let is_no_value = node.scalar().is_some_and(|scalar| {
-            matches!(scalar.resolved(), Resolved::Null | Resolved::Boolean(_)) && scalar.style == Style::Plain
-        });
-        if is_no_value {
-            wrong_kind(node, "a value or `none`", problems);
+        none_or(node, "no limit is written `none`", problems).map(Limit)
+    }
+}
+
+/// `none` to switch something off, or its settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Switch<T>(pub(crate) Option<T>);
+
+impl<T: Decode> Decode for Switch<T> {
+    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
+        none_or(node, "it is switched off with `none`", problems).map(Switch)
+    }
+}
+
+/// `Some(None)` for `none`. The note says how `none` is written where another word for it was found.
+fn none_or<T: Decode>(node: &Node, note: &str, problems: &mut Problems) -> Option<Option<T>> {
+    match node.text() {
+        Some("none") => return Some(None),
+        Some(text) if NONE_WORDS.contains(&text.to_ascii_lowercase().as_str()) => {
+            let complaint = Complaint::new(Code::UnknownWord, "is not known here").note(note);
+            complain(node, complaint, problems);
             return None;
         }
-        T::decode(node, problems).map(|value| Limit(Some(value)))
+        _ => {}
     }
+    let is_no_value = node.scalar().is_some_and(|scalar| {
+        matches!(scalar.resolved(), Resolved::Null | Resolved::Boolean(_)) && scalar.style == Style::Plain
+    });
+    if is_no_value {
+        let message = format!("expected a value or `none`, found {node}");
+        problems.add(Code::WrongKind, node.place, message).note(note);
+        return None;
+    }
+    T::decode(node, problems).map(Some)
 }
 
 /// A closed set of words.
@@ -318,5 +329,5 @@ impl<T: Words> Decode for Word<T> {
 /// Booleans of YAML 1.1 that are text in YAML 1.2.
 const BOOLEAN_WORDS: &[&str] = &["on", "off", "yes", "no", "y", "n"];
 
-/// What people write for "no limit" elsewhere.
-const NO_LIMIT_WORDS: &[&str] = &["off", "no", "unlimited", "infinite", "infinity", "never", "disabled"];
+/// What people write for "no limit" and "not at all" elsewhere.
+const NONE_WORDS: &[&str] = &["off", "no", "unlimited", "infinite", "infinity", "never", "disabled"];

@@ -16,6 +16,10 @@ pub(crate) struct Timeout(pub(crate) Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Period(pub(crate) Duration);
 
+/// How long something takes: from `MIN` to `MAX` milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span<const MIN: u64, const MAX: u64>(pub(crate) Duration);
+
 impl Leaf for Timeout {
     const WANTED: &'static str = "a duration like `5s` or `250ms`";
     const TAKES_NUMBERS: bool = true;
@@ -36,6 +40,28 @@ impl Leaf for Period {
 
     fn parse(text: &str) -> Result<Self, Complaint> {
         parse(text).map(Period)
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> Leaf for Span<MIN, MAX> {
+    const WANTED: &'static str = "a duration like `5s` or `250ms`";
+    const TAKES_NUMBERS: bool = true;
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        let duration = parse(text)?;
+        if (u128::from(MIN)..=u128::from(MAX)).contains(&duration.as_millis()) {
+            return Ok(Span(duration));
+        }
+        Err(Complaint::new(Code::Range, format!("is not from {} to {}", show(MIN), show(MAX))))
+    }
+}
+
+/// Milliseconds in the largest unit that divides them.
+fn show(milliseconds: u64) -> String {
+    let unit = UNITS.iter().find(|&&(_, size)| milliseconds >= size && milliseconds.is_multiple_of(size));
+    match unit {
+        Some((name, size)) => format!("{}{name}", milliseconds / size),
+        None => format!("{milliseconds}ms"),
     }
 }
 
@@ -160,6 +186,20 @@ impl JsonSchema for Period {
     }
 }
 
+impl<const MIN: u64, const MAX: u64> JsonSchema for Span<MIN, MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": PATTERN })
+    }
+}
+
 /// What [`parse`] accepts, but for the range. A variable is accepted as well.
 const PATTERN: &str = r"^(([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?|.*\$\{.*)$";
 
@@ -211,5 +251,22 @@ mod tests {
     fn zero_is_no_timeout() {
         assert_eq!(Timeout::parse("0s").map_err(|complaint| complaint.code), Err(Code::Range));
         assert_eq!(Period::parse("0s"), Ok(Period(Duration::ZERO)));
+    }
+
+    #[test]
+    fn ranges_are_shown_in_units() {
+        fn check(text: &str, expected: Result<u64, &str>) {
+            let parsed = Span::<100, 3_600_000>::parse(text).map(|span| span.0.as_millis() as u64);
+            assert_eq!(
+                parsed.as_ref().map_err(|c| c.predicate.as_str()),
+                expected.as_ref().map_err(|p| *p),
+                "{text}"
+            );
+        }
+        check("100ms", Ok(100));
+        check("1h", Ok(3_600_000));
+        check("99ms", Err("is not from 100ms to 1h"));
+        check("0s", Err("is not from 100ms to 1h"));
+        check("1h1ms", Err("is not from 100ms to 1h"));
     }
 }

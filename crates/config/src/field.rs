@@ -21,6 +21,10 @@ pub(crate) struct FieldValue(pub(crate) String);
 #[derive(Clone, Debug)]
 pub(crate) struct Method(pub(crate) String);
 
+/// The name of a cookie that the balancer gives out: a token (RFC 6265 §4.1.1) of at most [`LONGEST_COOKIE`] bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct CookieName(pub(crate) String);
+
 impl Leaf for FieldName {
     const WANTED: &'static str = "the name of a header field as text";
 
@@ -50,6 +54,22 @@ impl Leaf for Method {
             return Err(Complaint::new(Code::NeverMatches, "is refused in requests, and can never match"));
         }
         Ok(Method(text.to_owned()))
+    }
+}
+
+impl Leaf for CookieName {
+    const WANTED: &'static str = "the name of a cookie as text";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        let complaint =
+            |why: &str| Complaint::new(Code::Field, format!("is not the name of a cookie: {why}"));
+        match not_token(text) {
+            Some(why) => Err(complaint(&why)),
+            None if text.len() > LONGEST_COOKIE => {
+                Err(complaint(&format!("it is longer than {LONGEST_COOKIE} bytes")))
+            }
+            None => Ok(CookieName(text.to_owned())),
+        }
     }
 }
 
@@ -93,6 +113,8 @@ pub(crate) fn not_token(text: &str) -> Option<String> {
 pub(crate) enum Direction {
     Request,
     Response,
+    /// In requests of health checks.
+    Probe,
 }
 
 /// Why the balancer alone writes a field, if it does.
@@ -103,10 +125,14 @@ pub(crate) fn reserved(name: &str, direction: Direction) -> Option<&'static str>
             Some("it concerns one connection alone")
         }
         "host" if direction == Direction::Request => Some("it is what the request was routed by"),
-        "expect" if direction == Direction::Request => Some("it changes when the body is sent"),
+        "host" if direction == Direction::Probe => Some("the key `host` of the check says it"),
+        "expect" if direction != Direction::Response => Some("it changes when the body is sent"),
         _ => None,
     }
 }
+
+/// Longest name of a cookie in bytes: it travels with every request.
+const LONGEST_COOKIE: usize = 128;
 
 /// Methods that are surely not meant to be lower-case.
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
@@ -133,6 +159,7 @@ text_schema!(
     r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+|.*\$\{.*)$"
 );
 text_schema!(FieldValue, "FieldValue", "The value of a header field.", r"^[^\r\n\u0000]*$");
+text_schema!(CookieName, "CookieName", "The name of a cookie.", r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+|.*\$\{.*)$");
 text_schema!(Method, "Method", "A method, case-sensitive.", r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+|.*\$\{.*)$");
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ macro_rules! fields {
         pub(crate) struct $name {
             $($(#[$field_meta])* $(#[schemars($required)])? pub(crate) $field: Option<$type>,)*
             #[schemars(skip)]
-            pub(crate) keys: crate::fields::Keys,
+            pub(crate) given: crate::fields::Keys,
         }
 
         impl crate::decode::Decode for $name {
@@ -32,7 +32,7 @@ macro_rules! fields {
                 $($(fields.$required(stringify!($field), problems);)?)*
                 Some(Self {
                     $($field: fields.take(stringify!($field), problems),)*
-                    keys: fields.keys(KNOWN),
+                    given: fields.keys(KNOWN),
                 })
             }
         }

@@ -59,9 +59,18 @@ pub(crate) fn why(error: &io::Error) -> String {
     }
 }
 
+/// What an include names.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Included {
+    /// Sorted.
+    pub(crate) files: Vec<PathBuf>,
+    /// The folder that was looked through for them, unless one file was named.
+    pub(crate) folder: Option<PathBuf>,
+}
+
 /// The files that an include names, as seen from the folder of the main file: a file, the `*.yaml` of a folder, or
-/// those whose name fits a pattern with `*` and `?`. Sorted.
-pub(crate) fn included(folder: &Path, include: &str) -> Result<Vec<PathBuf>, FileError> {
+/// those whose name fits a pattern with `*` and `?`.
+pub(crate) fn included(folder: &Path, include: &str) -> Result<Included, FileError> {
     let refuse = |message: String| FileError { code: Code::Include, message };
     let path = folder.join(include);
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -76,13 +85,13 @@ pub(crate) fn included(folder: &Path, include: &str) -> Result<Vec<PathBuf>, Fil
     }
     match fs::metadata(&path) {
         Ok(metadata) if metadata.is_dir() => list(&path, "*.yaml"),
-        Ok(_) => Ok(vec![path]),
+        Ok(_) => Ok(Included { files: vec![path], folder: None }),
         Err(error) => Err(refuse(format!("cannot include `{}`: {}", path.display(), why(&error)))),
     }
 }
 
 /// Files of a folder whose names fit a pattern. Hidden files fit only a pattern that begins with a dot.
-fn list(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, FileError> {
+fn list(folder: &Path, pattern: &str) -> Result<Included, FileError> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let failed = |error: io::Error| FileError {
         code: Code::Include,
@@ -98,7 +107,7 @@ fn list(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, FileError> {
         }
     }
     files.sort();
-    Ok(files)
+    Ok(Included { files, folder: Some(folder.to_owned()) })
 }
 
 /// `*` stands for any bytes, `?` for one.

@@ -12,47 +12,65 @@ mod bind;
 mod code;
 mod compose;
 mod decode;
+mod directory;
 mod duration;
+mod endpoint;
 mod field;
 mod fields;
 mod file;
+mod health;
 mod host;
+mod limits;
 mod listener;
 mod load;
 mod network;
 mod node;
 mod path;
 mod pattern;
+mod percent;
+mod probe;
 mod process;
+mod rate;
 mod raw;
 mod report;
+mod retry;
 mod route;
 mod schema;
+mod secret;
 mod service;
 mod size;
 mod source;
+mod sticky;
 mod suggest;
 mod syntax;
 mod validate;
 mod variable;
 
 pub use code::{Code, Severity};
+pub use endpoint::{Endpoint, EndpointState, Target};
+pub use health::{HealthCheck, HttpProbe, Outlier, Panic, PanicAction, Probe, TcpProbe};
+pub use limits::{Queue, ServiceLimits};
 pub use listener::{
-    Bind, DownstreamTimeouts, EncodedSlash, HttpRules, Listener, ListenerAction, Underscores,
+    Bind, DownstreamTimeouts, EncodedSlash, HttpRules, Listener, ListenerAction, Protocol, Underscores,
 };
 pub use load::{Loaded, load, load_text};
-pub use process::{AccessLog, Admin, Destination, Log, LogFormat, LogLevel, Metrics, Secret, Shutdown};
+pub use process::{
+    AccessLog, Admin, Destination, Log, LogFormat, LogLevel, Metrics, Overload, Secret, Shutdown,
+};
 pub use report::{Diagnostic, Report};
+pub use retry::{Retry, RetryOn};
 pub use route::{
     Action, FixedResponse, HeaderEdits, HostPattern, Matchers, PathPattern, Redirect, RedirectTarget,
     Rewrite, Route, ValueMatch,
 };
 pub use schema::schema;
-pub use service::{Balance, Endpoint, HashKey, Pool, Service, UpstreamTimeouts};
+pub use service::{Balance, HashKey, Pool, Service, UpstreamTimeouts};
+pub use sticky::Sticky;
 
 pub use validate::ACCESS_LOG_FIELDS;
 
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 
 /// A whole validated configuration.
 #[derive(Clone, Debug)]
@@ -61,6 +79,10 @@ pub struct Config {
     pub workers: Option<NonZeroUsize>,
     /// Peers whose forwarded headers are believed.
     pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// Where the daemon keeps what it must still know after a restart: an absolute path. Default `/var/lib/fulcrum`.
+    pub state_dir: PathBuf,
+    /// What the daemon does before it has more to do than it can.
+    pub overload: Overload,
     /// How metrics are bounded.
     pub metrics: Metrics,
     /// How the daemon ends.

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fulcrum_model::ListenerName;
+use fulcrum_model::{ListenerName, ServiceName};
 
 /// A validated listener.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,14 +14,27 @@ pub struct Listener {
     pub name: ListenerName,
     /// At least one.
     pub binds: Vec<Bind>,
+    /// What is spoken. Default http.
+    pub protocol: Protocol,
     /// What happens to requests.
     pub action: ListenerAction,
     /// Downstream connections at a time over all workers; `None` leaves the process-wide cap alone.
     pub max_connections: Option<NonZeroU32>,
+    /// Downstream connections at a time from one source address. Default none.
+    pub connections_per_source: Option<NonZeroU32>,
     /// How long to wait for the downstream.
     pub timeouts: DownstreamTimeouts,
     /// What a request may look like.
     pub http: HttpRules,
+}
+
+/// What a listener speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP, whose requests are routed one by one.
+    Http,
+    /// Any stream of bytes: every connection goes to an endpoint of this service, which exists.
+    Tcp(ServiceName),
 }
 
 /// What a listener does with a request.

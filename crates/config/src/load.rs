@@ -12,6 +12,7 @@ use crate::file::{self, FileError};
 use crate::node::Node;
 use crate::raw::RawConfig;
 use crate::report::{Problems, Report};
+use crate::secret;
 use crate::source::{Place, Sources};
 use crate::validate::{Context, validate};
 
@@ -22,6 +23,9 @@ pub struct Loaded {
     pub config: Config,
     /// What is hardly as meant.
     pub warnings: Report,
+    /// What it was made of, each once: every file that was read, secrets among them, and every folder that was looked
+    /// through. The result can be another one only after one of these has changed.
+    pub files: Vec<PathBuf>,
 }
 
 /// Reads a file and those it includes. Variables are taken from `env`.
@@ -51,7 +55,9 @@ struct Loading<'a> {
     env: Environment<'a>,
     sources: Sources,
     problems: Problems,
-    files: Vec<RawConfig>,
+    raw: Vec<RawConfig>,
+    /// Files that were read and folders that were looked through.
+    files: Vec<PathBuf>,
     /// Every file could be read and is YAML.
     complete: bool,
     bytes: usize,
@@ -63,6 +69,7 @@ impl<'a> Loading<'a> {
             env,
             sources: Sources::default(),
             problems: Problems::default(),
+            raw: Vec::new(),
             files: Vec::new(),
             complete: true,
             bytes: 0,
@@ -76,15 +83,16 @@ impl<'a> Loading<'a> {
     }
 
     fn main(&mut self, name: String, text: String) {
+        self.files.push(PathBuf::from(&name));
         let Some(node) = self.tree(name.clone(), text) else { return };
         self.raw(&node);
-        let unversioned = self.files.first().filter(|file| file.keys.place("version").is_none());
+        let unversioned = self.raw.first().filter(|file| file.given.place("version").is_none());
         if let Some(raw) = unversioned {
             self.problems
-                .add(Code::Missing, raw.keys.whole(), "the key `version` is missing")
+                .add(Code::Missing, raw.given.whole(), "the key `version` is missing")
                 .note("this release reads `version: 1`");
         }
-        let includes = self.files.first().and_then(|file| file.include.clone());
+        let includes = self.raw.first().and_then(|file| file.include.clone());
         let main = PathBuf::from(name);
         let mut seen = HashSet::from([identity(&main)]);
         for include in includes.into_iter().flat_map(|includes| includes.0) {
@@ -102,8 +110,9 @@ impl<'a> Loading<'a> {
                 return;
             }
         };
-        let is_pattern = found.as_slice() != [folder.join(include)];
-        for path in found {
+        let is_pattern = found.folder.is_some();
+        self.files.extend(found.folder);
+        for path in found.files {
             if !seen.insert(identity(&path)) {
                 // A pattern may well fit the main file or one that was included by name.
                 if !is_pattern {
@@ -128,6 +137,7 @@ impl<'a> Loading<'a> {
                 return;
             }
         };
+        self.files.push(path.to_owned());
         let Some(node) = self.tree(path.display().to_string(), text) else { return };
         if let Some(entry) = node.entry("include") {
             self.problems
@@ -156,25 +166,30 @@ impl<'a> Loading<'a> {
     }
 
     fn raw(&mut self, node: &Node) {
-        if let Some(token) = node.entry("admin").and_then(|admin| admin.node.entry("token"))
-            && !token.node.text().is_some_and(|text| text.starts_with("file:"))
-        {
-            self.sources.hide(token.node.place);
+        for secret in secret::of(node) {
+            self.sources.hide(secret.place);
         }
         match RawConfig::decode(node, &mut self.problems) {
-            Some(raw) => self.files.push(raw),
+            Some(raw) => self.raw.push(raw),
             None => self.complete = false,
         }
     }
 
     fn finish(mut self) -> Result<Loaded, Report> {
-        let mut context =
-            Context { sources: &self.sources, problems: &mut self.problems, complete: self.complete };
-        let config = validate(self.files, &mut context);
-        let report = self.problems.into_report(&self.sources);
+        let mut context = Context {
+            sources: &self.sources,
+            problems: &mut self.problems,
+            complete: self.complete,
+            files: self.files,
+        };
+        let config = validate(self.raw, &mut context);
+        let mut files = context.files;
+        let mut seen = HashSet::new();
+        files.retain(|file| seen.insert(file.clone()));
+        let warnings = self.problems.into_report(&self.sources);
         match config {
-            Some(config) => Ok(Loaded { config, warnings: report }),
-            None => Err(report),
+            Some(config) => Ok(Loaded { config, warnings, files }),
+            None => Err(warnings),
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What concerns the daemon as a whole: admin, logs, metrics, shutdown.
+//! What concerns the daemon as a whole: admin, logs, metrics, overload, shutdown.
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -99,6 +99,15 @@ pub enum LogFormat {
 pub struct Metrics {
     /// Most series of routes and endpoints; the rest is counted under `other`. Default 100,000.
     pub max_series: NonZeroUsize,
+}
+
+/// What the daemon does before it has more to do than it can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overload {
+    /// Memory in use, in percent of what there is, at which it begins to save; 1 to 100. Default 85; `None` for never.
+    pub memory: Option<u8>,
+    /// Most downstream connections of all listeners; `None`, the default, derives it from the file descriptors.
+    pub connections: Option<NonZeroU64>,
 }
 
 /// How the daemon ends after SIGTERM.

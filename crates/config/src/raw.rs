@@ -2,28 +2,45 @@
 //!
 //! These structs are also what the JSON schema is generated from, so the comments here are its descriptions.
 
+mod endpoint;
+mod health;
+mod limits;
 mod listener;
+mod retry;
 mod route;
 mod service;
+mod sticky;
 
-pub(crate) use listener::{RawHttp, RawListener};
+pub(crate) use endpoint::RawEndpoint;
+pub(crate) use health::{
+    ProbeMethod, RawExpect, RawHealth, RawHealthLong, RawOutlier, RawPanic, RawTcpProbe,
+};
+pub(crate) use limits::RawServiceLimits;
+pub(crate) use listener::{RawHttp, RawListener, SpokenProtocol};
+pub(crate) use retry::{RawRetry, RetryCause};
 pub(crate) use route::{
     RawHeaderEdits, RawMatch, RawPath, RawRedirect, RawRespond, RawRewrite, RawRoute, RawValueMatch,
     exactly_one,
 };
-pub(crate) use service::{Policy, RawBalance, RawEndpoint, RawPool, RawService};
+pub(crate) use service::{Policy, RawBalance, RawPool, RawService};
+pub(crate) use sticky::RawSticky;
 
 use schemars::JsonSchema;
 
 use crate::bind::{AdminBind, SocketPath};
 use crate::code::Code;
-use crate::decode::{At, Checked, Complaint, Decode, Limit, Named, OneOrMany, Whole, Word, Words, complain};
-use crate::duration::{Period, Timeout};
+use crate::decode::{
+    At, Checked, Complaint, Decode, Limit, Named, OneOrMany, Switch, Whole, Word, Words, complain,
+};
+use crate::directory::Directory;
+use crate::duration::{Period, Span, Timeout};
 use crate::fields::fields;
 use crate::network::Network;
 use crate::node::{Node, Resolved, Value};
+use crate::percent::Percent;
 use crate::process::LogLevel;
 use crate::report::Problems;
+use crate::secret::SecretText;
 
 fields! {
     /// The configuration of Fulcrum.
@@ -39,6 +56,10 @@ fields! {
         trusted_proxies: Vec<At<Network>>,
         /// What every listener and service inherits that does not say otherwise.
         defaults: RawDefaults,
+        /// Where the daemon keeps what it must still know after a restart: an absolute path. Default /var/lib/fulcrum.
+        state_dir: Directory,
+        /// What the daemon does before it has more to do than it can.
+        overload: RawOverload,
         /// How metrics are bounded.
         metrics: RawMetrics,
         /// How the daemon ends after SIGTERM.
@@ -63,6 +84,12 @@ fields! {
         http: RawHttp,
         /// How connections to upstreams are kept.
         pool: RawPool,
+        /// How long an endpoint that has come up takes less than its share, or none. Default 10s; at most 1h.
+        slow_start: Limit<Span<1, 3_600_000>>,
+        /// What real traffic says about endpoints, or none.
+        outlier: Switch<RawOutlier>,
+        /// When a request is tried on another endpoint, or none.
+        retry: Switch<RawRetry>,
     }
 
     /// Clocks of listeners (header, body_idle, keep_alive) and of services (the others).
@@ -89,6 +116,14 @@ fields! {
         max_series: Whole<1, 100_000_000>,
     }
 
+    /// What the daemon does before it has more to do than it can.
+    RawOverload {
+        /// Memory in use at which the daemon begins to save, in percent of what there is, or none. Default 85%.
+        memory: Limit<Percent<1, 100>>,
+        /// Most downstream connections of all listeners. Default: what the file descriptors allow.
+        connections: Whole<1, 9_223_372_036_854_775_807>,
+    }
+
     /// How the daemon ends after SIGTERM.
     RawShutdown {
         /// How long /readyz fails before accepting stops. Default 0s.
@@ -104,7 +139,7 @@ fields! {
         /// A TCP address that serves metrics, health and readiness freely, the rest only with the token.
         bind: At<AdminBind>,
         /// The bearer token: file:/path, or the token itself.
-        token: At<TokenText>,
+        token: At<SecretText>,
     }
 
     /// What is logged, and where to.
@@ -170,32 +205,6 @@ impl JsonSchema for Version {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({ "const": 1 })
-    }
-}
-
-/// A secret, or `file:` and the path of one. Never printed.
-#[derive(JsonSchema)]
-#[schemars(transparent)]
-pub(crate) struct TokenText(pub(crate) String);
-
-impl std::fmt::Debug for TokenText {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("TokenText(…)")
-    }
-}
-
-impl Decode for TokenText {
-    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        match node.text() {
-            Some(text) => Some(TokenText(text.to_owned())),
-            None if node.is_broken() => None,
-            None => {
-                problems
-                    .add(Code::WrongKind, node.place, "expected text")
-                    .note("quote a token that looks like a number");
-                None
-            }
-        }
     }
 }
 

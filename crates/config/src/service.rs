@@ -3,7 +3,13 @@
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use fulcrum_model::{Address, EndpointId, ServiceName, Weight};
+use fulcrum_model::ServiceName;
+
+use crate::endpoint::Endpoint;
+use crate::health::{HealthCheck, Outlier, Panic};
+use crate::limits::ServiceLimits;
+use crate::retry::Retry;
+use crate::sticky::Sticky;
 
 /// A validated service.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,21 +20,26 @@ pub struct Service {
     pub endpoints: Vec<Endpoint>,
     /// How an endpoint is chosen. Default least_request.
     pub balance: Balance,
+    /// How long an endpoint that has come up takes less than its share. Default 10 s, at most 1 h; zero for not at all.
+    pub slow_start: Duration,
+    /// What happens when few endpoints are healthy.
+    pub panic: Panic,
+    /// How endpoints are checked. Default not at all.
+    pub health: Option<HealthCheck>,
+    /// What real traffic says about endpoints; `None` (`outlier: none`) when it is not listened to.
+    pub outlier: Option<Outlier>,
+    /// When a request is tried on another endpoint.
+    pub retry: Retry,
+    /// How much the service takes at a time.
+    pub limits: ServiceLimits,
+    /// How a client is brought back to its endpoint. Default not at all.
+    pub sticky: Option<Sticky>,
+    /// How long existing work may go on after an endpoint is removed or drained. Default 5 min; `None` is no limit.
+    pub drain: Option<Duration>,
     /// How long to wait for the upstream.
     pub timeouts: UpstreamTimeouts,
     /// How connections to the upstream are kept.
     pub pool: Pool,
-}
-
-/// One configured endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Unique within the service; default its address.
-    pub id: EndpointId,
-    /// Where it is.
-    pub address: Address,
-    /// Its share. Default 1.
-    pub weight: Weight,
 }
 
 /// How an endpoint is chosen.

@@ -1,5 +1,7 @@
 //! The texts that were read, and places in them.
 
+mod hidden;
+
 use std::fmt::Write as _;
 
 /// A range of bytes in one of the [`Sources`]. Empty at 0 it stands for the file as a whole.
@@ -121,7 +123,7 @@ impl Source {
 
     /// The characters of a line, secrets as asterisks.
     fn blotted(&self, raw: &str, start: u32) -> Vec<char> {
-        let by_name = secret_ranges(raw);
+        let by_name = hidden::ranges(raw, self.text.get(..start as usize).unwrap_or(""));
         raw.char_indices()
             .map(|(index, character)| {
                 let at = start + index as u32;
@@ -161,42 +163,6 @@ fn window(line: &[char], column: usize) -> (String, usize) {
     let text: String = line[from..to].iter().collect();
     (format!("{before}{text}{after}"), column - from + before.chars().count())
 }
-
-/// Values of keys whose name says that they are secret, even where the file cannot be parsed.
-/// A reference to a file or a variable is not the secret itself.
-fn secret_ranges(line: &str) -> Vec<std::ops::Range<usize>> {
-    let lower = line.to_ascii_lowercase();
-    let mut ranges = Vec::new();
-    for word in SECRET_WORDS {
-        for (index, _) in lower.match_indices(word) {
-            let Some(colon) = lower[index..].find(':').map(|offset| index + offset) else { continue };
-            let key = &lower[index..colon];
-            let is_key =
-                key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '"' | '\'' | ' '));
-            let value = line[colon + 1..].trim_start_matches([' ', '\t']);
-            let bare = value.trim_start_matches(['"', '\'']);
-            if is_key && !bare.starts_with("file:") && !bare.starts_with("${") {
-                let start = line.len() - value.len();
-                ranges.push(start..start + value_length(value, line[..index].contains('{')));
-            }
-        }
-    }
-    ranges
-}
-
-/// How far a value reaches: to its closing quote, to the end of a flow entry, else to the end of the line.
-fn value_length(value: &str, in_flow: bool) -> usize {
-    let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''));
-    let end = match quote {
-        Some(quote) => value[1..].rfind(quote).map(|end| end + 2),
-        None if in_flow => value.find([',', '}']),
-        None => None,
-    };
-    end.unwrap_or(value.len())
-}
-
-const SECRET_WORDS: &[&str] =
-    &["token", "secret", "password", "authorization", "api-key", "api_key", "apikey"];
 
 /// Longest line, in bytes, that is looked at for an excerpt: many errors in one line stay cheap.
 const LONGEST_LINE: usize = 64 << 10;
@@ -239,6 +205,25 @@ mod tests {
         check("{ token: abc, bind: x }", "{ token: ***, bind: x }");
         check("token: abc, def}", "token: *********");
         check("tokenise it", "tokenise it");
+        check("{ keys: [abc, def], name: x }", "{ keys: **********, name: x }");
+        check("keys: [\"file:/a\", \"${KEY}\"]", "keys: [\"file:/a\", \"${KEY}\"]");
+        check("keys: [\"file:/a\", abc]", "keys: ****************");
+        check("keys: [abc, ", "keys: ******");
+    }
+
+    #[test]
+    fn secrets_in_lists_are_blotted_out() {
+        fn check(text: &str, shown: &str) {
+            let mut sources = Sources::default();
+            let file = sources.add("f".into(), text.into());
+            let last = Place { file, start: text.len() as u32 - 1, end: text.len() as u32 };
+            assert_eq!(sources.position(last).expect("some text").excerpt, shown, "{text:?}");
+        }
+        check("keys:\n  - abc", "  - ***");
+        check("keys:\n  - file:/a\n  - abc", "  - ***");
+        check("keys:\n  - file:/a", "  - file:/a");
+        check("keys:\n  - abc\nother:\n  - def", "  - def");
+        check("endpoints:\n  - abc", "  - abc");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Notify;
+use tokio::task::coop::unconstrained;
 
 use crate::connection::Connection;
 use crate::listener::{BindId, Listener, ListenerState, ListeningSocket};
@@ -96,20 +97,31 @@ pub(crate) async fn run(worker: Rc<Worker>, bind: BindId, queue: Queue, stop: Rc
         let _ = phase.wait_for(|phase| *phase >= Phase::Draining).await;
     };
     let known = worker.view().listener(bind).map(Rc::clone);
-    let mut door = Door { bind, queue, listener: known.expect("an address is opened by its generation") };
+    let listener = known.expect("an address is opened by its generation");
+    let mut door = Door { bind, queue, listener };
+    let _open = OpenDoor::new(&worker);
     tokio::select! {
         () = drained => {}
         () = stop.notified() => {}
         () = door.accept_all(&worker) => {}
     }
-    // What the kernel has completed would be reset when the socket closes.
-    poll_fn(|context| {
-        while let Poll::Ready(Ok((stream, peer))) = door.queue.poll_accept(context) {
-            door.dispatch(&worker, stream, peer);
-        }
-        Poll::Ready(())
-    })
-    .await;
+    door.accept_rest(&worker).await;
+}
+
+/// Counts a socket that connections may still come from.
+struct OpenDoor(Rc<Worker>);
+
+impl OpenDoor {
+    fn new(worker: &Rc<Worker>) -> Self {
+        worker.shared.doors.fetch_add(1, Ordering::SeqCst);
+        OpenDoor(Rc::clone(worker))
+    }
+}
+
+impl Drop for OpenDoor {
+    fn drop(&mut self) {
+        self.0.shared.doors.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// One socket that a worker accepts on.
@@ -134,6 +146,25 @@ impl Door {
                 Err(_) => {}
             }
         }
+    }
+
+    /// Accepts what the kernel has completed: it would be reset when the socket closes.
+    async fn accept_rest(&self, worker: &Rc<Worker>) {
+        // Without a budget: to yield looks like an empty queue.
+        unconstrained(poll_fn(|context| {
+            loop {
+                match self.queue.poll_accept(context) {
+                    Poll::Ready(Ok((stream, peer))) => self.dispatch(worker, stream, peer),
+                    Poll::Ready(Err(error)) if is_exhaustion(&error) => {
+                        worker.cells.hit(Limit::FileDescriptors);
+                        return Poll::Ready(());
+                    }
+                    Poll::Ready(Err(_)) => {}
+                    Poll::Pending => return Poll::Ready(()),
+                }
+            }
+        }))
+        .await;
     }
 
     /// Waits at the caps on connections: the kernel's queue holds the rest.
@@ -167,7 +198,10 @@ impl Door {
         if target == worker.index {
             return serve(worker, &self.listener, stream, Arrival { peer, bind: self.bind, permit });
         }
-        let Ok(socket) = Socket::of(stream) else { return };
+        let socket = match Socket::of(stream) {
+            Ok(socket) => socket,
+            Err(error) => return lost(worker, &error),
+        };
         let (bind, listener) = (self.bind, Arc::clone(&self.listener.listener));
         match worker.inboxes[target].try_send(Accepted { socket, peer, bind, listener, permit }) {
             Ok(()) => worker.cells.handed_over.add(1),
@@ -196,8 +230,14 @@ pub(crate) fn receive(worker: &Rc<Worker>, accepted: Accepted) {
     };
     match socket.into_stream() {
         Ok(stream) => serve(worker, &listener, stream, Arrival { peer, bind, permit }),
-        Err(error) => tracing::debug!(%error, "a new connection was lost"),
+        Err(error) => lost(worker, &error),
     }
+}
+
+/// A connection that no reactor takes: there is no memory for another one.
+fn lost(worker: &Worker, error: &io::Error) {
+    worker.cells.hit(Limit::FileDescriptors);
+    tracing::warn!(%error, "a new connection was lost");
 }
 
 /// Where a connection comes from.

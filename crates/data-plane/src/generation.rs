@@ -4,10 +4,11 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use fulcrum_config::{self as config, Config};
-use fulcrum_model::{ListenerName, ServiceName};
+use fulcrum_config::{self as config, Config, Target};
+use fulcrum_model::{Address, EndpointId, HostPort, ListenerName, ServiceName};
 use tokio::sync::mpsc;
 
 use crate::http::access_log::{AccessLog, Counters};
@@ -48,6 +49,8 @@ pub(crate) struct Control {
     pub(crate) access_log: Option<AccessLog>,
     /// Of every access log there was: a change of the log is no reason to count from 0.
     access_counters: Arc<Counters>,
+    /// As last heard.
+    hosts: Hosts,
     /// Snapshots that some request may still hold. They are freed here: a worker has better things to do.
     retired: Vec<Arc<Snapshot>>,
 }
@@ -102,13 +105,18 @@ impl Next {
                 Some(state) => Arc::clone(state),
                 None => Arc::new(ServiceState::new(&configured.name, policy)),
             };
-            if let Some(membership) = state.plan(policy, &wanted_endpoints(configured)) {
+            if let Some(membership) = state.plan(policy, &wanted_endpoints(configured, &control.hosts)) {
                 memberships.push((Arc::clone(&state), membership));
             }
             built.push(Arc::new(Service::new(configured, &state)));
             services.insert(configured.name.clone(), state);
         }
         let Doors { listeners, states, binds, bound } = doors;
+        // The last that can fail: from here on clients may connect.
+        for bound in &bound {
+            let name = listeners[binds[&bound.id]].name();
+            bound.listen(name).map_err(|error| PrepareError { causes: vec![error.into()] })?;
+        }
         Ok(Next {
             snapshot: Snapshot::new(config, generation, built, listeners, binds),
             services,
@@ -244,17 +252,40 @@ fn tell(worker: &mpsc::UnboundedSender<Order>, order: Order) {
     let _ = worker.send(order);
 }
 
-fn wanted_endpoints(service: &config::Service) -> Vec<Wanted> {
-    service
-        .endpoints
-        .iter()
-        .map(|endpoint| Wanted {
-            id: endpoint.id.clone(),
-            address: endpoint.address.clone(),
-            weight: endpoint.weight,
-        })
-        .collect()
+/// The endpoints that a service shall have, as far as its host names are resolved.
+fn wanted_endpoints(service: &config::Service, hosts: &Hosts) -> Vec<Wanted> {
+    let mut seen = HashSet::new();
+    let mut wanted = Vec::with_capacity(service.endpoints.len());
+    let mut add = |id: EndpointId, address: Address, endpoint: &config::Endpoint| {
+        // A host may well resolve to an address that is configured too.
+        if seen.insert(id.clone()) {
+            wanted.push(Wanted { id, address, weight: endpoint.weight, state: endpoint.state });
+        }
+    };
+    for endpoint in &service.endpoints {
+        match &endpoint.address {
+            Target::Address(address) => add(endpoint.id.clone(), address.clone(), endpoint),
+            Target::Host(host) => {
+                let addresses = hosts.get(host.host.as_str()).map_or(&[][..], Vec::as_slice);
+                for address in addresses {
+                    let address = Address::Tcp(SocketAddr::new(*address, host.port.get()));
+                    add(host_id(endpoint, host, &address), address, endpoint);
+                }
+            }
+        }
+    }
+    wanted
 }
+
+/// One of the addresses of a host is called by itself, behind the name that the endpoint was given.
+fn host_id(endpoint: &config::Endpoint, host: &HostPort, address: &Address) -> EndpointId {
+    let name = endpoint.id.as_str();
+    let text = if name == host.to_string() { address.to_string() } else { format!("{name}@{address}") };
+    text.parse().unwrap_or_else(|_| endpoint.id.clone())
+}
+
+/// The addresses that host names resolve to.
+type Hosts = HashMap<String, Vec<IpAddr>>;
 
 /// What is configured, else the parallelism that the machine and the process's quota allow.
 pub(crate) fn wanted_workers(config: &Config) -> usize {

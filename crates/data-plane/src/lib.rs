@@ -27,6 +27,7 @@ mod status;
 mod stream;
 mod timer;
 mod transport;
+mod turn;
 mod watchdog;
 mod worker;
 
@@ -105,6 +106,9 @@ impl Prepared {
             phase,
             draining: AtomicBool::new(false),
             workers: (0..workers).map(|_| CachePadded::default()).collect(),
+            doors: AtomicU64::new(0),
+            upstreams: CachePadded::default(),
+            max_descriptors: descriptors.saturating_sub(RESERVED_DESCRIPTORS).max(2),
             connections: CachePadded::default(),
             max_connections: max_connections(descriptors),
             access_log: ArcSwapOption::empty(),
@@ -132,7 +136,7 @@ impl Prepared {
             .map_err(|source| StartError { worker: workers, source })?;
         let mut control = Control::default();
         control.commit(next, &shared, &orders);
-        Ok(DataPlane { shared, threads, orders, control: Mutex::new(control) })
+        Ok(DataPlane { shared, threads: Mutex::new(threads), orders, control: Mutex::new(control) })
     }
 }
 
@@ -144,7 +148,7 @@ fn spawn_worker(start: Start) -> io::Result<JoinHandle<()>> {
     thread.spawn(move || {
         let guard = AbortUnlessStopped { index, shared };
         let mut builder = tokio::runtime::Builder::new_current_thread();
-        match builder.enable_all().build_local(LocalOptions::default()) {
+        match builder.enable_all().on_thread_park(turn::next).build_local(LocalOptions::default()) {
             Ok(runtime) => runtime.block_on(worker::run(start)),
             Err(error) => tracing::error!(worker = index, %error, "cannot make a reactor"),
         }
@@ -170,7 +174,8 @@ impl Drop for AbortUnlessStopped {
 #[derive(Debug)]
 pub struct DataPlane {
     shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    /// Until they are joined.
+    threads: Mutex<Vec<JoinHandle<()>>>,
     orders: Vec<mpsc::UnboundedSender<Order>>,
     /// Held by whoever changes something, from its first look to the change.
     control: Mutex<Control>,
@@ -207,7 +212,7 @@ impl DataPlane {
     pub fn prepare(&self, config: &Config) -> Result<Reload<'_>, PrepareError> {
         let control = self.control();
         let generation = self.shared.snapshot.load().generation + 1;
-        let next = Next::prepare(config, &control, generation, self.threads.len())?;
+        let next = Next::prepare(config, &control, generation, self.orders.len())?;
         Ok(Reload { plane: self, control, next })
     }
 
@@ -297,6 +302,12 @@ impl DataPlane {
         self.shared.enter(Phase::Draining);
     }
 
+    /// Whether nothing is under way and nothing more can come: after [`drain`](Self::drain), the end.
+    pub fn is_idle(&self) -> bool {
+        // In this order: a connection is counted before its socket is closed.
+        self.shared.doors.load(Ordering::SeqCst) == 0 && self.shared.connections() == 0
+    }
+
     /// Downstream connections open now.
     pub fn connections(&self) -> u64 {
         self.shared.connections()
@@ -308,16 +319,17 @@ impl DataPlane {
     }
 
     /// Ends the workers, whatever they are doing, and writes the rest of the access log.
-    pub fn stop(self) {
+    pub fn stop(&self) {
         self.shared.enter(Phase::Stopped);
-        for thread in self.threads {
+        for thread in self.threads.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             // A worker that panicked has aborted the process.
             let _ = thread.join();
         }
-        let control = self.control.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(log) = control.access_log {
+        let mut control = self.control();
+        if let Some(log) = control.access_log.take() {
             log.close();
         }
+        control.bound.clear();
     }
 }
 

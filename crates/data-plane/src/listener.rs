@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use fulcrum_config::{self as config, Bind, ListenerAction};
 use fulcrum_model::ListenerName;
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use crate::http1::head::RequestRules;
 use crate::http1::scan::HeadLimits;
@@ -170,7 +170,27 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// Binds one address of a listener for so many workers. Nothing is accepted before a worker looks.
+impl Bound {
+    /// Lets the kernel complete connections: from here on clients may come.
+    pub(crate) fn listen(&self, listener: &ListenerName) -> Result<(), BindError> {
+        self.sockets.iter().try_for_each(ListeningSocket::listen).map_err(|source| BindError {
+            listener: listener.clone(),
+            address: self.address.clone(),
+            source,
+        })
+    }
+}
+
+impl ListeningSocket {
+    fn listen(&self) -> io::Result<()> {
+        match self {
+            ListeningSocket::Tcp(socket) => SockRef::from(socket).listen(BACKLOG),
+            ListeningSocket::Unix(socket) => SockRef::from(socket).listen(BACKLOG),
+        }
+    }
+}
+
+/// Binds one address of a listener for so many workers. Nobody can connect before [`Bound::listen`].
 pub(crate) fn bind(listener: &ListenerName, key: BindKey, workers: usize) -> Result<Bound, BindError> {
     let bound = match &key.bind {
         Bind::Tcp { address, dual_stack } => bind_tcp(*address, *dual_stack, workers),
@@ -229,14 +249,12 @@ fn bind_tcp_sockets(
     for _ in 0..workers {
         let socket = tcp_socket(actual, dual_stack)?;
         socket.set_reuse_port(true)?;
-        // Accepted sockets inherit it: one system call less for each.
+        // Accepted sockets inherit these: no system call for each.
         socket.set_tcp_nodelay(true)?;
+        socket.set_tcp_notsent_lowat(UNSENT)?;
         socket.bind(&actual.into())?;
         actual = socket.local_addr()?.as_socket().expect("bound to an internet address");
         sockets.push(socket);
-    }
-    for socket in &sockets {
-        socket.listen(BACKLOG)?;
     }
     Ok((actual.to_string(), sockets.into_iter().map(|socket| ListeningSocket::Tcp(socket.into())).collect()))
 }
@@ -258,7 +276,6 @@ fn bind_unix(path: &Path, workers: usize) -> io::Result<(String, Vec<ListeningSo
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address)?;
-    socket.listen(BACKLOG)?;
     let mut sockets = Vec::with_capacity(workers);
     for _ in 1..workers {
         sockets.push(ListeningSocket::Unix(socket.try_clone()?.into()));
@@ -272,7 +289,8 @@ fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
     use std::os::unix::fs::FileTypeExt;
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.file_type().is_socket() => {
-            let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+            // Not to wait for one that does not answer.
+            let probe = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)?;
             match probe.connect(address) {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
                 _ => Err(io::ErrorKind::AddrInUse.into()),
@@ -283,6 +301,10 @@ fn remove_stale(path: &Path, address: &SockAddr) -> io::Result<()> {
         Err(error) => Err(error),
     }
 }
+
+/// Bytes that a socket takes beyond those on their way. With megabytes in it, a client that reads slowly but steadily
+/// would seem to take nothing for minutes: a socket tells of room only when a third of its buffer is free.
+const UNSENT: u32 = 128 * 1024;
 
 /// Connections that the kernel completes before a worker accepts them; the kernel caps it at `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
@@ -295,6 +317,7 @@ mod tests {
     fn a_port_in_use_is_refused_though_reuse_port_would_share_it() {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (bound, first) = bind_tcp(address, false, 2).expect("a free port");
+        first.iter().for_each(|socket| socket.listen().expect("a bound socket listens"));
         assert_eq!(first.len(), 2);
         let again = bind_tcp(bound.parse().expect("an address"), false, 2);
         assert_eq!(again.map_err(|error| error.kind()).err(), Some(io::ErrorKind::AddrInUse));
@@ -305,6 +328,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.sock");
         let live = bind_unix(&path, 1).expect("a new socket");
+        live.1[0].listen().expect("a bound socket listens");
         assert_eq!(bind_unix(&path, 1).map_err(|error| error.kind()).err(), Some(io::ErrorKind::AddrInUse));
         drop(live);
         assert!(bind_unix(&path, 1).is_ok());

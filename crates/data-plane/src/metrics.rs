@@ -192,15 +192,18 @@ pub(crate) enum Limit {
     PoolIdle,
     /// Bytes discarded behind an early response.
     Discard,
+    /// Endpoints that one request is tried on.
+    Attempts,
 }
 
 impl Limit {
-    pub(crate) const ALL: [(Limit, &'static str); 5] = [
+    pub(crate) const ALL: [(Limit, &'static str); 6] = [
         (Limit::Connections, "connections"),
         (Limit::ListenerConnections, "listener_connections"),
         (Limit::FileDescriptors, "file_descriptors"),
         (Limit::PoolIdle, "pool_idle"),
         (Limit::Discard, "discard"),
+        (Limit::Attempts, "attempts"),
     ];
 }
 
@@ -228,14 +231,15 @@ struct Objects {
     routes: BTreeMap<Arc<str>, PerWorker<RouteCells>>,
     services: BTreeMap<Arc<str>, PerWorker<ServiceCells>>,
     endpoints: BTreeMap<(Arc<str>, Arc<str>), PerWorker<EndpointCells>>,
-    /// Series of routes and endpoints so far.
+    /// Series of services, routes and endpoints so far.
     series: usize,
 }
 
 /// What objects beyond `metrics.max_series` are counted under.
 pub(crate) const OTHER: &str = "other";
 
-/// Series of one route or endpoint, roughly: code classes and sums.
+/// Series of one service, route or endpoint, roughly: buckets, code classes, sums.
+const SERIES_PER_SERVICE: usize = 40;
 const SERIES_PER_ROUTE: usize = 6;
 const SERIES_PER_ENDPOINT: usize = 12;
 
@@ -278,7 +282,9 @@ impl Metrics {
         let mut objects = self.objects();
         let objects = &mut *objects;
         objects.listeners.retain(|name, _| listeners.contains(&**name));
-        objects.services.retain(|name, _| endpoints.contains_key(&**name));
+        let before = objects.services.len();
+        objects.services.retain(|name, _| &**name == OTHER || endpoints.contains_key(&**name));
+        objects.series -= (before - objects.services.len()) * SERIES_PER_SERVICE;
         let before = objects.routes.len();
         objects.routes.retain(|name, _| &**name == OTHER || routes.contains(&**name));
         objects.series -= (before - objects.routes.len()) * SERIES_PER_ROUTE;
@@ -304,7 +310,12 @@ impl Metrics {
     }
 
     pub(crate) fn service(&self, worker: usize, name: &str) -> Arc<ServiceCells> {
-        cells_of(&mut self.objects().services, Arc::from(name), worker, self.workers)
+        let mut objects = self.objects();
+        let mut key = Arc::from(name);
+        if !objects.services.contains_key(&key) && !objects.admit(SERIES_PER_SERVICE, self.max_series()) {
+            key = Arc::from(OTHER);
+        }
+        cells_of(&mut objects.services, key, worker, self.workers)
     }
 
     pub(crate) fn route(&self, worker: usize, name: &str) -> Arc<RouteCells> {

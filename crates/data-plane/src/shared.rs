@@ -34,6 +34,12 @@ pub(crate) struct Shared {
     /// The phase is past running: what every request asks.
     pub(crate) draining: AtomicBool,
     pub(crate) workers: Vec<CachePadded<WorkerState>>,
+    /// Sockets that workers accept on: until there is none, more connections may come.
+    pub(crate) doors: AtomicU64,
+    /// Upstream connections of the process.
+    pub(crate) upstreams: CachePadded<AtomicU64>,
+    /// Most connections of both kinds: the rest of the descriptors is for operating the process.
+    pub(crate) max_descriptors: u64,
     /// Downstream connections of the process.
     pub(crate) connections: CachePadded<AtomicU64>,
     /// The most of them.

@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -59,9 +61,12 @@ impl Stream {
         each!(self, inner => inner.poll_read_ready(context))
     }
 
-    /// Reads without waiting.
-    pub(crate) fn try_read(&self, space: &mut [u8]) -> io::Result<usize> {
-        each!(self, inner => inner.try_read(space))
+    /// Whether nothing has been received, asking the kernel: one system call.
+    pub(crate) fn is_silent(&self) -> bool {
+        let mut byte = [0u8];
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        let received = each!(self, inner => rustix::net::recv(inner, &mut byte, flags));
+        matches!(received, Err(Errno::WOULDBLOCK))
     }
 
     /// Makes closing send a reset, so that what went out before cannot be taken for a whole message.

@@ -3,10 +3,13 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use fulcrum_model::Address;
+use rustix::io::Errno;
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::http::error::Reason;
@@ -14,8 +17,10 @@ use crate::http1::client::ClientConnection;
 use crate::http1::wire::Wire;
 use crate::metrics::Limit;
 use crate::service::{EndpointView, ServiceView};
+use crate::shared::Shared;
 use crate::stream::Stream;
 use crate::timer::Millis;
+use crate::turn;
 use crate::worker::Worker;
 
 /// A connection to an endpoint, in use or in the pool.
@@ -26,6 +31,27 @@ pub(crate) struct Upstream {
     born: Millis,
     requests: u64,
     idle_since: Millis,
+    /// The reactor's turn in which it became idle.
+    idle_turn: u64,
+    _counted: CountedUpstream,
+}
+
+/// Counts a connection to an upstream, until dropped.
+struct CountedUpstream(Arc<Shared>);
+
+impl CountedUpstream {
+    /// `None` when the descriptors that are left are needed to operate the process.
+    fn new(shared: &Arc<Shared>) -> Option<Self> {
+        let upstreams = shared.upstreams.fetch_add(1, Ordering::Relaxed);
+        let counted = CountedUpstream(Arc::clone(shared));
+        (shared.connections() + upstreams < shared.max_descriptors).then_some(counted)
+    }
+}
+
+impl Drop for CountedUpstream {
+    fn drop(&mut self) {
+        self.0.upstreams.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Idle connections of one worker to one endpoint; the most recently used is taken first.
@@ -33,37 +59,30 @@ pub(crate) struct Upstream {
 #[expect(clippy::vec_box, reason = "a connection moves between pool and request as a pointer")]
 pub(crate) struct Pool(RefCell<Vec<Box<Upstream>>>);
 
-/// Takes an idle connection, or makes one. Errors are of the connection: nothing of a request has been sent.
-pub(crate) async fn connection(
+/// Makes a connection. Errors are of the connection: nothing of a request has been sent.
+pub(crate) async fn connect(
     worker: &Rc<Worker>,
     service: &ServiceView,
     endpoint: &EndpointView,
 ) -> Result<Box<Upstream>, Reason> {
-    if let Some(upstream) = checkout(worker, service, endpoint) {
-        endpoint.cells.reused.add(1);
-        return Ok(upstream);
-    }
-    fresh_connection(worker, service, endpoint).await
-}
-
-/// Makes a connection.
-pub(crate) async fn fresh_connection(
-    worker: &Rc<Worker>,
-    service: &ServiceView,
-    endpoint: &EndpointView,
-) -> Result<Box<Upstream>, Reason> {
+    let Some(counted) = CountedUpstream::new(&worker.shared) else {
+        worker.cells.hit(Limit::FileDescriptors);
+        return Err(Reason::NoResources);
+    };
     let started = Instant::now();
     let stream = match service.service.timeouts.connect {
-        Some(limit) => match tokio::time::timeout(limit, connect(&endpoint.endpoint.address)).await {
+        Some(limit) => match tokio::time::timeout(limit, dial(&endpoint.endpoint.address)).await {
             Ok(connected) => connected,
             Err(_) => return Err(Reason::ConnectTimeout),
         },
-        None => connect(&endpoint.endpoint.address).await,
+        None => dial(&endpoint.endpoint.address).await,
     };
-    let stream = stream.map_err(|error| match error.kind() {
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Reason::ConnectRefused,
-        io::ErrorKind::TimedOut => Reason::ConnectTimeout,
-        _ => Reason::ConnectFailed,
+    let stream = stream.map_err(|error| {
+        let reason = reason(&error);
+        if reason == Reason::NoResources {
+            worker.cells.hit(Limit::FileDescriptors);
+        }
+        reason
     })?;
     service.cells.connect.observe(started.elapsed());
     endpoint.cells.connections.add(1);
@@ -75,10 +94,25 @@ pub(crate) async fn fresh_connection(
         born: now,
         requests: 0,
         idle_since: now,
+        idle_turn: 0,
+        _counted: counted,
     }))
 }
 
-async fn connect(address: &Address) -> io::Result<Stream> {
+/// What a failed connect says.
+fn reason(error: &io::Error) -> Reason {
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    match (error.kind(), code) {
+        (_, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::ADDRNOTAVAIL)) => {
+            Reason::NoResources
+        }
+        (io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound, _) => Reason::ConnectRefused,
+        (io::ErrorKind::TimedOut, _) => Reason::ConnectTimeout,
+        _ => Reason::ConnectFailed,
+    }
+}
+
+async fn dial(address: &Address) -> io::Result<Stream> {
     match address {
         Address::Tcp(address) => {
             let stream = TcpStream::connect(address).await?;
@@ -89,13 +123,19 @@ async fn connect(address: &Address) -> io::Result<Stream> {
     }
 }
 
-fn checkout(worker: &Worker, service: &ServiceView, endpoint: &EndpointView) -> Option<Box<Upstream>> {
+/// Takes the connection that was used last.
+pub(crate) fn checkout(
+    worker: &Worker,
+    service: &ServiceView,
+    endpoint: &EndpointView,
+) -> Option<Box<Upstream>> {
     let now = worker.wheel.now();
     let mut idle = endpoint.pool.0.borrow_mut();
     while let Some(mut upstream) = idle.pop() {
         endpoint.cells.idle.subtract(1);
         if upstream.is_usable(now, &service.service.pool) {
             upstream.reused = true;
+            endpoint.cells.reused.add(1);
             return Some(upstream);
         }
     }
@@ -125,6 +165,7 @@ pub(crate) fn give_back(
     }
     upstream.connection.wire.rest();
     upstream.idle_since = worker.wheel.now();
+    upstream.idle_turn = turn::now();
     idle.push(upstream);
     endpoint.cells.idle.add(1);
 }
@@ -152,16 +193,11 @@ impl Upstream {
             && self.is_silent()
     }
 
-    /// Asks the reactor, which costs no system call unless it has seen something.
+    /// Asks the reactor, which costs no system call; the kernel where the reactor has seen something, or has not looked
+    /// since the connection became idle.
     fn is_silent(&self) -> bool {
         let stream = self.connection.wire.stream();
-        match stream.poll_read_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Pending => true,
-            Poll::Ready(Err(_)) => false,
-            Poll::Ready(Ok(())) => {
-                let mut byte = [0];
-                stream.try_read(&mut byte).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-            }
-        }
+        let is_seen = stream.poll_read_ready(&mut Context::from_waker(Waker::noop())).is_ready();
+        if is_seen || self.idle_turn == turn::now() { stream.is_silent() } else { true }
     }
 }

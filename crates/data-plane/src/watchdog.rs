@@ -56,7 +56,9 @@ pub(crate) fn run(shared: &Arc<Shared>) {
                 Verdict::Fine => {}
                 Verdict::Slow => tracing::warn!(worker, "no progress for 2 s"),
                 Verdict::Stuck => {
-                    tracing::error!(worker, "no progress for 10 s: aborting");
+                    // Not on this thread: who reads our log may be what the worker is stuck on.
+                    std::thread::spawn(move || tracing::error!(worker, "no progress for 10 s: aborting"));
+                    std::thread::sleep(LOOK);
                     std::process::abort();
                 }
             }

@@ -69,10 +69,11 @@ fn load(files: &mut Files) -> Option<Config> {
 
 /// Every socket, bound. What cannot be bound goes to standard error, all of it.
 fn prepare(config: &Config) -> Option<(Prepared, AdminSockets)> {
-    let prepared = fulcrum_data_plane::prepare(config)
-        .map_err(|error| output::error_line(format_args!("error: {error}")));
+    // First the admin: once the data plane listens, clients may come.
     let sockets =
         AdminSockets::bind(&config.admin).map_err(|error| output::error_line(format_args!("error: {error}")));
+    let prepared = fulcrum_data_plane::prepare(config)
+        .map_err(|error| output::error_line(format_args!("error: {error}")));
     Some((prepared.ok()?, sockets.ok()?))
 }
 
@@ -115,9 +116,7 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
         // Not even for threads to end: that is what a second signal means.
         process::exit(Exit::Failed.code().into());
     }
-    if let Some(data_plane) = Arc::into_inner(data_plane) {
-        data_plane.stop();
-    }
+    data_plane.stop();
     tracing::info!("ended");
     Ok(Exit::Done)
 }

@@ -72,11 +72,11 @@ async fn sequence(data_plane: &DataPlane, readiness: &Readiness, config: &Shutdo
     }
 }
 
-/// Waits until no downstream connection is open. Workers count for themselves and tell nobody, so this looks.
+/// Waits until no downstream connection is open and none can come. Workers count for themselves and tell nobody, so this looks.
 async fn idle(data_plane: &DataPlane) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while data_plane.connections() > 0 {
+    while !data_plane.is_idle() {
         ticks.tick().await;
     }
 }

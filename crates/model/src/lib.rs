@@ -9,7 +9,9 @@
 //! Plain values only: no sockets, no clocks, no serialisation formats.
 
 mod endpoint;
+mod host_port;
 mod names;
 
 pub use endpoint::{Address, ParseAddressError, Weight};
+pub use host_port::{HostPort, ParseHostPortError};
 pub use names::{EndpointId, ListenerName, NameError, RouteName, ServiceName};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::{At, AtLeastOne, Checked, Limit, Named, OneOrMany, Whole, Word, Words};
+use super::{At, AtLeastOne, Checked, Limit, Named, OneOrMany, Switch, Whole, Word, Words};
 use crate::schema::variable;
 
 /// The schema of what is wrapped.
@@ -61,6 +61,9 @@ inline!([T: JsonSchema] Named<T>, |generator| {
     json_schema!({ "type": "object", "additionalProperties": generator.subschema_for::<T>() })
 });
 inline!([T: JsonSchema] Limit<T>, |generator| {
+    json_schema!({ "anyOf": [{ "const": "none" }, generator.subschema_for::<T>()] })
+});
+inline!([T: JsonSchema] Switch<T>, |generator| {
     json_schema!({ "anyOf": [{ "const": "none" }, generator.subschema_for::<T>()] })
 });
 inline!([T: Words] Word<T>, |_generator| {

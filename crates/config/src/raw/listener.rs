@@ -1,7 +1,7 @@
 //! A listener as it is written.
 
 use crate::bind::BindText;
-use crate::decode::{Limit, OneOrMany, Whole, Word, Words};
+use crate::decode::{At, Limit, OneOrMany, Whole, Word, Words};
 use crate::duration::Timeout;
 use crate::fields::fields;
 use crate::listener::{EncodedSlash, ListenerAction, Underscores};
@@ -13,7 +13,9 @@ fields! {
         /// One or several addresses: :80, 0.0.0.0:80, [::]:80, unix:/path.
         bind: OneOrMany<BindText> = required,
         /// What is spoken. Default http.
-        protocol: Word<Protocol>,
+        protocol: Word<SpokenProtocol>,
+        /// The service that every connection goes to. For tcp alone, where it is required.
+        to: At<String>,
         /// https answers every request with a redirect to the same host and path over https.
         redirect: Word<ListenerAction>,
         /// Limits of this listener.
@@ -28,6 +30,8 @@ fields! {
     RawListenerLimits {
         /// Downstream connections at a time, or none. Default none, which leaves the cap of the process.
         connections: Limit<Whole<1, 4_294_967_295>>,
+        /// Downstream connections at a time from one source address, or none. Default none.
+        connections_per_source: Limit<Whole<1, 4_294_967_295>>,
     }
 
     /// How long to wait for the downstream.
@@ -60,14 +64,17 @@ fields! {
 }
 
 /// What a listener speaks.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Protocol {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SpokenProtocol {
     /// HTTP/1.1 and 1.0.
     Http,
+    /// Any stream of bytes.
+    Tcp,
 }
 
-impl Words for Protocol {
-    const WORDS: &'static [(&'static str, Self)] = &[("http", Protocol::Http)];
+impl Words for SpokenProtocol {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("http", SpokenProtocol::Http), ("tcp", SpokenProtocol::Tcp)];
 }
 
 impl Words for ListenerAction {

@@ -128,7 +128,7 @@ impl Decode for RawPath {
             return PathText::decode(node, problems).map(RawPath::Prefix);
         }
         let long = RawPathLong::decode(node, problems)?;
-        exactly_one(&long.keys, &["exact", "regex"], problems)?;
+        exactly_one(&long.given, &["exact", "regex"], problems)?;
         let exact = long.exact.map(|path| PathPattern::Exact(path.0));
         exact.or(long.regex.map(|pattern| PathPattern::Regex(pattern.0))).map(RawPath::Long)
     }
@@ -150,7 +150,7 @@ impl Decode for RawValueMatch {
             return String::decode(node, problems).map(RawValueMatch::Exact);
         }
         let long = RawValueMatchLong::decode(node, problems)?;
-        exactly_one(&long.keys, &["regex", "present"], problems)?;
+        exactly_one(&long.given, &["regex", "present"], problems)?;
         let regex = long.regex.map(|pattern| ValueMatch::Regex(pattern.0));
         regex.or(long.present.map(ValueMatch::Present)).map(RawValueMatch::Long)
     }

@@ -2,12 +2,13 @@
 
 use schemars::JsonSchema;
 
-use crate::address::AddressText;
-use crate::decode::{At, AtLeastOne, Decode, Limit, Whole, Word, Words};
-use crate::duration::Timeout;
+use crate::decode::{At, AtLeastOne, Decode, Limit, Switch, Whole, Word, Words};
+use crate::duration::{Span, Timeout};
 use crate::fields::fields;
 use crate::node::{Node, Value};
 use crate::report::Problems;
+
+use super::{RawEndpoint, RawHealth, RawOutlier, RawPanic, RawRetry, RawServiceLimits, RawSticky};
 
 fields! {
     /// A named group of endpoints.
@@ -16,20 +17,26 @@ fields! {
         endpoints: AtLeastOne<RawEndpoint> = required,
         /// How an endpoint is chosen: a policy, or the long form. Default least_request.
         balance: RawBalance,
+        /// How long an endpoint that has come up takes less than its share, or none. Default 10s; at most 1h.
+        slow_start: Limit<Span<1, 3_600_000>>,
+        /// What happens when few endpoints are healthy.
+        panic: RawPanic,
+        /// How endpoints are checked: a path, the long form, or none. Default none.
+        health: Switch<RawHealth>,
+        /// What real traffic says about endpoints, or none.
+        outlier: Switch<RawOutlier>,
+        /// When a request is tried on another endpoint, or none.
+        retry: Switch<RawRetry>,
+        /// How much the service takes at a time.
+        limits: RawServiceLimits,
+        /// How a client is brought back to its endpoint: cookie, the long form, or none. Default none.
+        sticky: Switch<RawSticky>,
+        /// What becomes of existing work when an endpoint is removed or drained.
+        drain: RawDrain,
         /// How long to wait for the upstream.
         timeouts: RawUpstreamTimeouts,
         /// How connections to the upstream are kept.
         pool: RawPool,
-    }
-
-    /// An endpoint in its long form.
-    RawEndpointLong {
-        /// Its identity in metrics and logs. Default: the address.
-        id: At<String>,
-        /// IP:PORT or unix:/path.
-        address: At<AddressText> = required,
-        /// Its share of traffic, relative to the others. Default 1.
-        weight: Whole<1, 65_535>,
     }
 
     /// How an endpoint is chosen, in its long form.
@@ -52,6 +59,12 @@ fields! {
         stream_idle: Limit<Timeout>,
     }
 
+    /// What becomes of existing work when an endpoint is removed or drained.
+    RawDrain {
+        /// How long it may go on, or none. Default 5m.
+        timeout: Limit<Timeout>,
+    }
+
     /// How connections to the upstream are kept, per worker and endpoint.
     RawPool {
         /// Most idle connections kept; 0 for none. Default 100.
@@ -62,25 +75,6 @@ fields! {
         max_requests: Limit<Whole<1, 9_223_372_036_854_775_807>>,
         /// Longest time unused, or none. Default 55s.
         idle: Limit<Timeout>,
-    }
-}
-
-/// An endpoint.
-#[derive(Debug, JsonSchema)]
-#[schemars(untagged)]
-pub(crate) enum RawEndpoint {
-    /// IP:PORT or unix:/path.
-    Short(At<AddressText>),
-    /// Address, identity and weight.
-    Long(RawEndpointLong),
-}
-
-impl Decode for RawEndpoint {
-    fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
-        match &node.value {
-            Value::Mapping(_) => RawEndpointLong::decode(node, problems).map(RawEndpoint::Long),
-            _ => At::decode(node, problems).map(RawEndpoint::Short),
-        }
     }
 }
 

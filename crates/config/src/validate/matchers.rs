@@ -61,7 +61,7 @@ fn refuse_many(raw: &RawMatch, problems: &mut Problems) {
     ];
     for (key, count, most) in counts {
         if count > most {
-            let place = raw.keys.place_or_whole(key);
+            let place = raw.given.place_or_whole(key);
             problems.add(Code::Range, place, format!("`{key}` has {count} entries, more than {most}"));
         }
     }

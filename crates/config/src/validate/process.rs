@@ -1,18 +1,17 @@
 //! What concerns the daemon as a whole.
 
-use std::io::Read;
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::code::Code;
 use crate::decode::At;
-use crate::file::why;
+use crate::directory::Directory;
 use crate::network::Network;
-use crate::process::{Admin, Log, LogLevel, Metrics, Secret, Shutdown};
-use crate::raw::{RawAdmin, RawLog, RawMetrics, RawShutdown, TokenText};
+use crate::process::{Admin, Log, LogLevel, Metrics, Overload, Shutdown};
+use crate::raw::{RawAdmin, RawLog, RawMetrics, RawOverload, RawShutdown};
 
-use super::{Context, access_log};
+use super::{Context, access_log, secret};
 
 /// Peers whose forwarded headers are believed.
 pub(crate) fn trusted_proxies(raw: Option<Vec<At<Network>>>, context: &mut Context<'_>) -> Vec<ipnet::IpNet> {
@@ -24,6 +23,20 @@ pub(crate) fn trusted_proxies(raw: Option<Vec<At<Network>>>, context: &mut Conte
             .note("name the networks of the proxies in front of this one");
     }
     raw.into_iter().map(|network| network.value.0).collect()
+}
+
+/// Where the daemon keeps what it must still know after a restart.
+pub(crate) fn state_dir(raw: Option<Directory>) -> PathBuf {
+    raw.map_or_else(|| PathBuf::from(STATE_DIR), |directory| directory.0)
+}
+
+/// What the daemon does before it has more to do than it can.
+pub(crate) fn overload(raw: Option<RawOverload>) -> Overload {
+    let memory = raw.as_ref().and_then(|raw| raw.memory);
+    Overload {
+        memory: memory.map_or(Some(85), |limit| limit.0.map(|percent| percent.0)),
+        connections: raw.and_then(|raw| raw.connections).and_then(|most| NonZeroU64::new(most.0)),
+    }
 }
 
 /// How metrics are bounded.
@@ -49,7 +62,7 @@ pub(crate) fn admin(raw: Option<RawAdmin>, context: &mut Context<'_>) -> Admin {
     };
     let public = raw.bind.as_ref().filter(|bind| !bind.value.0.ip().is_loopback());
     if let Some(bind) = public
-        && raw.keys.place("token").is_none()
+        && raw.given.place("token").is_none()
     {
         context
             .problems
@@ -60,46 +73,8 @@ pub(crate) fn admin(raw: Option<RawAdmin>, context: &mut Context<'_>) -> Admin {
     Admin {
         socket: raw.socket.map_or(default_socket, |limit| limit.0.map(|socket| socket.value.0)),
         bind: raw.bind.map(|bind| bind.value.0),
-        token: raw.token.and_then(|token| secret(&token, context)),
+        token: raw.token.and_then(|token| secret::token(&token, context)),
     }
-}
-
-/// The secret itself, or the content of the file that `file:` names.
-fn secret(token: &At<TokenText>, context: &mut Context<'_>) -> Option<Secret> {
-    let text = match token.value.0.strip_prefix("file:") {
-        None => Ok(token.value.0.clone()),
-        Some(path) => read_secret(&beside(context.sources.name(token.place.file), path)),
-    };
-    let checked = text.and_then(|text| match text.as_bytes() {
-        [] => Err("the token is empty".to_owned()),
-        bytes if bytes.iter().all(u8::is_ascii_graphic) => Ok(Secret::new(bytes)),
-        _ => Err("the token holds more than printable ASCII, which a bearer token cannot (RFC 6750 §2.1)"
-            .to_owned()),
-    });
-    match checked {
-        Ok(secret) => Some(secret),
-        Err(message) => {
-            context.problems.add(Code::Secret, token.place, message);
-            None
-        }
-    }
-}
-
-/// A path as seen from the file that names it.
-fn beside(file: &str, path: &str) -> PathBuf {
-    Path::new(file).parent().unwrap_or(Path::new("")).join(path)
-}
-
-fn read_secret(path: &Path) -> Result<String, String> {
-    let unreadable = |error: &dyn std::fmt::Display| format!("cannot read `{}`: {error}", path.display());
-    let file = std::fs::File::open(path).map_err(|error| unreadable(&why(&error)))?;
-    let mut text = String::new();
-    file.take(LARGEST_SECRET + 1).read_to_string(&mut text).map_err(|error| unreadable(&why(&error)))?;
-    if text.len() as u64 > LARGEST_SECRET {
-        return Err(unreadable(&"a secret has at most 4 KiB"));
-    }
-    let line = text.strip_suffix('\n').unwrap_or(&text);
-    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
 }
 
 /// What is logged.
@@ -114,8 +89,8 @@ pub(crate) fn log(raw: Option<RawLog>, context: &mut Context<'_>) -> Log {
 /// Where the admin socket is unless told otherwise.
 const ADMIN_SOCKET: &str = "/run/fulcrum/admin.sock";
 
+/// Where state is kept unless told otherwise.
+const STATE_DIR: &str = "/var/lib/fulcrum";
+
 /// Series of routes and endpoints unless told otherwise: about 100 MB at the scraper.
 const MAX_SERIES: usize = 100_000;
-
-/// Longest secret file in bytes.
-const LARGEST_SECRET: u64 = 4096;

@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use fulcrum_model::ServiceName;
-
 use crate::code::Code;
 use crate::decode::{At, Checked, OneOrMany};
 use crate::field::Direction;
@@ -17,12 +15,11 @@ use crate::route::{
     Rewrite, Route,
 };
 use crate::source::Place;
-use crate::suggest::nearest;
 
 use super::header::{field_values, header_edits};
 use super::matchers::matchers;
 use super::route_name::Naming;
-use super::{Context, Names, name, shadow};
+use super::{Context, Names, shadow};
 
 /// A route that is well-formed by itself, before it has a name.
 pub(crate) struct Candidate {
@@ -43,7 +40,7 @@ pub(crate) fn all(raw: Vec<Checked<RawRoute>>, names: &Names, context: &mut Cont
     let mut candidates = Vec::with_capacity(raw.len());
     let (mut file, mut number) = (u32::MAX, 0);
     for route in raw {
-        let here = route.value.keys.whole().file;
+        let here = route.value.given.whole().file;
         number = if here == file { number + 1 } else { 1 };
         file = here;
         candidates.extend(candidate(route, number, names, context));
@@ -77,19 +74,19 @@ fn candidate(
 ) -> Option<Candidate> {
     let Checked { value: raw, sound } = raw;
     let errors = context.problems.errors();
-    let place = raw.keys.whole();
+    let place = raw.given.whole();
     let action = action(&raw, number, names, context);
     let rewrite = rewrite(raw.rewrite.as_ref(), raw.path.as_ref(), context);
     let headers = raw.headers.as_ref();
     let mut edits = |raw: Option<&RawHeaderEdits>, direction| header_edits(raw, direction, context.problems);
     let request_headers = edits(headers.and_then(|headers| headers.request.as_ref()), Direction::Request);
     let response_headers = edits(headers.and_then(|headers| headers.response.as_ref()), Direction::Response);
-    if raw.keys.place("to").is_none() && raw.keys.place("rewrite").is_some() {
-        let place = raw.keys.place_or_whole("rewrite");
+    if raw.given.place("to").is_none() && raw.given.place("rewrite").is_some() {
+        let place = raw.given.place_or_whole("rewrite");
         context.problems.add(Code::Conflict, place, "`rewrite` means something only together with `to`");
     }
-    if raw.keys.place("to").is_none() && !request_headers.is_empty() {
-        let place = raw.keys.place_or_whole("headers");
+    if raw.given.place("to").is_none() && !request_headers.is_empty() {
+        let place = raw.given.place_or_whole("headers");
         context.problems.add(
             Code::Conflict,
             place,
@@ -140,32 +137,14 @@ fn hosts(raw: Option<OneOrMany<HostText>>, problems: &mut Problems) -> Vec<HostP
 }
 
 fn action(raw: &RawRoute, number: usize, names: &Names, context: &mut Context<'_>) -> Option<Action> {
-    exactly_one(&raw.keys, &["to", "redirect", "respond"], context.problems)?;
+    exactly_one(&raw.given, &["to", "redirect", "respond"], context.problems)?;
     if let Some(to) = &raw.to {
-        return service(to, number, names, context).map(Action::To);
+        return names.service(to, &format!("route #{number}"), context).map(Action::To);
     }
     if let Some(raw) = &raw.redirect {
         return redirect(raw, context.problems).map(Action::Redirect);
     }
     raw.respond.as_ref().and_then(|raw| respond(raw, context.problems)).map(Action::Respond)
-}
-
-fn service(to: &At<String>, number: usize, names: &Names, context: &mut Context<'_>) -> Option<ServiceName> {
-    if names.may_exist(&to.value) {
-        return name(&to.value, to.place, context);
-    }
-    let message = format!("route #{number} sends to service {}, which does not exist", quote(&to.value));
-    let known: Vec<&str> = names.services().take(SHOWN_SERVICES + 1).collect();
-    let more = if known.len() > SHOWN_SERVICES { ", ..." } else { "" };
-    let list = known[..known.len().min(SHOWN_SERVICES)].join(", ");
-    let guess = nearest(&to.value, names.services().take(MOST_COMPARED))
-        .map(|guess| format!(" (did you mean `{guess}`?)"));
-    let list = if list.is_empty() { "there are none".to_owned() } else { list + more };
-    context
-        .problems
-        .add(Code::NoSuchService, to.place, message)
-        .note(format!("services: {list}{}", guess.unwrap_or_default()));
-    None
 }
 
 fn redirect(raw: &RawRedirect, problems: &mut Problems) -> Option<Redirect> {
@@ -264,9 +243,3 @@ fn is_below(path: &str, prefix: &str) -> bool {
 
 /// Largest fixed response in bytes: it is held in memory and written at once.
 const LARGEST_BODY: usize = 64 << 10;
-
-/// How many services are compared with a misspelt one.
-const MOST_COMPARED: usize = 1000;
-
-/// How many services an error lists.
-const SHOWN_SERVICES: usize = 12;

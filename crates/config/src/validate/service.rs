@@ -1,85 +1,71 @@
-//! Services: endpoints and their identities, balancing, defaults.
+//! Services: balancing, clocks, pools, and what `defaults` say about them.
 
-use std::collections::HashMap;
 use std::num::NonZeroU64;
-
-use fulcrum_model::{Address, EndpointId, Weight};
+use std::time::Duration;
 
 use crate::code::Code;
-use crate::decode::{At, NamedEntry};
+use crate::decode::{At, Limit, NamedEntry};
+use crate::duration::Span;
 use crate::field::not_token;
 use crate::node::quote;
-use crate::raw::{Policy, RawBalance, RawDefaults, RawEndpoint, RawPool, RawService};
-use crate::service::{Balance, Endpoint, HashKey, Pool, Service, UpstreamTimeouts};
-use crate::source::Place;
+use crate::raw::{Policy, RawBalance, RawDefaults, RawPool, RawService};
+use crate::service::{Balance, HashKey, Pool, Service, UpstreamTimeouts};
 use crate::suggest::did_you_mean;
 
+use super::layers::Layers;
 use super::listener::limit;
-use super::{Context, name};
+use super::usage::Usage;
+use super::{Context, endpoint, health, limits, name, retry, sticky};
 
 /// Every service that is well-formed by itself.
 pub(crate) fn all(
     entries: Vec<NamedEntry<RawService>>,
     defaults: Option<&RawDefaults>,
+    usage: &Usage<'_>,
     context: &mut Context<'_>,
 ) -> Vec<Service> {
-    entries.into_iter().filter_map(|entry| service(entry, defaults, context)).collect()
+    entries.into_iter().filter_map(|entry| service(entry, defaults, usage, context)).collect()
 }
 
 fn service(
     entry: NamedEntry<RawService>,
     defaults: Option<&RawDefaults>,
+    usage: &Usage<'_>,
     context: &mut Context<'_>,
 ) -> Option<Service> {
     let name = name(&entry.name, entry.place, context);
-    let raw = entry.value?;
-    let timeouts = timeouts(&raw, defaults);
-    let pool = pool(raw.pool.as_ref(), defaults.and_then(|defaults| defaults.pool.as_ref()));
-    let balance = raw.balance.map_or(Some(Balance::LeastRequest), |raw| balance(raw, context));
-    let endpoints = endpoints(raw.endpoints?.0, context);
-    Some(Service { name: name?, endpoints, balance: balance?, timeouts, pool })
+    let mut raw = entry.value?;
+    usage.refuse_http_settings(&entry.name, &raw, context);
+    let outlier = Layers::of(raw.outlier.as_ref(), defaults.and_then(|defaults| defaults.outlier.as_ref()));
+    let retry = Layers::of(raw.retry.as_ref(), defaults.and_then(|defaults| defaults.retry.as_ref()));
+    let health = raw.health.as_ref().and_then(|switch| switch.0.as_ref());
+    let sticky = raw.sticky.as_ref().and_then(|switch| switch.0.as_ref());
+    let balance = raw.balance.as_ref().map_or(Some(Balance::LeastRequest), |raw| balance(raw, context));
+    let endpoints = raw.endpoints.take().map(|raw| endpoint::all(raw.0, context));
+    Some(Service {
+        slow_start: slow_start(raw.slow_start.or(defaults.and_then(|defaults| defaults.slow_start))),
+        panic: health::panic(raw.panic.as_ref()),
+        health: health.and_then(|raw| health::health(raw, context.problems)),
+        outlier: health::outlier(outlier, context.problems),
+        retry: retry::retry(retry),
+        limits: limits::limits(raw.limits.as_ref(), context.problems),
+        sticky: sticky.map(|raw| sticky::sticky(raw, &entry.name, context)),
+        drain: limit(raw.drain.as_ref().and_then(|drain| drain.timeout), None, 300),
+        timeouts: timeouts(&raw, defaults),
+        pool: pool(raw.pool.as_ref(), defaults.and_then(|defaults| defaults.pool.as_ref())),
+        // Last, so that every part is looked at even if one of these is missing.
+        name: name?,
+        endpoints: endpoints?,
+        balance: balance?,
+    })
 }
 
-fn endpoints(raw: Vec<RawEndpoint>, context: &mut Context<'_>) -> Vec<Endpoint> {
-    let mut places: HashMap<EndpointId, Place> = HashMap::new();
-    let mut endpoints = Vec::with_capacity(raw.len());
-    for raw in raw {
-        let Some((endpoint, place)) = endpoint(raw, context) else { continue };
-        match places.get(&endpoint.id) {
-            Some(&other) => {
-                context
-                    .problems
-                    .add(
-                        Code::DuplicateEndpoint,
-                        place,
-                        format!("the endpoint `{}` is given twice", endpoint.id),
-                    )
-                    .note(format!("first in {}", context.sources.label(other)))
-                    .note("for two shares of traffic give one endpoint a `weight`");
-            }
-            None => {
-                places.insert(endpoint.id.clone(), place);
-            }
-        }
-        endpoints.push(endpoint);
+/// `none` is no slow start.
+fn slow_start(raw: Option<Limit<Span<1, 3_600_000>>>) -> Duration {
+    match raw {
+        None => Duration::from_secs(10),
+        Some(Limit(span)) => span.map_or(Duration::ZERO, |span| span.0),
     }
-    endpoints
-}
-
-/// An endpoint, and the place of its identity.
-fn endpoint(raw: RawEndpoint, context: &mut Context<'_>) -> Option<(Endpoint, Place)> {
-    let (address, id, weight) = match raw {
-        RawEndpoint::Short(address) => (address, None, None),
-        RawEndpoint::Long(long) => (long.address?, long.id, long.weight),
-    };
-    let place = id.as_ref().map_or(address.place, |id| id.place);
-    let address: Address = address.value.0;
-    let id = match id {
-        Some(id) => name(&id.value, id.place, context)?,
-        None => name(&address.to_string(), place, context)?,
-    };
-    let weight = weight.and_then(|weight| Weight::new(weight.0 as u16)).unwrap_or_default();
-    Some((Endpoint { id, address, weight }, place))
 }
 
 fn timeouts(raw: &RawService, defaults: Option<&RawDefaults>) -> UpstreamTimeouts {
@@ -110,14 +96,14 @@ fn pool(own: Option<&RawPool>, inherited: Option<&RawPool>) -> Pool {
     }
 }
 
-fn balance(raw: RawBalance, context: &mut Context<'_>) -> Option<Balance> {
+fn balance(raw: &RawBalance, context: &mut Context<'_>) -> Option<Balance> {
     let (policy, key) = match raw {
         RawBalance::Short(policy) => (policy.0, None),
-        RawBalance::Long(long) => (long.policy?.0, long.key),
+        RawBalance::Long(long) => (long.policy?.0, long.key.as_ref()),
     };
-    let hashed = |key: Option<At<String>>, context: &mut Context<'_>| match key {
+    let hashed = |key: Option<&At<String>>, context: &mut Context<'_>| match key {
         None => Some(HashKey::Source),
-        Some(key) => hash_key(&key, context),
+        Some(key) => hash_key(key, context),
     };
     match policy {
         Policy::Ring => return hashed(key, context).map(Balance::Ring),

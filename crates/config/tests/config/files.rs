@@ -155,11 +155,12 @@ fn errors_name_the_right_file() {
         [
             "E101 main.yaml:3:19 the key `bind` is missing",
             "E103 main.yaml:3:21 unknown field `bnid`, did you mean `bind`?",
-            "  = allowed here: bind, http, limits, protocol, redirect, timeouts",
+            "  = allowed here: bind, http, limits, protocol, redirect, timeouts, to",
             "E201 conf.d/a.yaml:1:33 route #1 sends to service `wbe`, which does not exist",
             "  = services: web (did you mean `web`?)",
-            "E109 conf.d/b.yaml:2:22 `nowhere` is a host name; endpoints are IP addresses or unix sockets",
-            "  = expected an IP address and a port, like `10.0.0.1:8080` or `[2001:db8::1]:8080`",
+            "E109 conf.d/b.yaml:2:22 `nowhere` has no port",
+            "  = did you mean `nowhere:80`?",
+            "  = addresses look like `10.0.0.1:8080`, `[2001:db8::1]:8080`, `app.internal:8080` or `unix:/run/app.sock`",
         ]
     );
 }
@@ -249,8 +250,45 @@ fn tokens_are_read_beside_the_file_that_names_them() {
     check(b"", Err("the token is empty"));
     check(b"\n", Err("the token is empty"));
     check(b"a\nb\n", Err("more than printable ASCII"));
-    check(b"\xff", Err("cannot read"));
+    check(b"\xff", Err("more than printable ASCII"));
     check(&[b'a'; 5000], Err("at most 4 KiB"));
+}
+
+#[test]
+fn what_a_configuration_was_made_of_is_listed() {
+    let secret = "0123456789abcdef\n";
+    let folder = Folder::new(&[
+        (
+            "main.yaml",
+            "version: 1\ninclude: [one.yaml, conf.d, \"conf.d/?.yaml\"]\nlisteners: { web: { bind: \":80\" } }\n\
+             admin: { token: \"file:secret/token\" }\nroutes: [{ to: a }]\n",
+        ),
+        ("one.yaml", "log: { level: warn }\n"),
+        (
+            "conf.d/a.yaml",
+            "services: { a: { endpoints: [10.0.0.1:80], sticky: { cookie: { keys: [\"file:../secret/new\", \"file:../secret/token\"] } } } }\n",
+        ),
+        ("conf.d/notes.txt", "nonsense: 1\n"),
+        ("secret/token", secret),
+        ("secret/new", secret),
+    ]);
+    let loaded = folder.load().expect("good files");
+    let files = [
+        "main.yaml",
+        "one.yaml",
+        "conf.d",
+        "conf.d/a.yaml",
+        "conf.d/../secret/new",
+        "conf.d/../secret/token",
+        "secret/token",
+    ];
+    let mut expected: Vec<_> = files.iter().map(|name| folder.path(name)).collect();
+    let mut found = loaded.files;
+    expected.sort();
+    found.sort();
+    assert_eq!(found, expected);
+    let sticky = loaded.config.services[0].sticky.as_ref().expect("it is sticky");
+    assert!(sticky.keys.iter().all(|key| key.expose() == secret.trim_end().as_bytes()));
 }
 
 #[test]

@@ -2,13 +2,17 @@
 
 mod documentation;
 mod files;
+mod listener;
 mod meaning;
 mod properties;
 mod rendering;
 mod schema;
+mod service;
+mod service_errors;
 mod shape;
 mod syntax;
 mod valid;
+mod values;
 mod warnings;
 
 use std::fmt::Write as _;

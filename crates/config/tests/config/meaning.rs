@@ -274,7 +274,7 @@ services: { web: { endpoints: [10.0.0.1:80] } }
 E103 2:10 unknown field `bnd`, did you mean `bind`?
   = allowed here: bind, socket, token
 E102 2:25 expected text
-  = quote a token that looks like a number
+  = quote a secret that looks like a number
 "#,
     );
 }

@@ -19,7 +19,7 @@ services:
     endpoints: [10.0.0.1:80]
     heath: /healthz
     balnce: random
-  api: { endpoints: [api.internal:80], pool: { max_idl: 1 } }
+  api: { endpoints: [api.internal], pool: { max_idl: 1 } }
 "#;
 
 #[test]
@@ -39,29 +39,30 @@ error[E201]: route #1 sends to service `wbe`, which does not exist
 9 |     to: wbe
   |         ^^^
   = services: web, api (did you mean `web`?)
-error[E103]: unknown field `heath`
+error[E103]: unknown field `heath`, did you mean `health`?
   --> /etc/fulcrum/fulcrum.yaml:13:5
    |
 13 |     heath: /healthz
    |     ^^^^^
-   = allowed here: balance, endpoints, pool, timeouts
+   = allowed here: balance, drain, endpoints, health, limits, outlier, panic, pool, retry, slow_start, sticky, timeouts
 error[E103]: unknown field `balnce`, did you mean `balance`?
   --> /etc/fulcrum/fulcrum.yaml:14:5
    |
 14 |     balnce: random
    |     ^^^^^^
-   = allowed here: balance, endpoints, pool, timeouts
-error[E109]: `api.internal:80` is a host name; endpoints are IP addresses or unix sockets
+   = allowed here: balance, drain, endpoints, health, limits, outlier, panic, pool, retry, slow_start, sticky, timeouts
+error[E109]: `api.internal` has no port
   --> /etc/fulcrum/fulcrum.yaml:15:22
    |
-15 |   api: { endpoints: [api.internal:80], pool: { max_idl: 1 } }
-   |                      ^^^^^^^^^^^^^^^
-   = expected an IP address and a port, like `10.0.0.1:8080` or `[2001:db8::1]:8080`
+15 |   api: { endpoints: [api.internal], pool: { max_idl: 1 } }
+   |                      ^^^^^^^^^^^^
+   = did you mean `api.internal:80`?
+   = addresses look like `10.0.0.1:8080`, `[2001:db8::1]:8080`, `app.internal:8080` or `unix:/run/app.sock`
 error[E103]: unknown field `max_idl`, did you mean `max_idle`?
-  --> /etc/fulcrum/fulcrum.yaml:15:48
+  --> /etc/fulcrum/fulcrum.yaml:15:45
    |
-15 |   api: { endpoints: [api.internal:80], pool: { max_idl: 1 } }
-   |                                                ^^^^^^^
+15 |   api: { endpoints: [api.internal], pool: { max_idl: 1 } }
+   |                                             ^^^^^^^
    = allowed here: idle, max_age, max_idle, max_requests
 6 errors
 ";
@@ -119,6 +120,20 @@ fn secrets_are_never_printed() {
         "version: 1\nlisteners: { web: { bind: \":80\" } }\nroutes: [{ to: x, headers: { request: { set: { authorization: \"hunter2\\n\" } } } }]\n",
     );
     check("version: 1\nlisteners: { web: { bind: \":80\" } }\nadmin: { token: hunter2 }\n");
+    let keys =
+        |keys: &str| check(&format!("services: {{ web: {{ bad: 1, sticky: {{ cookie: {keys} }} }} }}\n"));
+    keys("{ keys: hunter2, bad: 1 }");
+    keys("{ keys: [hunter2], bad: 1 }");
+    keys("{ keys: [\"${WORD}\"], bad: 1 }");
+    keys("{ keys: { hunter2: 1 } }");
+    keys("{ bad: 1, keys: [a, hunter2 }");
+    check(
+        "services:\n  web:\n    sticky:\n      cookie:\n        keys:\n          - hunter2\n          - bad: [hunter2]\n",
+    );
+    check(
+        "services:\n  web:\n    sticky:\n      cookie:\n        keys:\n          - a\n          - \"hunter2 }\n",
+    );
+    check("services: { web: &a { sticky: { cookie: { keys: [hunter2] } } }, api: *a, bad: 1 }\n");
 }
 
 #[test]

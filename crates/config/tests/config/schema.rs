@@ -75,6 +75,19 @@ fn the_schema_refuses_unknown_keys_in_short_and_long_forms() {
     check("routes: [{ path: { nonsense: /a } }]\n");
     check("log: { access: { path: stdout, nonsense: 1 } }\n");
     check("shutdown: { deadline: 5 }\n");
+    let service = |section: &str| {
+        check(&format!("services: {{ web: {{ endpoints: [\"10.0.0.1:80\"], {section} }} }}\n"));
+    };
+    service("health: { http: /, nonsense: 1 }");
+    service("health: { tcp: { nonsense: 1 } }");
+    service("health: { http: /, expect: { status: 700 } }");
+    service("health: healthz");
+    service("panic: { then: 502 }");
+    service("retry: { budget: 20 }");
+    service("retry: { budget_min: 10 }");
+    service("outlier: off");
+    service("sticky: { cookie: { nonsense: 1 } }");
+    service("limits: { queue: { nonsense: 1 } }");
 }
 
 /// As much of JSON Schema as the generated one uses.

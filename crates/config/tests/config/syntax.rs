@@ -370,10 +370,11 @@ routes: [{ path: /a, to: a }, { path: /b, to: b }]
 services: { a: &a { endpoints: [nowhere], pol: 1 }, b: *a }
 ",
         "
-E109 4:33 `nowhere` is a host name; endpoints are IP addresses or unix sockets
-  = expected an IP address and a port, like `10.0.0.1:8080` or `[2001:db8::1]:8080`
+E109 4:33 `nowhere` has no port
+  = did you mean `nowhere:80`?
+  = addresses look like `10.0.0.1:8080`, `[2001:db8::1]:8080`, `app.internal:8080` or `unix:/run/app.sock`
 E103 4:43 unknown field `pol`, did you mean `pool`?
-  = allowed here: balance, endpoints, pool, timeouts
+  = allowed here: balance, drain, endpoints, health, limits, outlier, panic, pool, retry, slow_start, sticky, timeouts
 ",
     );
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fulcrum_config::{
     Action, Balance, Bind, Destination, EncodedSlash, HashKey, HostPattern, ListenerAction, LogFormat,
-    LogLevel, PathPattern, RedirectTarget, Underscores, ValueMatch, load_text,
+    LogLevel, Overload, PathPattern, Protocol, RedirectTarget, Underscores, ValueMatch, load_text,
 };
 
 use crate::good;
@@ -24,6 +24,8 @@ fn the_least_configuration_has_the_documented_defaults() {
     let config = loaded.config;
     assert_eq!(config.workers, None);
     assert!(config.trusted_proxies.is_empty());
+    assert_eq!(config.state_dir.to_str(), Some("/var/lib/fulcrum"));
+    assert_eq!(config.overload, Overload { memory: Some(85), connections: None });
     assert_eq!(config.metrics.max_series.get(), 100_000);
     assert_eq!(config.shutdown.pre_stop, Duration::ZERO);
     assert_eq!(config.shutdown.deadline, Duration::from_secs(30));
@@ -42,7 +44,8 @@ fn the_least_configuration_has_the_documented_defaults() {
         [Bind::Tcp { address: "[::]:8080".parse().expect("an address"), dual_stack: true }]
     );
     assert_eq!(listener.action, ListenerAction::Route);
-    assert_eq!(listener.max_connections, None);
+    assert_eq!(listener.protocol, Protocol::Http);
+    assert_eq!((listener.max_connections, listener.connections_per_source), (None, None));
     assert_eq!(listener.timeouts.header, Some(Duration::from_secs(10)));
     assert_eq!(listener.timeouts.body_idle, Some(Duration::from_secs(60)));
     assert_eq!(listener.timeouts.keep_alive, Some(Duration::from_secs(75)));
@@ -76,6 +79,8 @@ fn every_key_has_its_effect() {
     let config = good(FULL);
     assert_eq!(config.workers, NonZeroUsize::new(2));
     assert_eq!(config.trusted_proxies.len(), 2);
+    assert_eq!(config.state_dir.to_str(), Some("/srv/fulcrum"));
+    assert_eq!(config.overload, Overload { memory: Some(70), connections: NonZeroU64::new(100_000) });
     assert_eq!(config.metrics.max_series.get(), 5000);
     assert_eq!(config.shutdown.pre_stop, Duration::from_secs(5));
     assert_eq!(config.shutdown.deadline, Duration::from_secs(60));
@@ -90,6 +95,7 @@ fn every_key_has_its_effect() {
     assert_eq!(web.binds.len(), 3);
     assert_eq!(web.binds[2], Bind::Unix("/run/fulcrum/web.sock".into()));
     assert_eq!(web.max_connections, NonZeroU32::new(50_000));
+    assert_eq!(web.connections_per_source, NonZeroU32::new(100));
     assert_eq!(web.timeouts.header, Some(Duration::from_secs(3)));
     assert_eq!(web.timeouts.body_idle, None);
     assert_eq!(web.timeouts.keep_alive, Some(Duration::from_secs(90)), "inherited");
@@ -98,6 +104,7 @@ fn every_key_has_its_effect() {
     assert_eq!((web.http.underscores, web.http.encoded_slash), (Underscores::Drop, EncodedSlash::Redirect));
     assert_eq!(config.listeners[1].action, ListenerAction::RedirectToHttps);
     assert_eq!(config.listeners[1].http.body, Some(1 << 20), "inherited");
+    assert!(matches!(&config.listeners[2].protocol, Protocol::Tcp(service) if service.as_str() == "db"));
 
     let pay = &config.routes[0];
     assert_eq!(pay.name.as_str(), "pay");
@@ -262,6 +269,11 @@ defaults:
   timeouts: { keep_alive: 90s, response_idle: 30s }
   http: { body: 1MiB }
   pool: { idle: 20s }
+  slow_start: 1m
+  outlier: { eject: 10s, max_ejected: 50% }
+  retry: { retries: 3, budget: 5% }
+state_dir: /srv/fulcrum
+overload: { memory: 70%, connections: 100000 }
 metrics: { max_series: 5000 }
 shutdown: { pre_stop: 5s, deadline: 1m }
 admin: { socket: none, bind: "127.0.0.1:9901", token: s3cret }
@@ -272,7 +284,7 @@ listeners:
   web:
     bind: ["0.0.0.0:80", "[::]:80", "unix:/run/fulcrum/web.sock"]
     protocol: http
-    limits: { connections: 50000 }
+    limits: { connections: 50000, connections_per_source: 100 }
     timeouts: { header: 3s, body_idle: none }
     http:
       request_line: 4KiB
@@ -283,6 +295,7 @@ listeners:
       underscores: drop
       encoded_slash: redirect
   plain: { bind: ":8080", redirect: https }
+  db: { bind: ":5432", protocol: tcp, to: db, limits: { connections: 100 } }
 routes:
   - name: pay
     host: [pay.example.com, "*.pay.example.com"]
@@ -310,6 +323,28 @@ services:
     balance: { policy: ring, key: "header:X-User" }
     timeouts: { connect: 1s500ms, response_header: none }
     pool: { max_idle: 8, max_age: none, max_requests: none }
-  web: { endpoints: ["[2001:db8::1]:80"], balance: round_robin }
-  hash: { endpoints: [10.0.0.1:80], balance: maglev }
+    slow_start: none
+    panic: { below: 30%, at_least: 4, then: 503 }
+    health:
+      http: /healthz?full=1
+      method: HEAD
+      host: pay.internal:9000
+      port: 9001
+      headers: { X-Probe: "1" }
+      expect: { status: ["200-299", 404] }
+      interval: 500ms
+      timeout: 250ms
+      rise: 1
+      fall: 5
+    outlier: { consecutive_errors: 3, max_eject: 1m }
+    retry: { retries: 2, on: connect, budget_min: 3/s }
+    limits: { max_requests: 200, max_connections: 300, queue: { max: 0, timeout: 1s } }
+    sticky: { cookie: { name: shop, keys: [0123456789abcdef, fedcba9876543210], max_idle: 1h, max_life: none } }
+    drain: { timeout: none }
+  web: { endpoints: ["[2001:db8::1]:80"], balance: round_robin, health: /, sticky: cookie, retry: none, outlier: none }
+  hash: { endpoints: [10.0.0.1:80], balance: maglev, health: { tcp: connect } }
+  db:
+    endpoints: ["Db.Internal:5432", { address: 10.0.2.1:5432, state: drain }, { address: 10.0.2.2:5432, state: maintenance }]
+    health: { tcp: { send: "PING\r\n", expect: "+PONG" } }
+    panic: { then: all }
 "#;

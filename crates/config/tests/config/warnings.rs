@@ -12,7 +12,7 @@ routes: [{ to: web }]
 services: { web: { endpoints: [10.0.0.1:80] }, api: { endpoints: [10.0.0.1:80] } }
 "#,
         r#"
-W302 4:48 no route uses the service `api`
+W302 4:48 nothing uses the service `api`
 "#,
     );
 }

@@ -76,7 +76,7 @@ reasons! {
     ClientClosed = 499 "client_closed",
     /// The client took nothing of the response for too long; nobody sees the status.
     ClientStalled = 499 "client_stalled",
-    /// A panic in the proxy itself.
+    /// A panic in the proxy itself ended the connection: counted, not in the access log.
     Internal = 500 "internal",
     /// CONNECT.
     MethodNotSupported = 501 "method_not_supported",
@@ -96,6 +96,10 @@ reasons! {
     UnexpectedUpgrade = 502 "unexpected_upgrade",
     /// The service has no endpoint that may be tried.
     NoEndpoint = 503 "no_endpoint",
+    /// This host has no file descriptor, port or memory for another connection.
+    NoResources = 503 "no_resources",
+    /// The daemon ended before the request did (`shutdown.deadline`): counted, not in the access log.
+    Shutdown = 503 "shutdown",
     /// The upstream did not accept a connection in time.
     ConnectTimeout = 504 "connect_timeout",
     /// No response head in time.

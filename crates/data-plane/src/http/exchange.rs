@@ -9,6 +9,7 @@ use crate::http::message::{Fields, Framing, Method, ResponseHead, Version};
 use crate::http1::client::{self, ClientConnection};
 use crate::http1::decoder::Event;
 use crate::http1::server::{self, ServerConnection};
+use crate::snapshot::Changes;
 use crate::timer::{Millis, NEVER, Timer};
 
 /// Both connections of an attempt.
@@ -22,6 +23,8 @@ pub(crate) struct Exchange<'a> {
     uploaded_at: Millis,
     interim_responses: u32,
     slow: SlowBody,
+    /// What the route changes.
+    changes: Option<&'a Changes>,
 }
 
 /// What the request and its surroundings ask of the exchange.
@@ -33,6 +36,8 @@ pub(crate) struct Rules {
     pub(crate) accepts_trailers: bool,
     /// The client sends its body only when told to.
     pub(crate) expects_continue: bool,
+    /// The request is a stream of messages (gRPC).
+    pub(crate) is_stream: bool,
     pub(crate) max_body: u64,
     pub(crate) body_idle: Millis,
     pub(crate) response_header: Millis,
@@ -56,13 +61,23 @@ enum Upload {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) reason: Reason,
-    /// The connection ended without a byte of an answer, and the whole request is still there.
-    pub(crate) is_stale: bool,
+    pub(crate) repeat: Repeat,
+}
+
+/// Which requests may be sent again after a failure (RFC 9110 §9.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// None: something was answered, or some of the request is gone.
+    Never,
+    /// Those that may be executed twice: the endpoint may have seen it.
+    Idempotent,
+    /// Any: no byte of it went out.
+    Any,
 }
 
 impl From<Reason> for Failure {
     fn from(reason: Reason) -> Self {
-        Failure { reason, is_stale: false }
+        Failure { reason, repeat: Repeat::Never }
     }
 }
 
@@ -73,6 +88,7 @@ impl<'a> Exchange<'a> {
         client: &'a mut ClientConnection,
         timer: &'a Timer,
         rules: Rules,
+        changes: Option<&'a Changes>,
     ) -> Self {
         if server.remaining().is_some_and(|remaining| remaining > BULK) {
             server.wire.expect_bulk();
@@ -86,6 +102,7 @@ impl<'a> Exchange<'a> {
             uploaded_at: NEVER,
             interim_responses: 0,
             slow: SlowBody::default(),
+            changes,
         }
     }
 
@@ -155,11 +172,12 @@ impl<'a> Exchange<'a> {
 
     /// The response is complete; what is left to be sent of it is in the server's output.
     fn finish(&mut self) -> Poll<Result<(), Reason>> {
-        let trailers = match self.client.trailers() {
+        let mut trailers = match self.client.trailers() {
             Ok(trailers) if self.rules.accepts_trailers => trailers,
             Ok(_) => Fields::default(),
             Err(error) => return Poll::Ready(Err(broken_body(&error.into()))),
         };
+        headers::retain_trailers(&mut trailers, self.changes.map(|changes| &changes.response));
         self.server.finish_response(&trailers);
         Poll::Ready(Ok(()))
     }
@@ -201,19 +219,24 @@ impl<'a> Exchange<'a> {
                         if self.server.received_with(count) > self.rules.max_body {
                             return Err(Reason::BodyTooLarge);
                         }
-                        self.slow.received(count, self.timer.now());
+                        self.slow.received(0, self.timer.now());
                         match self.client.poll_payload(context, self.server.payload(count)) {
-                            Poll::Ready(Ok(taken)) => self.server.consume(taken),
+                            Poll::Ready(Ok(taken)) => {
+                                self.slow.received(taken, self.timer.now());
+                                self.server.consume(taken);
+                            }
                             Poll::Ready(Err(_)) => self.upload = Upload::Broken,
                             Poll::Pending => return Ok(()),
                         }
                     }
                     Event::End => {
-                        let trailers = if self.rules.accepts_trailers {
+                        let mut trailers = if self.rules.accepts_trailers {
                             self.server.trailers()?
                         } else {
                             Fields::default()
                         };
+                        let edits = self.changes.map(|changes| &changes.request);
+                        headers::retain_trailers(&mut trailers, edits);
                         self.client.finish_request(&trailers);
                         self.upload = Upload::Flush;
                     }
@@ -228,7 +251,9 @@ impl<'a> Exchange<'a> {
                             Poll::Ready(Err(server::ReadError::Closed)) => return Err(Reason::ClientClosed),
                             Poll::Ready(Err(server::ReadError::Parse(error))) => return Err(error.into()),
                             Poll::Pending => {
-                                self.slow.waiting(self.timer.now());
+                                if !self.is_held_back() {
+                                    self.slow.waiting(self.timer.now());
+                                }
                                 return Ok(());
                             }
                         }
@@ -251,8 +276,10 @@ impl<'a> Exchange<'a> {
                 return Err(Reason::ClientClosed);
             }
         }
-        if head.status == 100 {
+        if head.status == 100 && self.rules.expects_continue {
             self.rules.expects_continue = false;
+            // Until now the client has waited for us.
+            self.server.wire.read_wait = None;
         }
         Ok(())
     }
@@ -264,8 +291,18 @@ impl<'a> Exchange<'a> {
             client::ReadError::Closed => Reason::UpstreamClosed,
             client::ReadError::Broken(_) => Reason::UpstreamReset,
         };
-        let is_broken = reason != Reason::InvalidResponse && !self.client.answered;
-        Failure { reason, is_stale: is_broken && self.server.can_replay() }
+        let is_gone = reason == Reason::InvalidResponse || self.client.answered || !self.server.can_replay();
+        let repeat = match self.client.wire.has_sent {
+            _ if is_gone => Repeat::Never,
+            true => Repeat::Idempotent,
+            false => Repeat::Any,
+        };
+        Failure { reason, repeat }
+    }
+
+    /// The client waits to be told to go on.
+    fn is_held_back(&self) -> bool {
+        self.rules.expects_continue && self.server.received == 0
     }
 
     fn head_deadline(&self) -> (Millis, Reason) {
@@ -279,7 +316,7 @@ impl<'a> Exchange<'a> {
                 };
                 after(since, self.rules.response_header)
             }
-            Upload::Body if self.rules.expects_continue && self.server.received == 0 => {
+            Upload::Body if self.is_held_back() => {
                 after(self.client.wire.read_wait, self.rules.response_header)
             }
             Upload::Body | Upload::Flush => NEVER,
@@ -302,10 +339,13 @@ impl<'a> Exchange<'a> {
             _ if self.client.wire.write_wait.is_some() => {
                 (after(self.client.wire.write_wait, self.rules.response_idle), Reason::ResponseIdleTimeout)
             }
-            Upload::Body if self.rules.expects_continue && self.server.received == 0 => (NEVER, Reason::Ok),
+            Upload::Body if self.is_held_back() => (NEVER, Reason::Ok),
             Upload::Body => {
                 let idle = after(self.server.wire.read_wait, self.rules.body_idle);
-                (idle.min(self.slow.deadline(self.rules.body_idle)), Reason::BodyTimeout)
+                // A stream may be silent for long.
+                let slow =
+                    if self.rules.is_stream { NEVER } else { self.slow.deadline(self.rules.body_idle) };
+                (idle.min(slow), Reason::BodyTimeout)
             }
             Upload::Flush => (NEVER, Reason::Ok),
         }
@@ -352,9 +392,9 @@ impl SlowBody {
     }
 
     fn received(&mut self, count: usize, now: Millis) {
+        self.bytes += count as u64;
         if let Some(since) = self.waiting_since.take() {
             self.waited += now.saturating_sub(since);
-            self.bytes += count as u64;
         }
     }
 
@@ -429,5 +469,19 @@ mod tests {
         // The upstream takes nothing for an hour.
         slow.waiting(3_600_000);
         assert_eq!(slow.deadline(60_000), 3_600_000 + 29_990);
+    }
+
+    #[test]
+    fn all_of_a_burst_counts() {
+        let mut slow = SlowBody::default();
+        let mut now = 0;
+        for _ in 0..100 {
+            slow.waiting(now);
+            assert!(slow.deadline(60_000) > now + 5000, "at {now}");
+            now += 5000;
+            // A small chunk with the length of what follows, and what follows.
+            slow.received(4, now);
+            slow.received(10_000, now);
+        }
     }
 }

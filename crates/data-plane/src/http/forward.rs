@@ -1,21 +1,24 @@
 //! The attempt loop: choose an endpoint, send the request, pass the response on; another endpoint when a connection
 //! fails before anything was delivered.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use crate::connection::{Connection, Flushed, Next};
 use crate::http::error::Reason;
-use crate::http::exchange::{Exchange, Failure, Rules};
+use crate::http::exchange::{Exchange, Failure, Repeat, Rules};
 use crate::http::headers::{self, RequestParts, ResponseParts};
 use crate::http::message::{Framing, RequestHead, ResponseHead, Version};
 use crate::http::transaction::Transaction;
 use crate::http::upgrade::{Half, Tunnel};
 use crate::http::{Client, Facts};
 use crate::http1::head::response_has_body;
-use crate::service::{EndpointView, InFlight, MAX_TRIED, ServiceView, Tried};
+use crate::metrics::Limit;
+use crate::service::{EndpointView, InFlight, ServiceView, Tried};
 use crate::snapshot::Changes;
 use crate::timer::Timer;
 use crate::transport::{self, Upstream};
@@ -42,61 +45,89 @@ impl Forward<'_> {
         let mut failed = Reason::NoEndpoint;
         // A pooled connection turned out to be closed: the same endpoint, by a new connection.
         let mut again = None;
-        for attempt in 0..=MAX_TRIED {
+        let mut delivered = 0;
+        let mut attempts = 0;
+        while tried.has_room() {
             let is_again = again.is_some();
             let picked = again.take().or_else(|| members.pick(&tried, key, &mut worker.rng.borrow_mut()));
-            let Some(index) = picked else { return Err(failed) };
-            if attempt > 0 {
+            let Some(place) = picked else { return Err(failed) };
+            if attempts > 0 {
                 self.service.cells.retries.add(1);
             }
-            let endpoint = members.endpoint(index, self.service, &worker);
+            attempts += 1;
+            let endpoint = members.endpoint(place, self.service, &worker);
             let began = self.transaction.attempt(&endpoint);
             let in_flight = InFlight::new(&endpoint);
-            let connected = if is_again {
-                transport::fresh_connection(&worker, self.service, &endpoint).await
-            } else {
-                transport::connection(&worker, self.service, &endpoint).await
+            let failure = match self.connect(&endpoint, is_again, began).await {
+                Ok(mut upstream) => match self.attempt(&endpoint, &mut upstream, began).await {
+                    Ok(Outcome { next, keep_upstream }) => {
+                        if keep_upstream {
+                            transport::give_back(&worker, self.service, &endpoint, upstream);
+                        }
+                        drop(in_flight);
+                        return self.flush(next).await;
+                    }
+                    Err(failure) if upstream.reused && self.may_repeat(&failure) => {
+                        self.connection.server.rewind();
+                        again = Some(place);
+                        continue;
+                    }
+                    Err(failure) => failure,
+                },
+                Err(reason) => Failure { reason, repeat: Repeat::Any },
             };
-            match connected {
-                Ok(mut upstream) => {
-                    if upstream.reused && self.head.method.is_idempotent() {
-                        self.connection.server.start_recording();
-                    }
-                    if !upstream.reused {
-                        self.transaction.time_connect = Some(began.elapsed());
-                    }
-                    match self.attempt(&endpoint, &mut upstream, began).await {
-                        Ok(Outcome { next, keep_upstream }) => {
-                            if keep_upstream {
-                                transport::give_back(&worker, self.service, &endpoint, upstream);
-                            }
-                            return self.flush(next).await;
-                        }
-                        Err(failure) if upstream.reused && !is_again && self.may_repeat(&failure) => {
-                            self.connection.server.rewind();
-                            again = Some(index);
-                        }
-                        Err(failure) => {
-                            self.transaction.attempt_failed(failure.reason);
-                            return Err(failure.reason);
-                        }
-                    }
-                }
-                Err(reason) => {
-                    self.transaction.attempt_failed(reason);
-                    worker.penalize(in_flight);
-                    tried.add(index);
-                    failed = reason;
-                }
+            self.transaction.attempt_failed(failure.reason);
+            if !failure.reason.is_upstream_fault() {
+                return Err(failure.reason);
             }
+            worker.penalize(in_flight);
+            // A request that kills whoever gets it must not go round.
+            delivered += u32::from(failure.repeat != Repeat::Any);
+            if delivered > RETRIES || !self.may_repeat(&failure) {
+                return Err(failure.reason);
+            }
+            self.connection.server.rewind();
+            tried.add(place);
+            failed = failure.reason;
         }
+        worker.cells.hit(Limit::Attempts);
         Err(failed)
     }
 
-    /// A connection that closed while it was pooled: the request was not answered, perhaps not seen. Only a request
-    /// that may run twice, and of which nothing is gone, is sent again (RFC 9110 §9.2.2).
+    /// A connection to the endpoint, unless the client goes away meanwhile.
+    async fn connect(
+        &mut self,
+        endpoint: &EndpointView,
+        is_again: bool,
+        began: Instant,
+    ) -> Result<Box<Upstream>, Reason> {
+        let worker = Rc::clone(&self.connection.worker);
+        let server = &mut self.connection.server;
+        if self.head.method.is_idempotent() {
+            server.start_recording();
+        }
+        if !is_again && let Some(upstream) = transport::checkout(&worker, self.service, endpoint) {
+            return Ok(upstream);
+        }
+        let mut connecting = pin!(transport::connect(&worker, self.service, endpoint));
+        let upstream = poll_fn(|context| match connecting.as_mut().poll(context) {
+            Poll::Pending if server.request_is_complete() && server.poll_broken(context).is_ready() => {
+                Poll::Ready(Err(Reason::ClientClosed))
+            }
+            polled => polled,
+        })
+        .await?;
+        self.transaction.time_connect = Some(began.elapsed());
+        Ok(upstream)
+    }
+
+    /// Whether the request is sent again after a failure without an answer (RFC 9110 §9.2.2).
     fn may_repeat(&self, failure: &Failure) -> bool {
-        failure.is_stale && self.head.method.is_idempotent()
+        match failure.repeat {
+            Repeat::Never => false,
+            Repeat::Idempotent => self.head.method.is_idempotent(),
+            Repeat::Any => true,
+        }
     }
 
     /// One request on one connection.
@@ -133,7 +164,8 @@ impl Forward<'_> {
         let worker = Rc::clone(&self.connection.worker);
         let is_last = self.connection.is_orphan();
         let server = &mut self.connection.server;
-        let mut exchange = Exchange::new(server, &mut upstream.connection, self.timer, rules);
+        let changes = self.changes.as_deref();
+        let mut exchange = Exchange::new(server, &mut upstream.connection, self.timer, rules, changes);
         poll_fn(|context| exchange.poll_head(context, response)).await?;
         let answered = Instant::now();
         let waited = answered.saturating_duration_since(began);
@@ -161,6 +193,7 @@ impl Forward<'_> {
             date: &worker.date,
             changes: self.changes.as_deref(),
         };
+        let mark = exchange.server.wire.mark();
         headers::response(exchange.server.wire.output(), parts);
         let has_body = response_has_body(response.status, self.head.method);
         let timeouts = &self.service.service.timeouts;
@@ -179,6 +212,10 @@ impl Forward<'_> {
         .await;
         let is_uploaded = exchange.is_uploaded();
         if let Err(reason) = done {
+            if reason.is_upstream_fault() && self.connection.server.unsend_response(mark) {
+                // The client has seen nothing of it: it can still learn what happened.
+                return Err(reason.into());
+            }
             self.transaction.attempt_failed(reason);
             self.transaction.reason = reason;
             let is_open_ended = self.connection.server.ends_with_connection();
@@ -203,8 +240,9 @@ impl Forward<'_> {
             version: self.head.version,
             accepts_trailers: self.head.accepts_trailers,
             expects_continue: self.head.expects_continue,
+            is_stream: self.head.is_stream,
             max_body: listener.max_body.unwrap_or(u64::MAX),
-            body_idle: listener.body_idle,
+            body_idle: if self.head.is_stream { timeouts.stream_idle } else { listener.body_idle },
             response_header: timeouts.response_header,
             response_idle: timeouts.response_idle,
         }
@@ -266,6 +304,9 @@ impl Forward<'_> {
         }
     }
 }
+
+/// How often a request is sent again that an endpoint may have seen. What no endpoint has seen goes on to the next.
+const RETRIES: u32 = 1;
 
 /// How an attempt that was answered ends.
 struct Outcome {

@@ -6,7 +6,7 @@ use crate::http::Client;
 use crate::http::date::Date;
 use crate::http::error::phrase;
 use crate::http::field::Known;
-use crate::http::message::{Framing, RequestHead, ResponseHead, Version};
+use crate::http::message::{Fields, Framing, Method, RequestHead, ResponseHead, Version};
 use crate::http1::encode;
 use crate::snapshot::Changes;
 
@@ -27,6 +27,7 @@ pub(crate) fn request(output: &mut Vec<u8>, parts: &RequestParts<'_>) {
     target(output, head, *changes);
     output.extend_from_slice(b" HTTP/1.1\r\n");
     encode::field(output, b"host", head.authority_text());
+    let hops = max_forwards(head);
     encode::forwarded_fields(output, &head.fields, head.nominates, |name, known| {
         let replaced = match known {
             Known::Host | Known::XForwardedFor | Known::XRequestId => true,
@@ -38,8 +39,14 @@ pub(crate) fn request(output: &mut Vec<u8>, parts: &RequestParts<'_>) {
             Known::Expect => !head.expects_continue,
             _ => false,
         };
-        replaced || edits.is_some_and(|edits| removes(edits, name))
+        let is_counted = hops.is_some() && name.eq_ignore_ascii_case(b"max-forwards");
+        replaced || is_counted || edits.is_some_and(|edits| removes(edits, name))
     });
+    if let Some(hops) = hops {
+        output.extend_from_slice(b"max-forwards: ");
+        encode::decimal(output, hops.saturating_sub(1));
+        output.extend_from_slice(b"\r\n");
+    }
     forwarded(output, parts, edits);
     if let Some(edits) = edits {
         append_edits(output, edits);
@@ -53,6 +60,15 @@ pub(crate) fn request(output: &mut Vec<u8>, parts: &RequestParts<'_>) {
     }
     debug_assert!(!request_id.is_empty());
     output.extend_from_slice(b"\r\n");
+}
+
+/// How many more hops a TRACE or OPTIONS may go; other methods may go as far as they like (RFC 9110 §7.6.2).
+pub(crate) fn max_forwards(head: &RequestHead) -> Option<u64> {
+    if !matches!(head.method, Method::Trace | Method::Options) {
+        return None;
+    }
+    let digits = std::str::from_utf8(head.fields.named("max-forwards").next()?).ok()?;
+    digits.parse().ok()
 }
 
 /// Appends the path, normalised and rewritten, and the query.
@@ -111,6 +127,14 @@ pub(crate) fn removes(edits: &HeaderEdits, name: &[u8]) -> bool {
     edits.remove.iter().any(|removed| is(removed)) || edits.set.iter().any(|(set, _)| is(set))
 }
 
+/// Takes out of trailers what edits take out of a head: some recipients merge the two (RFC 9110 §6.5.1).
+pub(crate) fn retain_trailers(trailers: &mut Fields, edits: Option<&HeaderEdits>) {
+    if let Some(edits) = edits {
+        let Fields { text, list } = trailers;
+        list.retain(|field| !removes(edits, &text[field.name.range()]));
+    }
+}
+
 /// Appends the fields that edits set and add.
 pub(crate) fn append_edits(output: &mut Vec<u8>, edits: &HeaderEdits) {
     for (name, value) in edits.set.iter().chain(&edits.add) {
@@ -142,7 +166,8 @@ pub(crate) fn response(output: &mut Vec<u8>, parts: ResponseParts<'_>) {
     if let Some(edits) = edits {
         append_edits(output, edits);
     }
-    if head.fields.known(Known::Date).next().is_none() {
+    let is_dated = head.fields.known(Known::Date).next().is_some();
+    if !is_dated && !edits.is_some_and(|edits| removes(edits, b"date")) {
         parts.date.append(output);
     }
     encode::framing(output, parts.framing);

@@ -174,6 +174,8 @@ pub(crate) struct RequestHead {
     pub(crate) upgrade: Option<Span>,
     /// `TE: trailers`, or gRPC, which needs them.
     pub(crate) accepts_trailers: bool,
+    /// gRPC: its body may be silent for long.
+    pub(crate) is_stream: bool,
     /// `Connection` names fields beyond the usual ones: they are looked up while forwarding.
     pub(crate) nominates: bool,
 }
@@ -207,7 +209,7 @@ impl RequestHead {
 
     /// `OPTIONS *` asks about the server, not about a path.
     pub(crate) fn is_asterisk(&self) -> bool {
-        self.fields.slice(self.path) == b"*"
+        self.normal_path == b"*"
     }
 }
 

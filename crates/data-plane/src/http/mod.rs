@@ -122,6 +122,9 @@ async fn act(
     if head.method == Method::Connect {
         return Err(Reason::MethodNotSupported);
     }
+    if headers::max_forwards(head) == Some(0) {
+        return Box::pin(last_hop(connection, timer, head, transaction)).await;
+    }
     if matches!((head.framing, listener.listener.max_body), (Framing::Length(length), Some(max)) if length > max)
     {
         return Err(Reason::BodyTooLarge);
@@ -157,6 +160,20 @@ async fn act(
             Ok(Box::pin(answer(connection, timer, head, transaction, local)).await)
         }
     }
+}
+
+/// Answers as the one whom the request was meant for (RFC 9110 §7.6.2).
+async fn last_hop(
+    connection: &mut Connection,
+    timer: &Timer,
+    head: &RequestHead,
+    transaction: &mut Transaction,
+) -> Result<Next, Reason> {
+    if head.method == Method::Trace {
+        return Err(Reason::MethodNotSupported);
+    }
+    let local = Local { status: 200, fields: &[], body: "", edits: None };
+    Ok(answer(connection, timer, head, transaction, local).await)
 }
 
 async fn redirect_to(
@@ -213,6 +230,7 @@ async fn refuse(
 ) -> Next {
     transaction.reason = reason;
     transaction.status = reason.status();
+    connection.server.stop_recording();
     if matches!(reason, Reason::ClientClosed | Reason::ClientStalled) {
         return Next::Close;
     }

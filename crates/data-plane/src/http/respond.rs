@@ -22,7 +22,11 @@ pub(crate) fn encode(connection: &mut Connection, head: &RequestHead, keep_alive
     let worker = std::rc::Rc::clone(&connection.worker);
     let output = connection.server.wire.output();
     headers::status_line(output, local.status, b"");
-    worker.date.append(output);
+    let is_date = |(name, _): &(&str, &str)| name.eq_ignore_ascii_case("date");
+    if !local.fields.iter().any(is_date) && !local.edits.is_some_and(|edits| headers::removes(edits, b"date"))
+    {
+        worker.date.append(output);
+    }
     for (name, value) in local.fields {
         if !local.edits.is_some_and(|edits| headers::removes(edits, name.as_bytes())) {
             encode::field(output, name.as_bytes(), value.as_bytes());
@@ -63,7 +67,9 @@ pub(crate) fn location(redirect: &Redirect, head: &RequestHead) -> String {
 
 /// The target in origin-form. A request target has visible ASCII only, so that it can stand in a field.
 pub(crate) fn path_and_query(head: &RequestHead) -> String {
-    let mut target = String::from_utf8_lossy(&head.normal_path).into_owned();
+    // `*` asks about the server as a whole: its place in a URL is the root.
+    let path = if head.is_asterisk() { b"/" } else { head.normal_path.as_slice() };
+    let mut target = String::from_utf8_lossy(path).into_owned();
     if head.query.is_some() {
         target.push('?');
         target.push_str(&String::from_utf8_lossy(head.query_text()));

@@ -34,6 +34,22 @@ pub(crate) struct Transaction {
     started: Instant,
     head_read: Instant,
     _in_flight: RequestInFlight,
+    unfinished: Unfinished,
+}
+
+/// Counts a request that comes to no end of its own, when dropped.
+struct Unfinished {
+    worker: Rc<Worker>,
+    is_finished: bool,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            let reason = if std::thread::panicking() { Reason::Internal } else { Reason::Shutdown };
+            self.worker.cells.errors[reason.index()].add(1);
+        }
+    }
 }
 
 /// The generation that a request is served by, or what is left to be known of it.
@@ -66,6 +82,7 @@ impl Transaction {
             started,
             head_read,
             _in_flight: RequestInFlight::new(&connection.listener),
+            unfinished: Unfinished { worker: Rc::clone(worker), is_finished: false },
         }
     }
 
@@ -130,7 +147,7 @@ impl Transaction {
     }
 
     /// Books the request and writes its record.
-    pub(crate) fn finish(self, connection: &Connection, client: &Client, head: &RequestHead) {
+    pub(crate) fn finish(mut self, connection: &Connection, client: &Client, head: &RequestHead) {
         let now = Instant::now();
         let worker = &connection.worker;
         let duration = now.saturating_duration_since(self.started);
@@ -152,6 +169,7 @@ impl Transaction {
             cells.duration.add(nanos(duration));
         }
         worker.log(|log| log.record(&self.record(worker, connection, client, head, now)));
+        self.unfinished.is_finished = true;
     }
 
     fn record<'a>(

@@ -54,6 +54,7 @@ impl ClientConnection {
     pub(crate) fn start_request(&mut self, framing: Framing) {
         self.encoder = BodyEncoder::new(framing);
         self.answered = false;
+        self.wire.has_sent = false;
     }
 
     /// Sends some of a request's payload, which is not empty.
@@ -118,7 +119,7 @@ impl ClientConnection {
     }
 
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ReadError>> {
-        let limit = RESPONSE_LIMITS.total + RESPONSE_LIMITS.first_line + 4;
+        let limit = RESPONSE_LIMITS.total + RESPONSE_LIMITS.first_line + 8;
         match ready!(self.wire.poll_fill(context, limit)) {
             Ok(0) => Poll::Ready(Err(ReadError::Closed)),
             Ok(_) => {

@@ -79,9 +79,12 @@ impl RequestDecoder {
         self.body.remaining()
     }
 
-    /// The trailers that may be passed on; empty for most requests.
+    /// The trailers that may be passed on; empty for most requests. Fields of the head and of the trailers follow the same
+    /// rules: some recipients merge them.
     pub(crate) fn trailers(&self) -> Result<Fields, ParseError> {
-        self.body.trailers()
+        let mut trailers = self.body.trailers()?;
+        head::apply_underscores(&mut trailers, self.rules.underscores)?;
+        Ok(trailers)
     }
 
     pub(crate) fn has_trailers(&self) -> bool {
@@ -113,6 +116,10 @@ impl ResponseDecoder {
             return Ok(Step { skip: 0, event: Event::NeedMore });
         };
         self.scanner = HeadScanner::default();
+        if range.start > 0 {
+            // Only requests may come behind an empty line (RFC 9112 §2.2).
+            return Err(ParseError::MalformedFirstLine);
+        }
         head.clear();
         head::parse_response(&input[range.start..range.end], method, head)?;
         let has_body = head::response_has_body(head.status, method);

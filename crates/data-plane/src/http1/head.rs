@@ -43,6 +43,7 @@ pub(crate) fn parse_request(
         Version::Http10 => semantics.keep_alive && !semantics.close,
     };
     head.nominates = semantics.nominates;
+    head.is_stream = semantics.grpc;
     head.accepts_trailers = semantics.te_trailers || semantics.grpc;
     head.expects_continue = semantics.expects_continue && head.version == Version::Http11;
     if semantics.bad_expectation {
@@ -74,6 +75,10 @@ pub(crate) fn parse_response(
         Version::Http11 => !semantics.close,
         Version::Http10 => semantics.keep_alive && !semantics.close,
     };
+    if announced == Framing::Chunked && matches!(head.status, 204 | 304) {
+        // Whoever announces a body there may send one (RFC 9112 §6.1).
+        head.keep_alive = false;
+    }
     head.nominates = semantics.nominates;
     head.is_stream = semantics.grpc || semantics.event_stream;
     head.upgrade = semantics.upgrade;
@@ -197,7 +202,7 @@ fn parse_error(error: httparse::Error) -> ParseError {
     }
 }
 
-fn apply_underscores(fields: &mut Fields, rule: Underscores) -> Result<(), ParseError> {
+pub(crate) fn apply_underscores(fields: &mut Fields, rule: Underscores) -> Result<(), ParseError> {
     if rule == Underscores::Allow {
         return Ok(());
     }
@@ -241,6 +246,11 @@ fn read_target(head: &mut RequestHead) -> Result<(), ParseError> {
     head.path = Span::new(range.start + path_start, range.start + path_start + path_length);
     head.query = question.map(|at| Span::new(range.start + path_start + at + 1, range.end));
     let path: &[u8] = match &rest[..path_length] {
+        // RFC 9112 §3.2.4.
+        [] if head.method == Method::Options && question.is_none() => {
+            head.normal_path.push(b'*');
+            return Ok(());
+        }
         [] => b"/",
         path => path,
     };
@@ -375,6 +385,8 @@ fn parse_length(value: &[u8]) -> Option<u64> {
     value
         .iter()
         .try_fold(0u64, |length, byte| byte.is_ascii_digit().then(|| length * 10 + u64::from(byte - b'0')))
+        // As for chunks: beyond lies an overflow in somebody's parser.
+        .filter(|&length| i64::try_from(length).is_ok())
 }
 
 /// RFC 9112 §3.2: exactly one Host in HTTP/1.1, at most one before, and the same as an absolute target's authority.

@@ -11,7 +11,7 @@ use super::error::ParseError;
 use super::head::RequestRules;
 use super::scan::HeadLimits;
 use super::sender::BodyEncoder;
-use super::wire::Wire;
+use super::wire::{Mark, Wire};
 
 /// A downstream connection.
 pub(crate) struct ServerConnection {
@@ -41,6 +41,13 @@ struct Replay {
 impl Replay {
     fn rest(&self) -> &[u8] {
         &self.bytes[self.taken..]
+    }
+
+    /// An idle connection holds no buffer.
+    fn free_taken(&mut self) {
+        if !self.is_recording && self.rest().is_empty() {
+            *self = Replay { is_incomplete: true, ..Replay::default() };
+        }
     }
 
     /// Keeps payload as far as that makes sense.
@@ -90,11 +97,15 @@ impl ServerConnection {
 
     /// Waits for the first byte of a request without holding a buffer. False: the connection has ended.
     pub(crate) fn poll_begin(&mut self, context: &mut Context<'_>) -> Poll<bool> {
-        if !self.wire.input().is_empty() {
-            return Poll::Ready(true);
+        loop {
+            // An empty line behind a request is not yet another one (RFC 9112 §2.2).
+            if !matches!(self.wire.input(), b"" | b"\r" | b"\r\n") {
+                return Poll::Ready(true);
+            }
+            if !matches!(ready!(self.wire.poll_fill(context, self.head_limit)), Ok(1..)) {
+                return Poll::Ready(false);
+            }
         }
-        let read = ready!(self.wire.poll_fill(context, self.head_limit));
-        Poll::Ready(matches!(read, Ok(1..)))
     }
 
     /// Reads a whole head.
@@ -138,6 +149,7 @@ impl ServerConnection {
     pub(crate) fn consume(&mut self, count: usize) {
         if !self.replay.rest().is_empty() {
             self.replay.taken += count;
+            self.replay.free_taken();
             return;
         }
         self.replay.record(&self.wire.input()[..count]);
@@ -156,9 +168,10 @@ impl ServerConnection {
         self.replay.is_recording = true;
     }
 
-    /// There will be no second delivery.
+    /// There will be no second delivery: nothing is kept for it.
     pub(crate) fn stop_recording(&mut self) {
         self.replay.is_recording = false;
+        self.replay.free_taken();
     }
 
     /// Whether all payload taken so far is still there.
@@ -207,6 +220,16 @@ impl ServerConnection {
     /// A response head has been encoded into the wire's output; its body follows.
     pub(crate) fn start_response(&mut self, framing: Framing) {
         self.encoder = BodyEncoder::new(framing);
+    }
+
+    /// Takes back the response that began at the mark; false when some of it has gone out.
+    pub(crate) fn unsend_response(&mut self, mark: Mark) -> bool {
+        let is_back = self.wire.unsend(mark);
+        if is_back {
+            self.encoder = BodyEncoder::Done;
+            self.sent = 0;
+        }
+        is_back
     }
 
     /// Sends some of a response's payload, which is not empty.

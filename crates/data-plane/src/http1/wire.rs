@@ -25,6 +25,8 @@ pub(crate) struct Wire {
     pub(crate) read_wait: Option<Millis>,
     /// Since when the peer takes none of the bytes that we have for it.
     pub(crate) write_wait: Option<Millis>,
+    /// Some byte went out since this was last reset.
+    pub(crate) has_sent: bool,
     /// Input bytes wanted at a time.
     size: Size,
 }
@@ -44,6 +46,7 @@ impl Wire {
             ended: false,
             read_wait: None,
             write_wait: None,
+            has_sent: false,
             size: Size::Small,
         }
     }
@@ -69,6 +72,20 @@ impl Wire {
             self.output = self.pool.take_output();
         }
         &mut self.output
+    }
+
+    /// Where the output ends now, for [`unsend`](Self::unsend).
+    pub(crate) fn mark(&mut self) -> Mark {
+        self.has_sent = false;
+        Mark(self.output.len())
+    }
+
+    /// Takes back what was encoded since the mark, unless some of the output has gone out since.
+    pub(crate) fn unsend(&mut self, mark: Mark) -> bool {
+        if !self.has_sent {
+            self.output.truncate(mark.0);
+        }
+        !self.has_sent
     }
 
     pub(crate) fn unsent(&self) -> usize {
@@ -173,6 +190,7 @@ impl Wire {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             Poll::Ready(result) => {
                 self.write_wait = None;
+                self.has_sent |= result.is_ok();
                 Poll::Ready(result)
             }
             Poll::Pending => {
@@ -206,6 +224,10 @@ impl Wire {
         }
     }
 }
+
+/// A place in the output of a [`Wire`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark(usize);
 
 /// Payload up to this size, head included, is sent with its head from one buffer.
 const COPIED: usize = 4096;

@@ -211,19 +211,19 @@ fn process(families: &mut Families, shared: &Shared) {
     for (limit, name) in Limit::ALL {
         families.add(
             ("fulcrum_process_limit_hits_total", "Times a limit was met.", MetricType::COUNTER),
-            &[("limit", name)],
+            &[("reason", name)],
             sum(&|cells| &cells.limit_hits[limit as usize]),
         );
     }
     if let Some((records, dropped)) = shared.access_log_counters() {
         families.add(
-            ("fulcrum_access_log_records_total", "Access records written.", MetricType::COUNTER),
+            ("fulcrum_process_access_log_records_total", "Access records written.", MetricType::COUNTER),
             &[],
             records as f64,
         );
         families.add(
             (
-                "fulcrum_access_log_dropped_total",
+                "fulcrum_process_access_log_dropped_total",
                 "Access records lost to a full ring or disk.",
                 MetricType::COUNTER,
             ),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fulcrum_balance::{Member, Picker, Policy};
+use fulcrum_config::EndpointState;
 use fulcrum_model::{Address, EndpointId, Weight};
 
 use crate::endpoint::Endpoint;
@@ -23,6 +24,7 @@ pub(crate) struct Wanted {
     pub(crate) id: EndpointId,
     pub(crate) address: Address,
     pub(crate) weight: Weight,
+    pub(crate) state: EndpointState,
 }
 
 impl Membership {

@@ -22,7 +22,7 @@ use crate::timer::Millis;
 
 pub(crate) use membership::{Membership, Wanted};
 pub(crate) use state::ServiceState;
-pub(crate) use view::{EndpointView, InFlight, MAX_TRIED, ServiceView, Tried};
+pub(crate) use view::{EndpointView, InFlight, ServiceView, Tried};
 
 /// What a generation says of a service.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
-use fulcrum_balance::{Members, PickState, Rng};
+use fulcrum_balance::{Members, PickState, Rng, Share};
 
 use crate::endpoint::Endpoint;
 use crate::http::Client;
@@ -135,7 +135,7 @@ pub(crate) struct Tried {
 }
 
 /// Most endpoints that one request is tried on.
-pub(crate) const MAX_TRIED: usize = 4;
+const MAX_TRIED: usize = 8;
 
 impl Tried {
     pub(crate) fn add(&mut self, place: usize) {
@@ -143,6 +143,11 @@ impl Tried {
             self.list[self.count] = u32::try_from(place).expect("fewer endpoints than 4 billion");
             self.count += 1;
         }
+    }
+
+    /// Whether the request may be tried on another one.
+    pub(crate) fn has_room(&self) -> bool {
+        self.count < MAX_TRIED
     }
 
     pub(crate) fn contains(&self, place: usize) -> bool {
@@ -160,7 +165,7 @@ impl Members for Candidates<'_> {
         self.endpoints[index].in_flight()
     }
 
-    fn eligible(&self, index: usize) -> bool {
-        !self.tried.contains(index)
+    fn share(&self, index: usize) -> Share {
+        if self.tried.contains(index) { Share::NONE } else { Share::FULL }
     }
 }

@@ -97,6 +97,8 @@ fn settings(before: &Config, after: &Config) -> Vec<String> {
     let pairs = [
         ("order of routes", is_reordered(&before.routes, &after.routes)),
         ("trusted_proxies", before.trusted_proxies != after.trusted_proxies),
+        ("state_dir", before.state_dir != after.state_dir),
+        ("overload", before.overload != after.overload),
         ("metrics", before.metrics != after.metrics),
         ("shutdown", before.shutdown != after.shutdown),
         ("admin.socket", before.admin.socket != after.admin.socket),

@@ -65,7 +65,7 @@ impl Files {
     fn led_to(&self, loaded: &Result<Loaded, Report>) -> BTreeSet<PathBuf> {
         let mut paths = BTreeSet::from([self.main.clone()]);
         match loaded {
-            Ok(loaded) => paths.extend(read_by(loaded)),
+            Ok(loaded) => paths.extend(loaded.files.iter().cloned()),
             Err(report) => {
                 paths.extend(self.prints.keys().cloned());
                 paths.extend(report.diagnostics().iter().map(|mistake| PathBuf::from(&mistake.file)));
@@ -80,11 +80,6 @@ impl Files {
         self.watch.follow(&self.prints.keys().cloned().collect());
         self.prints.iter().any(|(path, print)| Print::of(path) != *print)
     }
-}
-
-/// The files and folders that a configuration was read from, besides the main file.
-fn read_by(_loaded: &Loaded) -> Vec<PathBuf> {
-    Vec::new()
 }
 
 impl Print {
@@ -151,6 +146,33 @@ mod tests {
         fs::write(&part, "{ listeners: { web: { bind: \":80\", redirect: https } } }").expect("written");
         assert!(files.have_changed());
         files.load().expect("it is good");
+    }
+
+    #[test]
+    fn what_is_included_counts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |path: &str| folder.path().join(path);
+        fs::create_dir(at("conf.d")).expect("made");
+        fs::write(
+            at("fulcrum.yaml"),
+            "{ version: 1, include: conf.d/*.yaml, admin: { token: \"file:token\" } }",
+        )
+        .expect("written");
+        let token = "a-token-that-is-long-enough-for-everybody";
+        fs::write(at("token"), token).expect("written");
+        fs::write(at("conf.d/a.yaml"), "{ listeners: { web: { bind: \":80\", redirect: https } } }")
+            .expect("written");
+        let mut files = Files::new(at("fulcrum.yaml"), Arc::default());
+        let mut check = |path: &str, text: &str| {
+            files.load().expect("it is good");
+            assert!(!files.have_changed(), "before {path}");
+            fs::write(at(path), text).expect("written");
+            assert!(files.have_changed(), "after {path}");
+        };
+        check("conf.d/a.yaml", "{ listeners: { web: { bind: \":81\", redirect: https } } }");
+        check("conf.d/b.yaml", "{ listeners: { more: { bind: \":82\", redirect: https } } }");
+        check("conf.d/b.yaml", "{ listeners: { more: { bind: \":83\", redirect: https } } }");
+        check("token", &token.to_uppercase());
     }
 
     #[test]
