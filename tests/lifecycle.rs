@@ -1,7 +1,12 @@
-//! How a daemon begins and ends: what is in progress finishes, what is new goes elsewhere, nothing is left behind.
+//! How a daemon begins, changes and ends: what is in progress finishes, what is new goes elsewhere, nothing is left
+//! behind.
 
 mod demo;
 mod drain;
 mod processes;
+mod reload;
+mod reload_admin;
+mod reload_refused;
+mod reload_traffic;
 mod upstream_death;
 mod workers;

@@ -209,7 +209,7 @@ fn ready_line(child: &Child) -> (Value, BTreeMap<String, Vec<String>>) {
 }
 
 /// Adds the keys that most tests do not care for.
-fn complete(yaml: &str, directory: &Path) -> String {
+pub(super) fn complete(yaml: &str, directory: &Path) -> String {
     let mut text = yaml.replace("@DIR@", &directory.display().to_string());
     let directory = directory.display();
     let defaults = [

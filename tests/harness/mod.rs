@@ -14,6 +14,7 @@ mod daemon;
 mod head;
 mod metrics;
 mod pattern;
+mod reload;
 mod setup;
 mod socket;
 mod upstream;

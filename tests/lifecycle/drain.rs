@@ -182,16 +182,19 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
-fn other_signals_change_nothing() {
-    let upstream = Upstream::named("app");
+fn other_signals_do_not_hurry_a_drain() {
+    let (upstream, release) = upstream_on_command();
     let mut fulcrum = Setup::new(&upstream).start();
-    for (signal, word) in [(Signal::HUP, "SIGHUP"), (Signal::USR1, "SIGUSR1")] {
-        fulcrum.child.signal(signal);
-        eventually("a warning", || fulcrum.child.stderr().contains(word).then_some(()));
-    }
-    assert_eq!(fulcrum.get("/").status, 200);
-    assert_eq!(fulcrum.ask_admin("/readyz").status, 200);
-    assert_eq!(fulcrum.stop(), Some(0));
+    let mut client = busy_client(&fulcrum, &upstream);
+    fulcrum.child.signal(Signal::TERM);
+    await_refusal(fulcrum.address());
+    fulcrum.child.signal(Signal::HUP);
+    eventually("a warning", || fulcrum.child.stderr().contains("SIGHUP changes nothing").then_some(()));
+    fulcrum.child.signal(Signal::USR1);
+    eventually("the log is opened", || fulcrum.child.stderr().contains("opened anew").then_some(()));
+    release.send(()).expect("the upstream waits");
+    assert_eq!(client.response().text(), "done");
+    assert_eq!(fulcrum.child.exit_code(), Some(0));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use fulcrum_config::{self as config, Config, EndpointState, Secret, Target};
 use fulcrum_model::{Address, EndpointId, HostPort, ListenerName, ServiceName};
 use tokio::sync::mpsc;
 
-use crate::http::access_log::AccessLog;
+use crate::http::access_log::{AccessLog, Counters};
 use crate::listener::{self, BindError, BindId, BindKey, Bound, Listener, ListenerState};
 use crate::service::{self, Membership, Override, Plan, Rules, Service, ServiceState, Sessions, Wanted};
 use crate::session_key::{self, SessionKeyFileError};
@@ -54,6 +54,8 @@ pub(crate) struct Control {
     pub(crate) bound: Vec<Bound>,
     access: Option<config::AccessLog>,
     pub(crate) access_log: Option<AccessLog>,
+    /// Of every access log there was: a change of the log is no reason to count from 0.
+    access_counters: Arc<Counters>,
     /// As last heard.
     hosts: Hosts,
     /// What operators have ordered.
@@ -77,6 +79,7 @@ pub(crate) struct Next {
     config: Arc<Config>,
     /// Where access records go from now on, if that changes.
     access_log: Option<Option<AccessLog>>,
+    access_counters: Arc<Counters>,
     pub(crate) max_series: usize,
 }
 
@@ -97,8 +100,9 @@ impl Next {
         }
         let doors = Doors::prepare(config, control, workers, &mut causes);
         let log = &config.log.access;
+        let access_counters = Arc::clone(&control.access_counters);
         let access_log = (control.access.as_ref() != Some(log)).then(|| {
-            AccessLog::open(log).unwrap_or_else(|error| {
+            AccessLog::open(log, Arc::clone(&access_counters)).unwrap_or_else(|error| {
                 causes.push(Cause::AccessLog(error));
                 None
             })
@@ -138,6 +142,7 @@ impl Next {
             access: log.clone(),
             config: Arc::new(config.clone()),
             access_log,
+            access_counters,
             max_series: config.metrics.max_series.get(),
         })
     }
@@ -263,6 +268,7 @@ impl Control {
             access,
             config,
             access_log,
+            access_counters,
             max_series,
         } = next;
         shared.metrics.bound_series(max_series);
@@ -280,6 +286,7 @@ impl Control {
         }
         (self.services, self.listeners, self.access) = (services, listeners, Some(access));
         self.config = Some(config);
+        self.access_counters = access_counters;
         if let Some(access_log) = access_log {
             self.change_access_log(access_log, shared, workers);
         }

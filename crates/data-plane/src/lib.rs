@@ -248,6 +248,14 @@ impl DataPlane {
         self.shared.generations_alive.store(alive as u64, Ordering::Relaxed);
     }
 
+    /// Opens the file of the access log anew, where there is one: someone has renamed it. A file that cannot be opened
+    /// leaves the old one in use, with a warning. Waits for a change that is being prepared.
+    pub fn reopen_access_log(&self) {
+        if let Some(log) = &self.control().access_log {
+            log.reopen();
+        }
+    }
+
     /// Where it listens, in configured order.
     pub fn bound(&self) -> Vec<BoundListener> {
         let control = self.control();

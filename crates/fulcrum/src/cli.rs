@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Schema,
     /// Show what a running daemon is doing
     Status(StatusOptions),
+    /// Have a running daemon read its configuration anew
+    Reload(ReloadOptions),
     /// Start a balancer and three backends on this machine, to try things out
     Demo(DemoOptions),
     /// Answer every request with an echo of it
@@ -68,6 +70,32 @@ pub(crate) struct CheckOptions {
 /// `fulcrum status`
 #[derive(Debug, Args)]
 pub(crate) struct StatusOptions {
+    #[command(flatten)]
+    pub(crate) daemon: DaemonOptions,
+
+    /// A table, or the daemon's own JSON
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// `fulcrum reload`
+#[derive(Debug, Args)]
+pub(crate) struct ReloadOptions {
+    #[command(flatten)]
+    pub(crate) daemon: DaemonOptions,
+
+    /// Return only when every worker serves by the new configuration
+    #[arg(long)]
+    pub(crate) wait: bool,
+
+    /// What has changed in a line, or the daemon's own JSON
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// Which daemon is meant.
+#[derive(Debug, Args)]
+pub(crate) struct DaemonOptions {
     /// unix:/path or http://host:port
     #[arg(
         long,
@@ -76,10 +104,6 @@ pub(crate) struct StatusOptions {
         default_value = "unix:/run/fulcrum/admin.sock"
     )]
     pub(crate) admin: ServerAddress,
-
-    /// A table, or the daemon's own JSON
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(crate) format: Format,
 }
 
 /// `fulcrum demo`
@@ -193,10 +217,26 @@ mod tests {
         check("fulcrum check a.yaml -c b.yaml");
         check("fulcrum check --format xml");
         check("fulcrum status --admin ftp://127.0.0.1:21");
+        check("fulcrum reload --wait=maybe");
+        check("fulcrum reload a.yaml");
         check("fulcrum demo --for soon");
         check("fulcrum demo-backend --bind 127.0.0.1:0");
         check("fulcrum demo-backend --bind localhost --name blue");
         check("fulcrum demo-backend --bind 127.0.0.1:0 --name not_a/name");
+    }
+
+    #[test]
+    fn reload_waits_when_told_to() {
+        fn check(line: &str, expected: (bool, Format)) {
+            match parse(line) {
+                Ok(Command::Reload(options)) => {
+                    assert_eq!((options.wait, options.format), expected, "{line}")
+                }
+                other => panic!("{line}: {other:?}"),
+            }
+        }
+        check("fulcrum reload", (false, Format::Text));
+        check("fulcrum reload --wait --format json", (true, Format::Json));
     }
 
     #[test]

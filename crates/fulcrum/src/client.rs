@@ -1,4 +1,4 @@
-//! One HTTP exchange as a client: with a daemon's admin for `fulcrum status`, with everything for `fulcrum demo`.
+//! One HTTP exchange as a client: with a daemon's admin for `fulcrum status` and the like, with everything for `fulcrum demo`.
 
 use std::fmt;
 use std::io;
@@ -38,15 +38,24 @@ pub(crate) enum ExchangeError {
     #[error("cannot connect to {address}: {source}")]
     Connect { address: ServerAddress, source: io::Error },
     /// Connected, but no whole answer within the time.
-    #[error("no answer from {address} within {} s", ANSWER_WITHIN.as_secs())]
-    Late { address: ServerAddress },
+    #[error("no answer from {address} within {} s", .within.as_secs())]
+    Late { address: ServerAddress, within: Duration },
     /// What came back is not HTTP, breaks off or is too large.
     #[error("broken answer from {address}: {source}")]
     Broken { address: ServerAddress, source: Box<dyn std::error::Error + Send + Sync> },
 }
 
-/// Connects, asks, reads the whole answer, closes.
+/// Connects, asks, reads the whole answer, closes; in ten seconds.
 pub(crate) async fn exchange(
+    address: &ServerAddress,
+    request: Request<Full<Bytes>>,
+) -> Result<Reply, ExchangeError> {
+    exchange_within(ANSWER_WITHIN, address, request).await
+}
+
+/// The same in a time of one's own.
+pub(crate) async fn exchange_within(
+    within: Duration,
     address: &ServerAddress,
     request: Request<Full<Bytes>>,
 ) -> Result<Reply, ExchangeError> {
@@ -61,9 +70,9 @@ pub(crate) async fn exchange(
             }
         }
     };
-    match tokio::time::timeout(ANSWER_WITHIN, conversation).await {
+    match tokio::time::timeout(within, conversation).await {
         Ok(result) => result,
-        Err(_) => Err(ExchangeError::Late { address: address.clone() }),
+        Err(_) => Err(ExchangeError::Late { address: address.clone(), within }),
     }
 }
 
@@ -140,8 +149,8 @@ impl FromStr for ServerAddress {
     }
 }
 
-/// From connecting to the end of the answer; everything asked of here is small or on this machine.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// From connecting to the end of the answer; what is asked for is small or on this machine.
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// A full `/metrics` of 100,000 series is about 10 MiB.
 const LARGEST_ANSWER: usize = 64 << 20;

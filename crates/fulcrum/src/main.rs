@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!   main ─► cli ─┬─► run ──► config::load ─► data_plane::prepare ─► start ─► ready line ─► signals ─► shutdown
-//!                │    └────► admin (unix socket, TCP): /metrics /healthz /readyz /status
+//!                │    ├────► admin (unix socket, TCP): /metrics /healthz /readyz /status /v1/reload
+//!                │    └────► reload: changed files, SIGHUP, the admin ─► load ─► prepare ─► commit
 //!                ├─► check, schema         read a file, touch nothing else
-//!                ├─► status ─► client ─► admin of a running daemon
+//!                ├─► status, reload ─► ask ─► client ─► admin of a running daemon
 //!                └─► demo ─► `fulcrum run` and three `fulcrum demo-backend` as child processes
 //! ```
 //!
@@ -12,6 +13,7 @@
 //! plane.
 
 mod admin;
+mod ask;
 mod check;
 mod cli;
 mod client;
@@ -22,6 +24,7 @@ mod exit;
 mod output;
 mod parent;
 mod process_metrics;
+mod reload;
 mod run;
 mod schema;
 mod shutdown;
@@ -50,6 +53,7 @@ fn execute(command: Command) -> Exit {
         Command::Check(options) => check::check(&options),
         Command::Schema => schema::print(),
         Command::Status(options) => status::status(&options),
+        Command::Reload(options) => reload::command::reload(&options),
         Command::Demo(options) => demo::demo(&options),
         Command::DemoBackend(options) => demo_backend::serve(options),
     }

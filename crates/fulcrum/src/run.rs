@@ -1,24 +1,27 @@
-//! `fulcrum run`: load, prepare, start, say so, wait, drain.
+//! `fulcrum run`: load, prepare, start, say so, reload when asked to, drain.
 //!
 //! Until everything is prepared nothing is visible: a bad file or a taken port ends the process with 64 and has served
 //! nobody.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arc_swap::ArcSwap;
 use fulcrum_config::Config;
 use fulcrum_data_plane::{DataPlane, Prepared};
 use serde::Serialize;
 use tokio::runtime::Runtime;
+use tokio::sync::{Notify, oneshot};
 
-use crate::admin::{self, Admin, AdminSockets, Readiness, StatusDocument};
+use crate::admin::{self, Admin, AdminSockets, ConfigStatus, Readiness, Settings, StatusDocument};
 use crate::cli::RunOptions;
 use crate::exit::Exit;
+use crate::reload::{Files, History, Owner, Reloader};
 use crate::shutdown::{self, Drained};
-use crate::signals::Signals;
+use crate::signals::{Signal, Signals};
+use crate::telemetry::Telemetry;
 use crate::{output, parent, telemetry};
 
 /// Balances load until a signal.
@@ -26,19 +29,33 @@ pub(crate) fn run(options: &RunOptions) -> Exit {
     if options.parent.is_some_and(|expected| !parent::end_with(expected)) {
         return Exit::Failed;
     }
-    let Some(config) = load(&options.config) else { return Exit::BadConfig };
-    telemetry::start(config.log.level);
+    let touched = Arc::new(Notify::new());
+    let mut files = Files::new(options.config.clone(), Arc::clone(&touched));
+    let Some(config) = load(&mut files) else { return Exit::BadConfig };
+    let telemetry = telemetry::start(config.log.level);
     let Some((prepared, sockets)) = prepare(&config) else { return Exit::BadConfig };
-    let ended = control_runtime().and_then(|runtime| runtime.block_on(serve(config, prepared, sockets)));
+    let ready = Ready { files, touched, config, telemetry, prepared, sockets };
+    let ended = control_runtime().and_then(|runtime| runtime.block_on(serve(ready)));
     ended.unwrap_or_else(|error| {
         output::error_line(format_args!("error: {error}"));
         Exit::Failed
     })
 }
 
+/// Everything that can fail has been done.
+struct Ready {
+    files: Files,
+    /// Told when the files may have changed.
+    touched: Arc<Notify>,
+    config: Config,
+    telemetry: Telemetry,
+    prepared: Prepared,
+    sockets: AdminSockets,
+}
+
 /// The configuration; mistakes and warnings go to standard error.
-fn load(file: &Path) -> Option<Config> {
-    match fulcrum_config::load(file, &|name| std::env::var(name).ok()) {
+fn load(files: &mut Files) -> Option<Config> {
+    match files.load() {
         Ok(loaded) => {
             output::error_text(&loaded.warnings.to_text());
             Some(loaded.config)
@@ -66,26 +83,33 @@ fn control_runtime() -> Result<Runtime, Box<dyn std::error::Error>> {
     Ok(builder.worker_threads(1).thread_name("fulcrum-control").enable_all().build()?)
 }
 
-async fn serve(
-    config: Config,
-    prepared: Prepared,
-    sockets: AdminSockets,
-) -> Result<Exit, Box<dyn std::error::Error>> {
+async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
+    let Ready { files, touched, config, telemetry, prepared, sockets } = ready;
     let mut signals = Signals::new()?;
     let data_plane = Arc::new(prepared.start()?);
     let readiness = Arc::new(Readiness::new());
-    let addresses = sockets.addresses();
-    let admin = sockets.serve(Admin {
-        registry: admin::registry(data_plane.collector())?,
+    let registry = admin::registry(data_plane.collector())?;
+    let history = Arc::new(History::begin(files.main(), &registry)?);
+    let (reloader, requests) = Reloader::new();
+    let admin = Arc::new(Admin {
+        registry,
         readiness: Arc::clone(&readiness),
-        token: config.admin.token,
-        status: status(Arc::clone(&data_plane), Arc::clone(&readiness), addresses.clone()),
-    })?;
-    output::line(serde_json::to_string(&ReadyLine::new(&data_plane, &addresses))?);
+        settings: ArcSwap::default(),
+        status: status(Arc::clone(&data_plane), Arc::clone(&readiness), Arc::clone(&history)),
+        reload: reload(reloader.clone(), Arc::clone(&data_plane)),
+    });
+    let admin = sockets.serve(admin, config.admin.clone())?;
+    output::line(serde_json::to_string(&ReadyLine::new(&data_plane, &admin.addresses()))?);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving");
 
-    let signal = signals.next_ending().await;
+    let (stop, stopped) = oneshot::channel();
+    let owner = Owner { files, config, data_plane: Arc::clone(&data_plane), admin, telemetry, history };
+    let owner = tokio::spawn(owner.run(requests, touched, stopped));
+    let signal = ending(&mut signals, &reloader, &data_plane).await;
     tracing::info!("{signal}: ending");
+    // A reload that has begun is finished; what it changed is what ends.
+    let _ = stop.send(());
+    let Owner { config, admin, .. } = owner.await?;
     let drained = shutdown::drain(&data_plane, &readiness, &config.shutdown, &mut signals).await;
     admin.end().await;
     if drained == Drained::Forced {
@@ -95,6 +119,21 @@ async fn serve(
     data_plane.stop();
     tracing::info!("ended");
     Ok(Exit::Done)
+}
+
+/// Waits for a signal that ends the daemon, and does what the others ask for.
+async fn ending(signals: &mut Signals, reloader: &Reloader, data_plane: &Arc<DataPlane>) -> Signal {
+    loop {
+        match signals.next().await {
+            ending @ (Signal::Terminate | Signal::Interrupt) => return ending,
+            Signal::Hangup => reloader.signal(),
+            Signal::User1 => {
+                let data_plane = Arc::clone(data_plane);
+                // It waits for a reload that is being prepared.
+                let _ = tokio::task::spawn_blocking(move || data_plane.reopen_access_log()).await;
+            }
+        }
+    }
 }
 
 /// The line that says to whoever started us where we serve.
@@ -122,10 +161,10 @@ impl<'a> ReadyLine<'a> {
 fn status(
     data_plane: Arc<DataPlane>,
     readiness: Arc<Readiness>,
-    admin: Vec<String>,
-) -> Box<dyn Fn() -> StatusDocument + Send + Sync> {
+    history: Arc<History>,
+) -> Box<dyn Fn(&Settings) -> StatusDocument + Send + Sync> {
     let started = Instant::now();
-    Box::new(move || {
+    Box::new(move |settings| {
         let status = data_plane.status();
         StatusDocument {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -133,12 +172,17 @@ fn status(
             state: readiness.state(),
             uptime_seconds: started.elapsed().as_secs_f64(),
             generation: status.generation,
+            config: ConfigStatus { generation: status.generation, history: history.config() },
             connections: data_plane.connections(),
             requests: data_plane.requests(),
-            admin: admin.clone(),
+            admin: settings.addresses.clone(),
             workers: status.workers.into_iter().map(Into::into).collect(),
             listeners: status.listeners.into_iter().map(Into::into).collect(),
             services: status.services.into_iter().map(Into::into).collect(),
         }
     })
+}
+
+fn reload(reloader: Reloader, data_plane: Arc<DataPlane>) -> admin::ReloadAction {
+    Box::new(move |wait| reloader.reload(wait, &data_plane))
 }

@@ -7,7 +7,7 @@ use fulcrum_data_plane::DataPlane;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 
 use crate::admin::Readiness;
-use crate::signals::Signals;
+use crate::signals::{Signal, Signals};
 
 /// How it went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +29,22 @@ pub(crate) async fn drain(
 ) -> Drained {
     tokio::select! {
         biased;
-        signal = signals.next_ending() => {
+        signal = second(signals, data_plane) => {
             tracing::warn!("{signal} again: ending at once");
             Drained::Forced
         }
         drained = sequence(data_plane, readiness, config) => drained,
+    }
+}
+
+/// Waits for another signal that ends the daemon, and serves the others as far as they still make sense.
+async fn second(signals: &mut Signals, data_plane: &DataPlane) -> Signal {
+    loop {
+        match signals.next().await {
+            ending @ (Signal::Terminate | Signal::Interrupt) => return ending,
+            Signal::Hangup => tracing::warn!("SIGHUP changes nothing any more: the daemon is ending"),
+            Signal::User1 => data_plane.reopen_access_log(),
+        }
     }
 }
 

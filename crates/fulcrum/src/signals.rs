@@ -47,20 +47,6 @@ impl Signals {
             _ = self.user1.recv() => Signal::User1,
         }
     }
-
-    /// Waits for one that ends the daemon. The others would do more harm by ending it than by doing nothing: whoever
-    /// sends them wants it to go on.
-    pub(crate) async fn next_ending(&mut self) -> Signal {
-        loop {
-            match self.next().await {
-                ending @ (Signal::Terminate | Signal::Interrupt) => return ending,
-                Signal::Hangup => {
-                    tracing::warn!("SIGHUP changes nothing: a new configuration needs a restart")
-                }
-                Signal::User1 => tracing::warn!("SIGUSR1 changes nothing: rotate the access log by copying"),
-            }
-        }
-    }
 }
 
 impl fmt::Display for Signal {

@@ -1,84 +1,37 @@
 //! `fulcrum status`: what a running daemon is doing, as a table or as its own JSON.
 
-use std::env;
 use std::fmt::Write as _;
-use std::fs;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::header::AUTHORIZATION;
-use hyper::{Request, StatusCode};
+use hyper::{Method, StatusCode};
 
 use crate::admin::{EndpointStatus, ListenerStatus, ServiceStatus, State, StatusDocument, WorkerStatus};
+use crate::ask::{self, AskError};
 use crate::cli::{Format, StatusOptions};
-use crate::client::{self, ExchangeError, Reply};
+use crate::client::ANSWER_WITHIN;
 use crate::exit::Exit;
 use crate::output;
 
 /// Asks a daemon and prints its answer.
 pub(crate) fn status(options: &StatusOptions) -> Exit {
-    match ask(options) {
+    match document(options) {
         Ok(text) => {
             output::text(&text);
             Exit::Done
         }
-        Err(error) => {
-            output::error_line(format_args!("error: {error}"));
-            match error {
-                StatusError::Exchange(_) => Exit::Unreachable,
-                _ => Exit::Failed,
-            }
-        }
+        Err(error) => error.tell(),
     }
 }
 
-#[derive(Debug, thiserror::Error)]
-enum StatusError {
-    #[error("{0}")]
-    Exchange(#[from] ExchangeError),
-    #[error("the daemon refuses with {0}: {1}")]
-    Refused(StatusCode, String),
-    #[error("the answer is not that of a Fulcrum daemon of this version: {0}")]
-    Foreign(#[from] serde_json::Error),
-    #[error("{TOKEN}: {0}")]
-    Token(String),
-    #[error("cannot start: {0}")]
-    Start(#[from] std::io::Error),
-}
-
-fn ask(options: &StatusOptions) -> Result<String, StatusError> {
-    let request = request(env::var(TOKEN).ok().as_deref())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let reply = runtime.block_on(client::exchange(&options.admin, request))?;
+fn document(options: &StatusOptions) -> Result<String, AskError> {
+    let reply = ask::ask(&options.daemon.admin, Method::GET, "/status", ANSWER_WITHIN)?;
     if reply.status != StatusCode::OK {
-        return Err(StatusError::Refused(reply.status, reason(&reply)));
+        return Err(AskError::refused(&reply));
     }
     let document = serde_json::from_slice::<StatusDocument>(&reply.body)?;
     Ok(match options.format {
         Format::Text => table(&document),
         Format::Json => String::from_utf8_lossy(&reply.body).into_owned(),
     })
-}
-
-/// With the token where there is one; `file:/path` names a file that holds it.
-fn request(token: Option<&str>) -> Result<Request<Full<Bytes>>, StatusError> {
-    let mistake = |error: &dyn std::fmt::Display| StatusError::Token(error.to_string());
-    let mut builder = Request::get("/status");
-    if let Some(token) = token.filter(|token| !token.is_empty()) {
-        let token = match token.strip_prefix("file:") {
-            Some(path) => fs::read_to_string(path).map_err(|error| mistake(&format!("{path}: {error}")))?,
-            None => token.to_owned(),
-        };
-        builder = builder.header(AUTHORIZATION, format!("Bearer {}", token.trim()));
-    }
-    builder.body(Full::default()).map_err(|error| mistake(&error))
-}
-
-/// The `detail` of a problem document, or whatever came instead of one.
-fn reason(reply: &Reply) -> String {
-    let problem = serde_json::from_slice::<serde_json::Value>(&reply.body).ok();
-    let detail = problem.as_ref().and_then(|problem| problem["detail"].as_str());
-    detail.map_or_else(|| String::from_utf8_lossy(&reply.body).trim().to_owned(), str::to_owned)
 }
 
 /// The document for people.
@@ -123,6 +76,11 @@ fn headline(status: &StatusDocument) -> String {
         status.requests,
         if status.admin.is_empty() { "none".to_owned() } else { status.admin.join(", ") }
     );
+    let config = &status.config.history;
+    let _ = writeln!(text, "configuration: {}, loaded at {}", config.file, config.loaded_at);
+    if let Some(error) = &config.last_error {
+        let _ = write!(text, "the last reload, at {}, was refused:\n{}", error.at, error.mistakes.text);
+    }
     text
 }
 
@@ -179,12 +137,11 @@ fn span(seconds: f64) -> String {
     }
 }
 
-/// The admin token, needed over http. An environment variable, because a process list shows command lines.
-const TOKEN: &str = "FULCRUM_ADMIN_TOKEN";
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admin::ConfigStatus;
+    use crate::reload::{ConfigHistory, LastError, Mistakes};
 
     #[test]
     fn tables_line_up() {
@@ -194,6 +151,17 @@ mod tests {
             state: State::Ready,
             uptime_seconds: 185.0,
             generation: 1,
+            config: ConfigStatus {
+                generation: 1,
+                history: ConfigHistory {
+                    file: "/etc/fulcrum.yaml".to_owned(),
+                    loaded_at: "2026-01-02T03:04:05Z".to_owned(),
+                    last_error: Some(LastError {
+                        at: "2026-01-02T04:00:00Z".to_owned(),
+                        mistakes: Mistakes { text: "error: no\n".to_owned(), errors: Vec::new() },
+                    }),
+                },
+            },
             connections: 3,
             requests: 2,
             admin: vec!["unix:/run/a.sock".to_owned()],
@@ -220,6 +188,9 @@ mod tests {
         let expected = "\
 fulcrum 1.2.3, process 42: ready for 3m 5s, generation 1
 connections: 3, requests in progress: 2, admin: unix:/run/a.sock
+configuration: /etc/fulcrum.yaml, loaded at 2026-01-02T03:04:05Z
+the last reload, at 2026-01-02T04:00:00Z, was refused:
+error: no
 
 LISTENER  ADDRESSES               CONNECTIONS  REQUESTS
 web       127.0.0.1:80, [::1]:80  3            2
@@ -243,20 +214,5 @@ WORKER  CONNECTIONS  ACCEPTED
         check(60.0, "1m 0s");
         check(7260.0, "2h 1m");
         check(1_051_200.0, "12d 4h");
-    }
-
-    #[test]
-    fn tokens_come_from_the_environment_or_a_file() {
-        let field = |token| request(token).map(|request| request.headers().get(AUTHORIZATION).cloned());
-        assert_eq!(field(None).expect("no token is fine"), None);
-        assert_eq!(field(Some("")).expect("no token is fine"), None);
-        assert_eq!(field(Some("s3cret")).expect("a token").expect("sent"), "Bearer s3cret");
-
-        let file = tempfile::NamedTempFile::new().expect("a file");
-        fs::write(file.path(), "from-file\n").expect("written");
-        let token = format!("file:{}", file.path().display());
-        assert_eq!(field(Some(&token)).expect("a token").expect("sent"), "Bearer from-file");
-        assert!(matches!(field(Some("file:/nowhere/token")), Err(StatusError::Token(_))));
-        assert!(matches!(field(Some("two\nlines")), Err(StatusError::Token(_))));
     }
 }

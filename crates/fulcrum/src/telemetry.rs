@@ -1,6 +1,7 @@
 //! Diagnostics on standard error, and one line for a panic wherever it happens.
 
 use std::any::Any;
+use std::fmt;
 use std::io::{self, IsTerminal};
 use std::panic::{self, PanicHookInfo};
 use std::thread;
@@ -8,24 +9,60 @@ use std::thread;
 use fulcrum_config::LogLevel;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 /// Overrides `log.level` with the syntax of `RUST_LOG`: `debug`, `warn,fulcrum_data_plane=trace`.
 const OVERRIDE: &str = "FULCRUM_LOG";
 
+/// The diagnostics of a running daemon.
+pub(crate) struct Telemetry {
+    /// Puts another filter in force.
+    change: Box<dyn Fn(EnvFilter) + Send + Sync>,
+}
+
 /// Begins to write diagnostics of `level` and above, and makes panics one line of them.
-pub(crate) fn start(level: LogLevel) {
-    let (filter, mistake) = filter(level, std::env::var(OVERRIDE).ok().as_deref());
-    let subscriber = tracing_subscriber::fmt()
+pub(crate) fn start(level: LogLevel) -> Telemetry {
+    let (filter, mistake) = filter(level, environment().as_deref());
+    let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
-        .finish();
+        .with_filter_reloading();
+    let handle = builder.reload_handle();
     // Only the daemon calls this, once; a second subscriber could not be set and would change nothing.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    let _ = tracing::subscriber::set_global_default(builder.finish());
     if let Some(mistake) = mistake {
         tracing::warn!("{OVERRIDE} is not used: {mistake}");
     }
     panic::set_hook(Box::new(report));
+    // It fails when the subscriber is gone, which stays for ever.
+    Telemetry { change: Box::new(move |filter| drop(handle.reload(filter))) }
+}
+
+impl Telemetry {
+    /// Writes diagnostics of `level` and above from now on, unless the environment says otherwise.
+    pub(crate) fn show(&self, level: LogLevel) {
+        (self.change)(filter(level, environment().as_deref()).0);
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry").finish_non_exhaustive()
+    }
+}
+
+/// The time as diagnostics write it: RFC 3339 in UTC.
+pub(crate) fn now() -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = SystemTime.format_time(&mut Writer::new(&mut text));
+    text
+}
+
+fn environment() -> Option<String> {
+    std::env::var(OVERRIDE).ok()
 }
 
 /// The filter to use, and why the override cannot be used if so.
@@ -86,6 +123,12 @@ mod tests {
         check(LogLevel::Info, Some(" "), "info", false);
         check(LogLevel::Info, Some("debug"), "debug", false);
         check(LogLevel::Error, Some("hyper=loud"), "error", true);
+    }
+
+    #[test]
+    fn times_are_in_utc() {
+        let now = now();
+        assert!(now.starts_with("20") && now.ends_with('Z') && now.contains('T'), "{now}");
     }
 
     #[test]

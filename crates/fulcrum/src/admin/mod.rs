@@ -1,8 +1,8 @@
-//! Where the daemon is operated: metrics, health, readiness and status over HTTP.
+//! Where the daemon is operated: metrics, health, readiness, status and reload over HTTP.
 //!
 //! ```text
 //!   unix socket (mode 0600) ─┐
-//!   admin.bind (TCP)        ─┴─► server ─► Admin::answer ─► metrics, status, problem
+//!   admin.bind (TCP)        ─┴─► server ─► Admin::answer ─► metrics, status, reload, problem
 //!                                              └─► auth: over TCP all but metrics, healthz, readyz needs the token
 //! ```
 
@@ -10,33 +10,31 @@ mod auth;
 mod metrics;
 mod problem;
 mod server;
+mod sites;
 mod socket;
 mod status;
 
 use std::fmt;
-use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
-use fulcrum_config::{Admin as AdminConfig, Secret};
+use fulcrum_config::Secret;
 use http_body_util::Full;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Response};
 use prometheus::Registry;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use serde::Serialize;
 
 use self::auth::{Door, Verdict};
 use self::problem::Problem;
-use self::server::AdminListener;
-use self::socket::{AdminSocket, SocketError, SocketFile};
+use crate::reload::{Mistakes, Reloaded};
 
 pub(crate) use self::metrics::registry;
+pub(crate) use self::sites::{AdminError, AdminServer, AdminSockets};
 pub(crate) use self::status::{
-    EndpointStatus, ListenerStatus, ServiceStatus, State, StatusDocument, WorkerStatus,
+    ConfigStatus, EndpointStatus, ListenerStatus, ServiceStatus, State, StatusDocument, WorkerStatus,
 };
 
 /// Everything an answer can need.
@@ -45,10 +43,33 @@ pub(crate) struct Admin {
     pub(crate) registry: Registry,
     /// What `/readyz` says.
     pub(crate) readiness: Arc<Readiness>,
-    /// Opens `/status` over TCP.
-    pub(crate) token: Option<Secret>,
+    /// What a reload can change of all this.
+    pub(crate) settings: ArcSwap<Settings>,
     /// What `/status` shows.
-    pub(crate) status: Box<dyn Fn() -> StatusDocument + Send + Sync>,
+    pub(crate) status: Box<dyn Fn(&Settings) -> StatusDocument + Send + Sync>,
+    /// Reloads; nothing when the daemon is ending. May take as long as that takes.
+    pub(crate) reload: ReloadAction,
+}
+
+/// Does what `/v1/reload` asks for.
+pub(crate) type ReloadAction = Box<dyn Fn(Wait) -> Option<Result<Reloaded, Mistakes>> + Send + Sync>;
+
+/// What of the admin is configured, as it is in force.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    /// Opens everything over TCP.
+    pub(crate) token: Option<Secret>,
+    /// Where the sockets are: as `--admin` takes a unix socket, and as bound for TCP.
+    pub(crate) addresses: Vec<String>,
+}
+
+/// What a reload has to have reached before it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// That it cannot fail any more.
+    Committed,
+    /// Every worker.
+    Everywhere,
 }
 
 /// Whether the daemon takes new work.
@@ -61,16 +82,18 @@ struct Question<'a> {
     door: Door,
     method: &'a Method,
     path: &'a str,
+    query: Option<&'a str>,
     authorization: Option<&'a [u8]>,
 }
 
-/// The things that can be read.
+/// The things that can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Resource {
     Metrics,
     Health,
     Readiness,
     Status,
+    Reload,
 }
 
 impl Readiness {
@@ -98,29 +121,41 @@ impl Admin {
 
     fn decide(&self, question: &Question<'_>) -> Result<Response<Full<Bytes>>, Problem> {
         let resource = Resource::find(question.path).ok_or(Problem::Unknown)?;
-        if ![Method::GET, Method::HEAD].contains(question.method) {
-            return Err(Problem::Method);
-        }
+        resource.check_method(question.method)?;
+        let settings = self.settings.load();
         if !resource.is_public() {
-            match auth::judge(question.door, self.token.as_ref(), question.authorization) {
+            match auth::judge(question.door, settings.token.as_ref(), question.authorization) {
                 Verdict::Allowed => {}
                 Verdict::Unauthorized => return Err(Problem::Unauthorized),
                 Verdict::Closed => return Err(Problem::NoToken),
             }
         }
-        self.read(resource)
+        self.serve(resource, question.query, &settings)
     }
 
-    fn read(&self, resource: Resource) -> Result<Response<Full<Bytes>>, Problem> {
+    fn reload(&self, query: Option<&str>) -> Result<Response<Full<Bytes>>, Problem> {
+        let wait = match query.unwrap_or_default() {
+            "" | "wait=false" => Wait::Committed,
+            "wait=true" => Wait::Everywhere,
+            _ => return Err(Problem::Query),
+        };
+        let reloaded = (self.reload)(wait).ok_or(Problem::NotReady)?.map_err(Problem::Refused)?;
+        json(&reloaded)
+    }
+
+    fn serve(
+        &self,
+        resource: Resource,
+        query: Option<&str>,
+        settings: &Settings,
+    ) -> Result<Response<Full<Bytes>>, Problem> {
         match (resource, self.readiness.state()) {
             (Resource::Health, _) => Ok(plain("ok\n")),
             (Resource::Readiness, State::Ready) => Ok(plain("ready\n")),
             (Resource::Readiness, State::Draining) => Err(Problem::NotReady),
             (Resource::Metrics, _) => metrics::render(&self.registry).map_err(|error| internal(&error)),
-            (Resource::Status, _) => {
-                let text = serde_json::to_string(&(self.status)()).map_err(|error| internal(&error))?;
-                Ok(typed(text + "\n", "application/json"))
-            }
+            (Resource::Reload, _) => self.reload(query),
+            (Resource::Status, _) => json(&(self.status)(settings)),
         }
     }
 }
@@ -132,21 +167,36 @@ impl Resource {
             "/healthz" => Some(Resource::Health),
             "/readyz" => Some(Resource::Readiness),
             "/status" => Some(Resource::Status),
+            "/v1/reload" => Some(Resource::Reload),
             _ => None,
         }
     }
 
-    /// Whether anyone on TCP may read it.
+    fn check_method(self, method: &Method) -> Result<(), Problem> {
+        match self {
+            Resource::Reload if method == Method::POST => Ok(()),
+            Resource::Reload => Err(Problem::Method("POST")),
+            _ if [Method::GET, Method::HEAD].contains(method) => Ok(()),
+            _ => Err(Problem::Method(READING)),
+        }
+    }
+
+    /// Whether anyone on TCP may have it.
     fn is_public(self) -> bool {
         match self {
             Resource::Metrics | Resource::Health | Resource::Readiness => true,
-            Resource::Status => false,
+            Resource::Status | Resource::Reload => false,
         }
     }
 }
 
 fn plain(text: &'static str) -> Response<Full<Bytes>> {
     typed(text, "text/plain; charset=utf-8")
+}
+
+fn json(document: &impl Serialize) -> Result<Response<Full<Bytes>>, Problem> {
+    let text = serde_json::to_string(document).map_err(|error| internal(&error))?;
+    Ok(typed(text + "\n", "application/json"))
 }
 
 fn typed(text: impl Into<Bytes>, content_type: &'static str) -> Response<Full<Bytes>> {
@@ -161,109 +211,17 @@ fn internal(error: &dyn std::error::Error) -> Problem {
     Problem::Internal
 }
 
-/// The sockets of the admin, bound but not served yet.
-#[derive(Debug)]
-pub(crate) struct AdminSockets {
-    unix: Option<AdminSocket>,
-    tcp: Option<TcpListener>,
-}
-
-/// Why a socket of the admin cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum AdminError {
-    /// The unix socket.
-    #[error(transparent)]
-    Socket(#[from] SocketError),
-    /// `admin.bind`.
-    #[error("admin: cannot bind {address}: {source}")]
-    Bind { address: SocketAddr, source: io::Error },
-}
-
-/// The sockets of the admin in use.
-#[derive(Debug)]
-pub(crate) struct AdminServer {
-    stop: watch::Sender<()>,
-    tasks: JoinSet<()>,
-    file: Option<SocketFile>,
-}
-
-impl AdminSockets {
-    /// Binds what is configured. The default socket is a convenience: where it cannot be had (we are not root, or
-    /// another daemon has it) there is a warning. Any other was asked for, so it is an error.
-    pub(crate) fn bind(config: &AdminConfig) -> Result<Self, AdminError> {
-        let unix = match config.socket.as_deref().map(|path| (path, AdminSocket::bind(path))) {
-            None => None,
-            Some((_, Ok(socket))) => Some(socket),
-            Some((path, Err(error))) if path == Path::new(DEFAULT_SOCKET) => {
-                tracing::warn!("going on without {error}; `admin.socket` sets another path, or none");
-                None
-            }
-            Some((_, Err(error))) => return Err(error.into()),
-        };
-        let tcp = match config.bind {
-            Some(address) => Some(bind_tcp(address).map_err(|source| AdminError::Bind { address, source })?),
-            None => None,
-        };
-        Ok(AdminSockets { unix, tcp })
-    }
-
-    /// Where they are, as `--admin` takes a unix socket, and as bound for TCP.
-    pub(crate) fn addresses(&self) -> Vec<String> {
-        let unix = self.unix.as_ref().map(|socket| format!("unix:{}", socket.file.path().display()));
-        let tcp = self
-            .tcp
-            .as_ref()
-            .and_then(|listener| listener.local_addr().ok())
-            .map(|address| address.to_string());
-        unix.into_iter().chain(tcp).collect()
-    }
-
-    /// Begins to answer. Needs a tokio runtime.
-    pub(crate) fn serve(self, admin: Admin) -> io::Result<AdminServer> {
-        let admin = Arc::new(admin);
-        let (stop, stopped) = watch::channel(());
-        let mut tasks = JoinSet::new();
-        let mut file = None;
-        if let Some(socket) = self.unix {
-            let listener = AdminListener::Unix(tokio::net::UnixListener::from_std(socket.listener)?);
-            tasks.spawn(server::serve(listener, Arc::clone(&admin), stopped.clone()));
-            file = Some(socket.file);
-        }
-        if let Some(listener) = self.tcp {
-            let listener = AdminListener::Tcp(tokio::net::TcpListener::from_std(listener)?);
-            tasks.spawn(server::serve(listener, admin, stopped));
-        }
-        Ok(AdminServer { stop, tasks, file })
-    }
-}
-
-impl AdminServer {
-    /// Removes the socket, finishes answers in progress, and returns when nothing of the admin is left.
-    pub(crate) async fn end(mut self) {
-        drop(self.file.take());
-        self.stop.send_replace(());
-        while self.tasks.join_next().await.is_some() {}
-    }
-}
-
-fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
-    // The standard library sets SO_REUSEADDR, so a restart does not wait for old connections to expire.
-    let listener = TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
-}
-
 impl fmt::Debug for Admin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Admin")
             .field("readiness", &self.readiness)
-            .field("token", &self.token)
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }
 
-/// What the configuration gives when it says nothing, and what `fulcrum status` asks first.
-const DEFAULT_SOCKET: &str = "/run/fulcrum/admin.sock";
+/// Of everything that is read.
+const READING: &str = "GET, HEAD";
 
 #[cfg(test)]
 mod tests;

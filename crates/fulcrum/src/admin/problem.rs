@@ -4,40 +4,50 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
+use serde_json::json;
+
+use crate::reload::Mistakes;
 
 /// Why a question is not answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
     /// No such path.
     Unknown,
-    /// The path is there, the method is not.
-    Method,
+    /// The path is there, the method is not: these are.
+    Method(&'static str),
+    /// The query makes no sense.
+    Query,
     /// A token is needed, and this is not it.
     Unauthorized,
     /// Needs a token, and none is configured.
     NoToken,
     /// The daemon is not ready: it is ending.
     NotReady,
+    /// The configuration cannot be used.
+    Refused(Mistakes),
     /// A bug of ours; the diagnostics tell more.
     Internal,
 }
 
 impl Problem {
-    fn status(self) -> StatusCode {
+    fn status(&self) -> StatusCode {
         match self {
             Problem::Unknown => StatusCode::NOT_FOUND,
-            Problem::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Problem::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Problem::Query => StatusCode::BAD_REQUEST,
             Problem::Unauthorized => StatusCode::UNAUTHORIZED,
             Problem::NoToken => StatusCode::FORBIDDEN,
             Problem::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Problem::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Problem::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
-    fn detail(self) -> &'static str {
+    fn detail(&self) -> &'static str {
         match self {
-            Problem::Unknown => "there are /metrics, /healthz, /readyz and /status",
-            Problem::Method => "this can be read with GET and HEAD",
+            Problem::Unknown => "there are /metrics, /healthz, /readyz, /status and /v1/reload",
+            Problem::Method(_) => "this path takes other methods: see the field `Allow`",
+            Problem::Query => "the query can be `wait=true` or `wait=false`",
             Problem::Unauthorized => {
                 "send the admin token as `Authorization: Bearer TOKEN`, or use the unix socket"
             }
@@ -46,6 +56,7 @@ impl Problem {
                  or use the unix socket"
             }
             Problem::NotReady => "the daemon is shutting down",
+            Problem::Refused(_) => "the configuration cannot be used; nothing has changed",
             Problem::Internal => "this is a defect; the diagnostics of the daemon tell more",
         }
     }
@@ -54,19 +65,23 @@ impl Problem {
 impl From<Problem> for Response<Full<Bytes>> {
     fn from(problem: Problem) -> Self {
         let status = problem.status();
-        let document = serde_json::json!({
+        let mut document = json!({
             "type": "about:blank",
             "title": status.canonical_reason().unwrap_or_default(),
             "status": status.as_u16(),
             "detail": problem.detail(),
         });
+        if let Problem::Refused(mistakes) = &problem {
+            document["errors"] = json!(mistakes.errors);
+            document["text"] = json!(mistakes.text);
+        }
         let mut response = Response::new(Full::from(format!("{document}\n")));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         match problem {
-            Problem::Method => headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD")),
+            Problem::Method(allowed) => headers.insert(ALLOW, HeaderValue::from_static(allowed)),
             Problem::Unauthorized => headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
             _ => None,
         };

@@ -53,8 +53,8 @@ impl AdminListener {
     }
 }
 
-/// Serves one socket until `stop` changes, then lets answers in progress finish for a moment.
-pub(crate) async fn serve(listener: AdminListener, admin: Arc<Admin>, mut stop: watch::Receiver<()>) {
+/// Serves one socket until `stop` changes: to the time that answers in progress have to finish.
+pub(crate) async fn serve(listener: AdminListener, admin: Arc<Admin>, mut stop: watch::Receiver<Duration>) {
     let door = listener.door();
     let mut connections = JoinSet::new();
     loop {
@@ -73,13 +73,19 @@ pub(crate) async fn serve(listener: AdminListener, admin: Arc<Admin>, mut stop: 
         }
     }
     drop(listener);
+    let grace = *stop.borrow();
     let finished = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(LAST_ANSWERS, finished).await.is_err() {
+    if tokio::time::timeout(grace, finished).await.is_err() {
         connections.shutdown().await;
     }
 }
 
-async fn converse(stream: Box<dyn Stream>, door: Door, admin: Arc<Admin>, mut stop: watch::Receiver<()>) {
+async fn converse(
+    stream: Box<dyn Stream>,
+    door: Door,
+    admin: Arc<Admin>,
+    mut stop: watch::Receiver<Duration>,
+) {
     let service = service_fn(|request| answer(Arc::clone(&admin), door, request));
     let mut connection = pin!(
         http1::Builder::new()
@@ -90,10 +96,10 @@ async fn converse(stream: Box<dyn Stream>, door: Door, admin: Arc<Admin>, mut st
     );
     let result = tokio::select! {
         result = connection.as_mut() => result,
-        () = either(stop.changed(), tokio::time::sleep(CONNECTION_LIFE)) => {
+        grace = last_answer(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             // A peer that does not read its answer is not waited for.
-            tokio::time::timeout(LAST_ANSWERS, connection).await.unwrap_or(Ok(()))
+            tokio::time::timeout(grace, connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = result {
@@ -101,11 +107,12 @@ async fn converse(stream: Box<dyn Stream>, door: Door, admin: Arc<Admin>, mut st
     }
 }
 
-/// Waits for the first of two events.
-async fn either<A, B>(first: impl Future<Output = A>, second: impl Future<Output = B>) {
-    tokio::select! {
-        _ = first => {}
-        _ = second => {}
+/// Waits until a connection has lived long enough; the time its answer in progress gets.
+async fn last_answer(stop: &mut watch::Receiver<Duration>) -> Duration {
+    // It ends with the sender, too.
+    match tokio::time::timeout(CONNECTION_LIFE, stop.changed()).await {
+        Ok(_) => *stop.borrow(),
+        Err(_) => LAST_ANSWERS,
     }
 }
 
@@ -121,6 +128,7 @@ async fn answer(
             door,
             method: &head.method,
             path: head.uri.path(),
+            query: head.uri.query(),
             authorization: head.headers.get(AUTHORIZATION).map(|value| value.as_bytes()),
         })
     });
@@ -140,8 +148,8 @@ const LARGEST_HEAD: usize = 16 << 10;
 /// Even a scraper that keeps its connection comes again once in five minutes.
 const CONNECTION_LIFE: Duration = Duration::from_secs(300);
 
-/// What an answer in progress gets when the daemon ends.
-const LAST_ANSWERS: Duration = Duration::from_secs(1);
+/// What an answer in progress gets when the daemon ends, or the connection is old.
+pub(crate) const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Accepting fails when descriptors run out; trying again at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

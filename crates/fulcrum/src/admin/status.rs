@@ -3,6 +3,8 @@
 use fulcrum_data_plane as data_plane;
 use serde::{Deserialize, Serialize};
 
+use crate::reload::ConfigHistory;
+
 /// What a daemon is doing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StatusDocument {
@@ -16,6 +18,8 @@ pub(crate) struct StatusDocument {
     pub(crate) uptime_seconds: f64,
     /// The number of the configuration in use.
     pub(crate) generation: u64,
+    /// Where that came from, and how it is doing.
+    pub(crate) config: ConfigStatus,
     /// Downstream connections open now.
     pub(crate) connections: u64,
     /// Requests in progress now.
@@ -25,6 +29,15 @@ pub(crate) struct StatusDocument {
     pub(crate) workers: Vec<WorkerStatus>,
     pub(crate) listeners: Vec<ListenerStatus>,
     pub(crate) services: Vec<ServiceStatus>,
+}
+
+/// The configuration in use, and the last attempt to use another.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ConfigStatus {
+    /// Its number.
+    pub(crate) generation: u64,
+    #[serde(flatten)]
+    pub(crate) history: ConfigHistory,
 }
 
 /// Whether a daemon takes new work.

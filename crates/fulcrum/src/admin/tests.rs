@@ -6,15 +6,25 @@ use hyper::header::ALLOW;
 use prometheus::IntCounter;
 
 use super::*;
+use crate::reload::{Committed, ConfigHistory};
 
 fn admin(token: Option<&str>) -> Admin {
     let requests = IntCounter::new("fulcrum_http_requests_total", "Requests.").expect("a valid name");
     Admin {
         registry: registry(Box::new(requests)).expect("no name is there twice"),
         readiness: Arc::new(Readiness::new()),
-        token: token.map(|token| Secret::new(token.as_bytes())),
-        status: Box::new(document),
+        settings: ArcSwap::from_pointee(Settings {
+            token: token.map(|token| Secret::new(token.as_bytes())),
+            addresses: Vec::new(),
+        }),
+        status: Box::new(|_| document()),
+        reload: Box::new(|wait| Some(Ok(reloaded(wait)))),
     }
+}
+
+fn reloaded(wait: Wait) -> Reloaded {
+    let committed = Committed { generation: 2, changes: Default::default(), warnings: Vec::new() };
+    Reloaded { committed, everywhere: wait == Wait::Everywhere }
 }
 
 fn document() -> StatusDocument {
@@ -24,6 +34,14 @@ fn document() -> StatusDocument {
         state: State::Ready,
         uptime_seconds: 1.5,
         generation: 1,
+        config: ConfigStatus {
+            generation: 1,
+            history: ConfigHistory {
+                file: "/etc/fulcrum.yaml".to_owned(),
+                loaded_at: "2026-01-02T03:04:05Z".to_owned(),
+                last_error: None,
+            },
+        },
         connections: 0,
         requests: 0,
         admin: Vec::new(),
@@ -34,9 +52,14 @@ fn document() -> StatusDocument {
 }
 
 fn ask(admin: &Admin, door: Door, request: &str, authorization: Option<&str>) -> Response<Full<Bytes>> {
-    let (method, path) = request.split_once(' ').expect("METHOD /path");
+    let (method, target) = request.split_once(' ').expect("METHOD /path");
     let method = method.parse().expect("a method");
-    admin.answer(&Question { door, method: &method, path, authorization: authorization.map(str::as_bytes) })
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    };
+    let authorization = authorization.map(str::as_bytes);
+    admin.answer(&Question { door, method: &method, path, query, authorization })
 }
 
 async fn body(response: Response<Full<Bytes>>) -> String {
@@ -62,6 +85,13 @@ fn statuses_follow_path_method_and_door() {
     check(Some("s3cret"), Door::Tcp, "GET /status", None, 401);
     check(Some("s3cret"), Door::Tcp, "GET /status", Some("Bearer wrong"), 401);
     check(Some("s3cret"), Door::Tcp, "GET /status", Some("Bearer s3cret"), 200);
+    check(None, Door::Unix, "POST /v1/reload", None, 200);
+    check(None, Door::Unix, "POST /v1/reload?wait=true", None, 200);
+    check(None, Door::Unix, "POST /v1/reload?wait=maybe", None, 400);
+    check(None, Door::Unix, "GET /v1/reload", None, 405);
+    check(None, Door::Tcp, "POST /v1/reload", None, 403);
+    check(Some("s3cret"), Door::Tcp, "POST /v1/reload", None, 401);
+    check(Some("s3cret"), Door::Tcp, "POST /v1/reload", Some("Bearer s3cret"), 200);
     check(None, Door::Unix, "GET /", None, 404);
     check(None, Door::Tcp, "GET /metrics/", None, 404);
     check(None, Door::Unix, "DELETE /status", None, 405);
@@ -69,8 +99,30 @@ fn statuses_follow_path_method_and_door() {
 
 #[test]
 fn a_wrong_method_is_told_the_right_ones() {
-    let response = ask(&admin(None), Door::Unix, "POST /status", None);
-    assert_eq!(response.headers()[ALLOW], "GET, HEAD");
+    let check = |request: &str, expected: &str| {
+        assert_eq!(ask(&admin(None), Door::Unix, request, None).headers()[ALLOW], expected, "{request}");
+    };
+    check("POST /status", "GET, HEAD");
+    check("GET /v1/reload", "POST");
+}
+
+#[tokio::test]
+async fn a_reload_is_answered_with_what_came_of_it() {
+    let mut admin = admin(None);
+    let text = body(ask(&admin, Door::Unix, "POST /v1/reload?wait=true", None)).await;
+    assert_eq!(serde_json::from_str::<Reloaded>(&text).expect("JSON"), reloaded(Wait::Everywhere));
+
+    let mistakes = Mistakes { text: "error: no\n".to_owned(), errors: vec!["no".into()] };
+    let refused = mistakes.clone();
+    admin.reload = Box::new(move |_| Some(Err(refused.clone())));
+    let response = ask(&admin, Door::Unix, "POST /v1/reload", None);
+    assert_eq!(response.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let text = body(response).await;
+    assert_eq!(serde_json::from_str::<Mistakes>(&text).expect("JSON"), mistakes);
+
+    admin.reload = Box::new(|_| None);
+    let response = ask(&admin, Door::Unix, "POST /v1/reload", None);
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "the daemon is ending");
 }
 
 #[test]
@@ -104,13 +156,4 @@ async fn metrics_hold_data_plane_process_and_build() {
 async fn status_is_the_document() {
     let text = body(ask(&admin(None), Door::Unix, "GET /status", None)).await;
     assert_eq!(serde_json::from_str::<StatusDocument>(&text).expect("the document"), document());
-}
-
-#[test]
-fn only_the_default_socket_may_be_missing() {
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("file"), "").expect("written");
-    let configured =
-        AdminConfig { socket: Some(folder.path().join("file/admin.sock")), bind: None, token: None };
-    assert!(AdminSockets::bind(&configured).is_err());
 }

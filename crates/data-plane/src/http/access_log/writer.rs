@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, channel, sync_channel};
@@ -30,26 +30,37 @@ pub(crate) struct AccessLog {
     queue: SyncSender<Message>,
     counters: Arc<Counters>,
     closing: Arc<AtomicBool>,
+    reopening: Arc<AtomicBool>,
     /// Disconnects when the writer thread has ended.
     ended: Receiver<()>,
     thread: JoinHandle<()>,
 }
 
 impl AccessLog {
-    /// Opens the destination, a file for appending, and starts the writer; `None` when no log is wanted. Errors name
-    /// the path.
-    pub(crate) fn open(config: &fulcrum_config::AccessLog) -> io::Result<Option<AccessLog>> {
-        let (output, name) = match &config.destination {
+    /// Opens the destination, a file for appending, and starts the writer; `None` when no log is wanted. It goes on
+    /// counting where `counters` are. Errors name the path.
+    pub(crate) fn open(
+        config: &fulcrum_config::AccessLog,
+        counters: Arc<Counters>,
+    ) -> io::Result<Option<AccessLog>> {
+        let (output, path) = match &config.destination {
             Destination::None => return Ok(None),
-            Destination::Stdout => (stdout()?, "standard output".to_owned()),
-            Destination::File(path) => (append(path)?, path.display().to_string()),
+            Destination::Stdout => (stdout()?, None),
+            Destination::File(path) => (append(path)?, Some(path.clone())),
         };
-        AccessLog::start(config.format.clone(), Box::new(output), name).map(Some)
+        AccessLog::start(config.format.clone(), Box::new(output), path, counters).map(Some)
     }
 
     /// A worker's end of the log.
     pub(crate) fn sink(&self) -> Sink {
         Sink::new(Format::compile(&self.format), self.queue.clone(), self.counters.clone())
+    }
+
+    /// Opens the file's path anew, as soon as the writer comes to it: someone has renamed the file. Where that fails
+    /// the old file stays in use. Nothing happens to standard output.
+    pub(crate) fn reopen(&self) {
+        self.reopening.store(true, Ordering::SeqCst);
+        self.wake();
     }
 
     /// How the log fares; lives on after [`close`](AccessLog::close).
@@ -66,8 +77,7 @@ impl AccessLog {
     /// five seconds at most: a destination that takes nothing does not keep the process alive.
     pub(crate) fn close(self) {
         self.closing.store(true, Ordering::SeqCst);
-        // Wakes an idle writer. When the queue is full the writer is awake and will see the flag after the last block.
-        let _ = self.queue.try_send(None);
+        self.wake();
         match self.ended.recv_timeout(CLOSE_DEADLINE) {
             Err(RecvTimeoutError::Timeout) => tracing::warn!("access log: gave up on its last blocks"),
             Ok(()) | Err(RecvTimeoutError::Disconnected) => {
@@ -77,17 +87,28 @@ impl AccessLog {
         }
     }
 
-    fn start(format: LogFormat, output: Box<dyn Write + Send>, name: String) -> io::Result<AccessLog> {
+    /// Makes an idle writer look at its flags. When the queue is full the writer is awake and will see them.
+    fn wake(&self) {
+        let _ = self.queue.try_send(None);
+    }
+
+    fn start(
+        format: LogFormat,
+        output: Box<dyn Write + Send>,
+        path: Option<PathBuf>,
+        counters: Arc<Counters>,
+    ) -> io::Result<AccessLog> {
         let (queue, blocks) = sync_channel(QUEUE);
         let (alive, ended) = channel();
-        let counters = Arc::new(Counters::default());
         let closing = Arc::new(AtomicBool::new(false));
+        let reopening = Arc::new(AtomicBool::new(false));
         let mut writer = Writer {
             blocks,
             closing: closing.clone(),
+            reopening: reopening.clone(),
             counters: counters.clone(),
             output,
-            name,
+            path,
             torn: false,
             warned: None,
             lost: 0,
@@ -96,7 +117,7 @@ impl AccessLog {
             writer.run();
             drop(alive);
         })?;
-        Ok(AccessLog { format, queue, counters, closing, ended, thread })
+        Ok(AccessLog { format, queue, counters, closing, reopening, ended, thread })
     }
 }
 
@@ -104,9 +125,11 @@ impl AccessLog {
 struct Writer {
     blocks: Receiver<Message>,
     closing: Arc<AtomicBool>,
+    reopening: Arc<AtomicBool>,
     counters: Arc<Counters>,
     output: Box<dyn Write + Send>,
-    name: String,
+    /// Of a file; standard output has none.
+    path: Option<PathBuf>,
     /// A write failed in the middle of a line: the next one must not be glued to it.
     torn: bool,
     warned: Option<Instant>,
@@ -117,6 +140,9 @@ struct Writer {
 impl Writer {
     fn run(&mut self) {
         while let Some(message) = self.next() {
+            if self.reopening.swap(false, Ordering::SeqCst) {
+                self.reopen();
+            }
             if let Some(handover) = message {
                 self.write(handover);
             }
@@ -129,6 +155,19 @@ impl Writer {
             Ok(message) => Some(message),
             Err(TryRecvError::Empty) if !self.closing.load(Ordering::SeqCst) => self.blocks.recv().ok(),
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+        }
+    }
+
+    fn reopen(&mut self) {
+        let Some(path) = &self.path else { return };
+        match append(path) {
+            Ok(file) => {
+                self.output = Box::new(file);
+                // Whatever was torn is in the other file.
+                self.torn = false;
+                tracing::info!(path = %path.display(), "access log: opened anew");
+            }
+            Err(error) => tracing::warn!("access log: going on with the open file: {error}"),
         }
     }
 
@@ -170,7 +209,11 @@ impl Writer {
     fn warn(&mut self, error: &io::Error, lost: u64) {
         self.lost += lost;
         if self.warned.is_none_or(|last| last.elapsed() >= WARNING_INTERVAL) {
-            tracing::warn!(destination = %self.name, %error, records_lost = self.lost, "access log cannot be written");
+            let destination = self
+                .path
+                .as_ref()
+                .map_or_else(|| "standard output".to_owned(), |path| path.display().to_string());
+            tracing::warn!(destination, %error, records_lost = self.lost, "access log cannot be written");
             self.warned = Some(Instant::now());
             self.lost = 0;
         }
@@ -256,7 +299,8 @@ mod tests {
     ) -> (AccessLog, Arc<Mutex<Vec<u8>>>) {
         let kept = Arc::new(Mutex::new(Vec::new()));
         let output = Box::new(Scripted(script, kept.clone()));
-        (AccessLog::start(targets(), output, "a script".to_owned()).expect("a thread starts"), kept)
+        let log = AccessLog::start(targets(), output, None, Arc::default()).expect("a thread starts");
+        (log, kept)
     }
 
     fn text(kept: &Mutex<Vec<u8>>) -> String {
@@ -269,16 +313,49 @@ mod tests {
         let path = folder.path().join("access.log");
         let config =
             fulcrum_config::AccessLog { destination: Destination::File(path.clone()), format: targets() };
-        for target in [b"/1", b"/2"] {
-            let log = AccessLog::open(&config).expect("opens").expect("a log is wanted");
+        let counters = Arc::new(Counters::default());
+        for (target, written) in [(b"/1", 1), (b"/2", 2)] {
+            let log = AccessLog::open(&config, counters.clone()).expect("opens").expect("a log is wanted");
             let mut sink = log.sink();
             sink.record(&record(target));
             sink.flush();
-            let counters = log.counters();
             log.close();
-            assert_eq!((counters.written(), counters.dropped()), (1, 0));
+            assert_eq!((counters.written(), counters.dropped()), (written, 0), "counted on");
         }
         assert_eq!(std::fs::read_to_string(path).expect("there"), "/1\n/2\n");
+    }
+
+    #[test]
+    fn a_renamed_file_is_left_behind_unless_there_is_no_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, old) = (folder.path().join("log/access.log"), folder.path().join("log/old"));
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+        std::fs::create_dir(folder.path().join("log")).expect("made");
+        let config =
+            fulcrum_config::AccessLog { destination: Destination::File(path.clone()), format: targets() };
+        let log = AccessLog::open(&config, Arc::default()).expect("opens").expect("a log is wanted");
+        let mut sink = log.sink();
+        let mut write = |target: &[u8], count: u64| {
+            sink.record(&record(target));
+            sink.flush();
+            let start = Instant::now();
+            while log.counters().written() < count {
+                assert!(start.elapsed() < Duration::from_secs(10), "the record is not written");
+                thread::yield_now();
+            }
+        };
+        write(b"/1", 1);
+        std::fs::rename(&path, &old).expect("renamed");
+        write(b"/2", 2);
+        log.reopen();
+        write(b"/3", 3);
+        assert_eq!((read(&old), read(&path)), ("/1\n/2\n".to_owned(), "/3\n".to_owned()));
+
+        std::fs::rename(folder.path().join("log"), folder.path().join("moved")).expect("renamed");
+        log.reopen();
+        write(b"/4", 4);
+        assert_eq!(read(&folder.path().join("moved/access.log")), "/3\n/4\n", "the old file goes on");
+        log.close();
     }
 
     #[test]
@@ -286,14 +363,14 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let destination = Destination::File(folder.path().to_owned());
         let config = fulcrum_config::AccessLog { destination, format: LogFormat::Json };
-        let error = AccessLog::open(&config).expect_err("a folder is no file");
+        let error = AccessLog::open(&config, Arc::default()).expect_err("a folder is no file");
         assert!(error.to_string().starts_with(&*folder.path().to_string_lossy()), "{error}");
     }
 
     #[test]
     fn none_is_no_log() {
         let config = fulcrum_config::AccessLog { destination: Destination::None, format: LogFormat::Json };
-        assert!(AccessLog::open(&config).expect("nothing to fail").is_none());
+        assert!(AccessLog::open(&config, Arc::default()).expect("nothing to fail").is_none());
     }
 
     #[test]
