@@ -65,7 +65,7 @@ const IMPURE: [&str; 23] = [
 ];
 
 /// Foreign crates that only some of ours may name.
-const AT_HOME: [(&str, &[&str]); 12] = [
+const AT_HOME: [(&str, &[&str]); 13] = [
     ("granit-parser", &["fulcrum-config"]),
     ("serde_yaml", &["fulcrum-config"]),
     ("yaml_serde", &["fulcrum-config"]),
@@ -73,6 +73,7 @@ const AT_HOME: [(&str, &[&str]); 12] = [
     ("hyper", &["fulcrum", "fulcrum-control-plane"]),
     ("hyper-util", &["fulcrum", "fulcrum-control-plane"]),
     ("httparse", &["fulcrum-data-plane"]),
+    ("hickory-resolver", &["fulcrum-control-plane"]),
     ("rustls", &["fulcrum-tls"]),
     ("tokio-rustls", &["fulcrum-tls"]),
     ("aws-lc-rs", &["fulcrum-balance", "fulcrum-tls"]),

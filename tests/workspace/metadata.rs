@@ -1,4 +1,4 @@
-//! What cargo knows about the workspace: `cargo metadata` for Linux, as locked.
+//! What cargo knows about the workspace: `cargo metadata` for Linux, as locked, of which `cargo tree` says what is built.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
@@ -37,17 +37,17 @@ impl Graph {
     }
 
     fn load() -> Graph {
-        let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args(["metadata", "--format-version", "1", "--locked", "--offline"])
-            .args(["--filter-platform", "x86_64-unknown-linux-gnu"])
-            .current_dir(top())
-            .output()
-            .expect("cargo is there");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Graph::parse(&serde_json::from_slice(&output.stdout).expect("JSON"))
+        let metadata = cargo(&[
+            "metadata",
+            "--format-version=1",
+            "--locked",
+            "--offline",
+            "--filter-platform=x86_64-unknown-linux-gnu",
+        ]);
+        Graph::parse(&serde_json::from_slice(&metadata).expect("JSON"), &built())
     }
 
-    fn parse(metadata: &Value) -> Graph {
+    fn parse(metadata: &Value, built: &BTreeSet<(String, String)>) -> Graph {
         let members: BTreeSet<&str> = texts(&metadata["workspace_members"]).collect();
         let nodes = metadata["resolve"]["nodes"].as_array().expect("a graph");
         let by_id: BTreeMap<&str, &Value> = metadata["packages"]
@@ -71,7 +71,14 @@ impl Graph {
             };
             (id.to_owned(), parsed)
         });
-        Graph { packages: packages.collect() }
+        let is_built = |package: &Package| built.contains(&(package.name.clone(), package.version.clone()));
+        let mut packages: BTreeMap<String, Package> =
+            packages.filter(|(_, package)| is_built(package)).collect();
+        let ids: BTreeSet<String> = packages.keys().cloned().collect();
+        for package in packages.values_mut() {
+            package.normal.retain(|id| ids.contains(id));
+        }
+        Graph { packages }
     }
 
     /// Every package of the build, tests and build scripts included.
@@ -101,6 +108,38 @@ impl Graph {
         }
         found
     }
+}
+
+/// The names and versions of the packages that are built. The metadata have more: what a feature like `ring?/std` names is
+/// among them even if nothing else asks for it, and it is never built.
+fn built() -> BTreeSet<(String, String)> {
+    let tree = cargo(&[
+        "tree",
+        "--workspace",
+        "--locked",
+        "--offline",
+        "--target=x86_64-unknown-linux-gnu",
+        "--edges=normal,build,dev",
+        "--prefix=none",
+        "--format={p}",
+    ]);
+    let tree = String::from_utf8(tree).expect("names");
+    let packages = tree.lines().filter(|line| !line.is_empty());
+    let of = |line: &str| {
+        let (name, rest) = line.split_once(" v").unwrap_or_else(|| panic!("{line:?} is no package"));
+        (name.to_owned(), rest.split_whitespace().next().expect("a version").to_owned())
+    };
+    packages.map(of).collect()
+}
+
+fn cargo(arguments: &[&str]) -> Vec<u8> {
+    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(arguments)
+        .current_dir(top())
+        .output()
+        .expect("cargo is there");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
 }
 
 fn normal_dependencies(node: &Value) -> Vec<String> {

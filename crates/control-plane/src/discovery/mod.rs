@@ -1,0 +1,3 @@
+//! Sources of endpoints outside of the configuration.
+
+pub mod dns;

@@ -1,0 +1,9 @@
+//! What tells the data plane where endpoints are.
+//!
+//! ```text
+//!   names of the configuration ──► discovery ──► addresses, whenever they change
+//! ```
+//!
+//! It serves nobody and decides nothing about traffic: it learns, and tells whoever asked to be told.
+
+pub mod discovery;
