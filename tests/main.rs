@@ -7,6 +7,7 @@ mod harness;
 mod lifecycle;
 mod messages;
 mod observability;
+mod resilience;
 mod routing;
 mod smuggling;
 mod soak;
