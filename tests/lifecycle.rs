@@ -2,6 +2,7 @@
 
 mod demo;
 mod drain;
+mod last_moment;
 mod processes;
 mod upstream_death;
 mod workers;

@@ -3,5 +3,6 @@
 mod broken;
 mod connecting;
 mod downstream;
+mod failing;
 mod pool;
 mod time;
