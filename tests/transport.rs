@@ -4,5 +4,6 @@ mod broken;
 mod connecting;
 mod downstream;
 mod failing;
+mod poison;
 mod pool;
 mod time;

@@ -103,3 +103,22 @@ fn a_connection_beside_the_signal_is_served_or_refused() {
     assert!(count(Fate::Answered) > 0, "some came in time: {fates:?}");
     assert!(count(Fate::Reset) <= 2, "the gap is a few microseconds wide: {fates:?}");
 }
+
+/// A worker that has not begun to accept yet has connections in its queue all the same.
+#[test]
+fn a_connection_before_the_signal_is_served_by_a_daemon_that_has_just_begun() {
+    let round = || {
+        let mut fulcrum = answering().top("workers: 16").start();
+        let client = fulcrum.connect();
+        fulcrum.child.signal(Signal::TERM);
+        let fate = answer_of(client);
+        assert_eq!(fulcrum.child.exit_code(), Some(0));
+        fate
+    };
+    let fates: Vec<Fate> = thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..4).map(|_| scope.spawn(move || (0..15).map(|_| round()).collect::<Vec<_>>())).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("every round went well")).collect()
+    });
+    assert!(fates.iter().all(|&fate| fate == Fate::Answered), "{fates:?}");
+}
