@@ -3,6 +3,7 @@
 
 mod demo;
 mod drain;
+mod last_moment;
 mod processes;
 mod reload;
 mod reload_admin;

@@ -5,3 +5,4 @@ mod connections;
 mod fields;
 mod interim;
 mod leaving;
+mod options;

@@ -3,5 +3,6 @@
 mod access_log;
 mod admin;
 mod blocked_log;
+mod descriptors;
 mod limits;
 mod metrics;

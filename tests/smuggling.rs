@@ -3,6 +3,7 @@
 //! Every refused request is followed on its connection by a request for `/smuggled`: it must be gone with the
 //! connection. What counts is what reaches the upstream.
 
+mod behind_responses;
 mod chunks;
 mod framing;
 mod hop_by_hop;

@@ -3,6 +3,7 @@
 mod back_pressure;
 mod bodies;
 mod broken;
+mod kept;
 
 use std::thread;
 

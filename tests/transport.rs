@@ -3,5 +3,7 @@
 mod broken;
 mod connecting;
 mod downstream;
+mod failing;
+mod poison;
 mod pool;
 mod time;

@@ -69,3 +69,45 @@ fn statuses_without_a_body_have_none() {
     }
     assert_eq!(upstream.connections(), 1);
 }
+
+/// Whoever announces a body where there is none may send one: its connection is not used again (RFC 9112 §6.1).
+#[test]
+fn a_bodiless_response_that_announces_chunks_ends_its_connection() {
+    for status in ["204 No Content", "304 Not Modified"] {
+        let upstream =
+            Upstream::answering(format!("HTTP/1.1 {status}\r\nTransfer-Encoding: chunked\r\n\r\n"));
+        let fulcrum = Setup::new(&upstream).start();
+        let mut client = fulcrum.connect();
+        for count in 1..=3 {
+            let response = client.get("/");
+            assert_eq!(response.head.word(1), &status[..3]);
+            assert!(!response.head.has("transfer-encoding"), "{:?}", response.head);
+            assert_eq!(upstream.connections(), count, "{status}");
+        }
+    }
+}
+
+#[test]
+fn a_body_of_a_response_to_head_is_nobodys_response() {
+    let poison = ok("poison");
+    let upstream = Upstream::new(move |mut conversation: Conversation| {
+        while let Some(request) = conversation.request() {
+            conversation.send(match request.method() {
+                "HEAD" => {
+                    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", poison.len());
+                    [head.as_bytes(), &poison].concat()
+                }
+                _ => ok("body"),
+            });
+        }
+    });
+    let fulcrum = Setup::new(&upstream).start();
+    let mut client = fulcrum.connect();
+    for count in 1..=3 {
+        client.send("HEAD / HTTP/1.1\r\nHost: test\r\n\r\n");
+        assert_eq!(client.response_to_head().status, 200);
+        assert_eq!(client.get("/").text(), "body");
+        // The GET's connection is kept for the next HEAD.
+        assert_eq!(upstream.connections(), count + 1);
+    }
+}

@@ -116,3 +116,19 @@ fn requests_behind_connection_close_are_not_looked_at() {
     }
     assert!(upstream.requests().iter().all(|request| request.target() == "/last"), "{}", upstream.text());
 }
+
+/// Old clients end a body with a line end that is no part of it (RFC 9112 §2.2): the connection is as idle as without.
+#[test]
+fn an_empty_line_behind_a_request_begins_no_other() {
+    let upstream = Upstream::named("app");
+    let fulcrum = Setup::new(&upstream).listener("timeouts: { header: 200ms, keep_alive: 10s }").start();
+    for behind in ["\r\n", "\r"] {
+        let mut client = fulcrum.connect();
+        let request = format!("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello{behind}");
+        assert_eq!(client.ask(request).text(), "app");
+        client.assert_silent(Duration::from_millis(500));
+        client.send(&"\r\n"[behind.len()..]);
+        assert_eq!(client.get("/next").text(), "app", "{behind:?}");
+    }
+    assert_eq!(fulcrum.metric("fulcrum_http_errors_total", &[]), 0.0);
+}

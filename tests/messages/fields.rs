@@ -66,6 +66,27 @@ fn a_date_is_added_where_there_is_none() {
 }
 
 #[test]
+fn a_date_that_the_route_sets_is_the_only_one() {
+    let upstream = Upstream::new(|mut conversation: Conversation| {
+        while let Some(request) = conversation.request() {
+            let date =
+                if request.target() == "/dated" { "Date: Mon, 01 Jan 2024 00:00:00 GMT\r\n" } else { "" };
+            conversation.send(format!("HTTP/1.1 200 OK\r\n{date}Content-Length: 0\r\n\r\n"));
+        }
+    });
+    let edits = "headers: { response: { set: { date: \"Tue, 02 Jan 2024 00:00:00 GMT\" } } }";
+    let setup = Setup::new(&upstream)
+        .route(&format!("{{ path: /fixed, respond: {{ status: 200 }}, {edits} }}"))
+        .route(&format!("{{ path: /moved, redirect: https, {edits} }}"))
+        .route(&format!("{{ to: app, {edits} }}"));
+    let fulcrum = setup.start();
+    for target in ["/fixed", "/moved", "/dated", "/undated"] {
+        let response = fulcrum.get(target);
+        assert_eq!(response.head.values("date"), ["Tue, 02 Jan 2024 00:00:00 GMT"], "{target}");
+    }
+}
+
+#[test]
 fn request_ids_are_made_and_kept_from_trusted_peers() {
     let upstream = Upstream::named("app");
     let request = "GET / HTTP/1.1\r\nHost: test\r\nX-Request-Id: theirs-1\r\n\r\n";

@@ -1,5 +1,8 @@
 //! 1xx responses and the expectation of one (RFC 9110 §10.1.1, §15.2).
 
+use std::thread;
+use std::time::Duration;
+
 use crate::harness::{Conversation, Setup, Upstream, eventually, ok};
 
 #[test]
@@ -23,6 +26,26 @@ fn continue_comes_from_the_upstream() {
         assert_eq!((response.text().as_str(), response.interim.len()), (body, 0));
     }
     assert_eq!(upstream.connections(), 1);
+}
+
+/// Until the upstream says 100 the client waits for us: that is no time of its own.
+#[test]
+fn a_late_continue_takes_no_time_from_the_client() {
+    let upstream = Upstream::new(|mut conversation: Conversation| {
+        let head = conversation.head().expect("a head");
+        thread::sleep(Duration::from_millis(900));
+        conversation.send("HTTP/1.1 100 Continue\r\n\r\n");
+        let body = conversation.body(&head);
+        conversation.send(ok(&String::from_utf8_lossy(&body.bytes)));
+    });
+    let fulcrum = Setup::new(&upstream).listener("timeouts: { body_idle: 500ms }").start();
+    let mut client = fulcrum.connect();
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
+    assert_eq!(client.wire.head().expect("an interim response").first_line, "HTTP/1.1 100 Continue");
+    thread::sleep(Duration::from_millis(200));
+    let response = client.ask("hello");
+    assert_eq!((response.status, response.text().as_str()), (200, "hello"));
+    assert_eq!(fulcrum.metric("fulcrum_http_errors_total", &[]), 0.0);
 }
 
 #[test]

@@ -96,6 +96,29 @@ fn s18_a_response_body_with_broken_chunks_has_no_clean_end() {
     }
 }
 
+/// Nothing of the response has gone out when its first chunk shows what it is: it is taken back.
+#[test]
+fn s18_a_broken_chunk_that_comes_with_the_head_is_a_bad_gateway() {
+    for chunk in ["g\r\nworld\r\n", "+5\r\nworld\r\n", "5 \r\nworld\r\n", "-1\r\n", "\r\n"] {
+        let response = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Own: yes\r\n\r\n{chunk}");
+        let upstream = Upstream::answering(response);
+        let fulcrum = Setup::new(&upstream).start();
+        let mut client = fulcrum.connect();
+        let response = client.get("/broken");
+        assert_eq!((response.status, response.head.has("x-own")), (502, false), "{chunk:?}: {response:?}");
+        assert!(response.text().contains("reason: invalid_response\n"), "{chunk:?}: {}", response.text());
+        let record = fulcrum.record_of("/broken");
+        assert_eq!(
+            (&record["status"], &record["reason"]),
+            (&502.into(), &"invalid_response".into()),
+            "{record}"
+        );
+        assert_eq!(client.get("/again").status, 502, "{chunk:?}: the client's connection is fine");
+        fulcrum.await_errors("invalid_response", 2);
+        assert_eq!(upstream.connections(), 2, "{chunk:?}: the upstream's is not");
+    }
+}
+
 /// Answers with these bytes and closes.
 fn closing_upstream(response: &str) -> Upstream {
     let response = response.to_owned();

@@ -62,6 +62,8 @@ fn s18_malformed_response_heads_are_bad_gateways() {
         ("HTTP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n", "version"),
         ("SSH-2.0-OpenSSH_9.2\r\n\r\n", "not HTTP"),
         ("\u{16}\u{3}\u{1}\r\n\r\n", "TLS"),
+        ("\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "empty line before it"),
+        ("\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "empty lines before it"),
     ]);
 }
 
@@ -71,11 +73,14 @@ fn s18_response_heads_over_the_limits_are_bad_gateways() {
     let fields = "X-A: b\r\n".repeat(101);
     let line = "a".repeat(9000);
     let block = format!("X-A: {}\r\n", "a".repeat(8000)).repeat(9);
+    // Each part is as large as it may be, up to the last byte that is read.
+    let longest = "a".repeat(8 * 1024 - "HTTP/1.1 200 ".len());
     check_bad_responses(&[
         (&format!("HTTP/1.1 200 OK\r\n{field}Content-Length: 0\r\n\r\n"), "field"),
         (&format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 0\r\n\r\n"), "count"),
         (&format!("HTTP/1.1 200 {line}\r\nContent-Length: 0\r\n\r\n"), "line"),
         (&format!("HTTP/1.1 200 OK\r\n{block}Content-Length: 0\r\n\r\n"), "block"),
+        (&format!("HTTP/1.1 200 {longest}\r\n{block}Content-Length: 0\r\n\r\n"), "line and block"),
     ]);
 }
 

@@ -103,3 +103,45 @@ fn check_refused_trailers(reason: &str, sections: &[&str]) {
         check_refused_with(Setup::new, &refused(reason, &requests), Reaches::NothingWhole);
     }
 }
+
+/// A chunked request that wants its trailers passed on.
+fn post_with_trailers(section: &str) -> Vec<u8> {
+    post("Transfer-Encoding: chunked\r\nTE: trailers\r\n", &format!("5\r\nhello\r\n0\r\n{section}\r\n"))
+}
+
+/// Some recipients merge trailers into the head: what must not come by the front door does not come by this one.
+#[test]
+fn s11_underscores_in_names_of_trailers_follow_the_rule_of_the_head() {
+    let request = post_with_trailers("X_User: evil\r\nX-Sum: abc\r\n");
+    let row = [Refused { bytes: &request, status: 400, reason: "underscore_in_field_name" }];
+    check_refused_with(Setup::new, &row, Reaches::NothingWhole);
+
+    for (rule, passed) in [("drop", None), ("allow", Some("evil"))] {
+        let upstream = Upstream::named("app");
+        let fulcrum = Setup::new(&upstream).listener(&format!("http: {{ underscores: {rule} }}")).start();
+        assert_eq!(fulcrum.connect().ask(&request).text(), "app", "{rule}");
+        let trailers = upstream.only_request().trailers;
+        assert_eq!((trailers.field("x_user"), trailers.field("x-sum")), (passed, Some("abc")), "{rule}");
+    }
+}
+
+#[test]
+fn s11_fields_that_the_route_takes_out_do_not_pass_as_trailers() {
+    let trailers = "X-Gone: 1\r\nx-SET: 2\r\nX-Kept: 3\r\n";
+    let upstream = Upstream::answering(format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n{trailers}\r\n"
+    ));
+    let edits = "{ set: { x-set: ours }, remove: [x-gone] }";
+    let route = format!("{{ to: app, headers: {{ request: {edits}, response: {edits} }} }}");
+    let fulcrum = Setup::new(&upstream).route(&route).start();
+    let response = fulcrum.connect().ask(post(
+        "Transfer-Encoding: chunked\r\nTE: trailers\r\nConnection: TE\r\n",
+        &format!("5\r\nhello\r\n0\r\n{trailers}\r\n"),
+    ));
+    let request = upstream.only_request();
+    for (head, trailers) in [(&request.head, &request.trailers), (&response.head, &response.trailers)] {
+        assert_eq!(head.field("x-set"), Some("ours"), "{head:?}");
+        let passed = ["x-gone", "x-set", "x-kept"].map(|name| trailers.field(name));
+        assert_eq!(passed, [None, None, Some("3")], "{trailers:?}");
+    }
+}

@@ -11,7 +11,7 @@ fn exhaustion_is_counted_and_waited_out() {
     let upstream = Upstream::named("app");
     let fulcrum = Setup::new(&upstream).start();
     for error in ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"] {
-        let hits = || fulcrum.metric("fulcrum_process_limit_hits_total", &[("limit", "file_descriptors")]);
+        let hits = || fulcrum.metric("fulcrum_process_limit_hits_total", &[("reason", "file_descriptors")]);
         let before = hits();
         let strace = Strace::inject(&fulcrum, "worker-0", "accept4", &format!("error={error}:when=1..3"));
         let start = Instant::now();

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::generator::{self, Load, Outcome};
 use crate::harness::{Client, Conversation, Fulcrum, Setup, Upstream, ok};
@@ -87,4 +87,25 @@ fn a_slow_reader_costs_nobody_else_time() {
         beside.latency.count(),
         beside.elapsed,
     );
+}
+
+/// A socket tells of room only when a third of its buffer is free: with megabytes in it, minutes pass between two looks at
+/// a client that never pauses for longer than a tenth of a second.
+#[test]
+#[ignore = "takes 90 s"]
+fn a_slow_but_steady_reader_is_not_stalled() {
+    const SIP: usize = 1638;
+    let upstream = upstream();
+    let fulcrum = Setup::new(&upstream).start();
+    let mut client = fulcrum.connect();
+    client.send("GET /large HTTP/1.1\r\nHost: test\r\n\r\n");
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(90) {
+        thread::sleep(Duration::from_millis(100));
+        let read = client.wire.socket.read_exact(&mut [0; SIP]);
+        assert!(read.is_ok(), "{read:?} after {:?}: {:?}", start.elapsed(), fulcrum.log_lines());
+    }
+    assert_eq!(fulcrum.log_lines(), [""; 0], "the request goes on");
+    assert_eq!(fulcrum.metric("fulcrum_http_errors_total", &[]), 0.0);
+    fulcrum.await_metric("fulcrum_http_requests_in_flight", &[], 1.0);
 }

@@ -100,3 +100,26 @@ fn a_connection_that_is_not_accepted_in_time_is_replaced() {
     }
     assert_eq!(fulcrum.metric("fulcrum_http_errors_total", &[]), 0.0);
 }
+
+/// Nobody waits for the answer any more: no other endpoint is troubled, and none is to blame.
+#[test]
+fn a_client_that_leaves_while_we_connect_ends_the_attempt() {
+    // Both are deaf: whichever is first, the other one would be next.
+    let (_listener, address, _queued) = deaf_listener();
+    let (_other_listener, other, _other_queued) = deaf_listener();
+    let setup = Setup::default().endpoint(&address.to_string()).endpoint(&other.to_string());
+    let fulcrum = setup.service("timeouts: { connect: 8s }").start();
+    let start = Instant::now();
+    let mut client = fulcrum.connect();
+    client.send("GET /left HTTP/1.1\r\nHost: test\r\n\r\n");
+    fulcrum.await_metric("fulcrum_http_requests_in_flight", &[], 1.0);
+    client.wire.socket.reset_on_close();
+    drop(client);
+    let record = fulcrum.record_of("/left");
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    assert_eq!((&record["reason"], &record["status"]), (&"client_closed".into(), &499.into()), "{record}");
+    assert_eq!(record["attempts"], 1, "{record}");
+    fulcrum.await_errors("client_closed", 1);
+    assert_eq!(fulcrum.metric("fulcrum_upstream_errors_total", &[]), 0.0, "no endpoint is to blame");
+    assert_eq!(fulcrum.metric("fulcrum_upstream_retries_total", &[]), 0.0);
+}

@@ -99,7 +99,7 @@ pub(crate) async fn run(worker: Rc<Worker>, bind: BindId, queue: Queue, stop: Rc
     let known = worker.view().listener(bind).map(Rc::clone);
     let listener = known.expect("an address is opened by its generation");
     let mut door = Door { bind, queue, listener };
-    let _open = OpenDoor::new(&worker);
+    let _open = OpenDoor(Rc::clone(&worker));
     tokio::select! {
         () = drained => {}
         () = stop.notified() => {}
@@ -108,15 +108,8 @@ pub(crate) async fn run(worker: Rc<Worker>, bind: BindId, queue: Queue, stop: Rc
     door.accept_rest(&worker).await;
 }
 
-/// Counts a socket that connections may still come from.
+/// A socket that connections may still come from, counted since its worker was told of it.
 struct OpenDoor(Rc<Worker>);
-
-impl OpenDoor {
-    fn new(worker: &Rc<Worker>) -> Self {
-        worker.shared.doors.fetch_add(1, Ordering::SeqCst);
-        OpenDoor(Rc::clone(worker))
-    }
-}
 
 impl Drop for OpenDoor {
     fn drop(&mut self) {

@@ -2,9 +2,10 @@
 //!
 //! Everything that can fail is done in [`Next::prepare`], where nothing of it is visible; [`Control::commit`] cannot fail.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -290,7 +291,7 @@ impl Control {
         if let Some(access_log) = access_log {
             self.change_access_log(access_log, shared, workers);
         }
-        self.open(bound, workers);
+        self.open(bound, shared, workers);
         self.close(&open, workers);
         shared.metrics.forget(&shared.snapshot.load());
     }
@@ -300,9 +301,14 @@ impl Control {
         self.orders.get(service).unwrap_or(&NONE)
     }
 
-    /// Every service there is.
-    pub(crate) fn services(&self) -> impl Iterator<Item = &Arc<ServiceState>> {
-        self.services.values()
+    /// The host names among the endpoints.
+    pub(crate) fn host_names(&self) -> BTreeSet<String> {
+        let endpoints = self.config.iter().flat_map(|config| &config.services).flat_map(|one| &one.endpoints);
+        let host = |endpoint: &config::Endpoint| match &endpoint.address {
+            Target::Host(host) => Some(host.host.clone()),
+            Target::Address(_) => None,
+        };
+        endpoints.filter_map(host).collect()
     }
 
     /// A host name resolves to these addresses now.
@@ -349,9 +355,11 @@ impl Control {
         }
     }
 
-    fn open(&mut self, bound: Vec<Bound>, workers: &[mpsc::UnboundedSender<Order>]) {
+    fn open(&mut self, bound: Vec<Bound>, shared: &Shared, workers: &[mpsc::UnboundedSender<Order>]) {
         for mut bound in bound {
             for (socket, worker) in std::mem::take(&mut bound.sockets).into_iter().zip(workers) {
+                // From here on, or an end that comes before the worker looks would not wait for it.
+                shared.doors.fetch_add(1, Ordering::SeqCst);
                 tell(worker, Order::Accept(bound.id, socket));
             }
             self.bound.push(bound);

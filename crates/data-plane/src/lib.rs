@@ -16,6 +16,7 @@ mod endpoint;
 #[doc(hidden)]
 pub mod fuzz;
 mod generation;
+mod health;
 mod http;
 mod http1;
 mod listener;
@@ -32,6 +33,7 @@ mod turn;
 mod watchdog;
 mod worker;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -115,19 +117,21 @@ impl Prepared {
             connections: CachePadded::default(),
             max_connections: max_connections(descriptors),
             access_log: ArcSwapOption::empty(),
+            probes: health::Counters::default(),
             generations_alive: AtomicU64::new(1),
         });
         let (inboxes, receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::channel(INBOX)).unzip();
         let (orders, followers): (Vec<_>, Vec<_>) = (0..workers).map(|_| mpsc::unbounded_channel()).unzip();
         let seed = random_seed();
         let mut threads = Vec::new();
-        for (index, (inbox, orders)) in receivers.into_iter().zip(followers).enumerate() {
+        for (index, (inbox, follower)) in receivers.into_iter().zip(followers).enumerate() {
             let start = Start {
                 index,
                 shared: Arc::clone(&shared),
                 inbox,
-                orders,
+                orders: follower,
                 inboxes: inboxes.clone(),
+                all_orders: orders.clone(),
                 seed: seed.wrapping_add(index as u64),
             };
             threads.push(spawn_worker(start).map_err(|source| StartError { worker: index, source })?);
@@ -225,6 +229,16 @@ impl DataPlane {
         self.shared.workers.iter().all(|worker| worker.generation.load(Ordering::Relaxed) >= generation)
     }
 
+    /// The generation in force.
+    pub fn generation(&self) -> u64 {
+        self.shared.snapshot.load().generation
+    }
+
+    /// The host names among the endpoints, to be resolved.
+    pub fn host_names(&self) -> BTreeSet<String> {
+        self.control().host_names()
+    }
+
     /// A host name of the configuration resolves to these addresses now.
     pub fn resolved(&self, host: &str, addresses: &[IpAddr]) {
         self.control().resolved(host, addresses, self.shared.now());
@@ -235,11 +249,15 @@ impl DataPlane {
         self.control().order(service, endpoint, order, self.shared.now())
     }
 
-    /// Lets time pass for endpoints: ejections end, orders run out. To be called several times a second.
-    pub fn tick(&self) {
-        let services: Vec<_> = self.control().services().map(Arc::clone).collect();
+    /// Checks endpoints, and lets time pass for them: to be run on the control side for as long as the data plane is.
+    pub async fn watch_endpoints(self: Arc<Self>) {
+        health::run(self).await;
+    }
+
+    /// Lets time pass for endpoints: ejections end, orders run out.
+    fn tick(&self) {
         let now = self.shared.now();
-        services.iter().for_each(|service| service.tick(now));
+        self.shared.snapshot.load().services.iter().for_each(|service| service.state.tick(now));
     }
 
     /// Frees what old generations have left. To be called now and then.

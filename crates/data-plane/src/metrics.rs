@@ -198,10 +198,12 @@ pub(crate) enum Limit {
     Attempts,
     /// `retry.budget`.
     RetryBudget,
+    /// `limits.max_connections` of an endpoint, met by idle connections of other workers.
+    EndpointConnections,
 }
 
 impl Limit {
-    pub(crate) const ALL: [(Limit, &'static str); 7] = [
+    pub(crate) const ALL: [(Limit, &'static str); 8] = [
         (Limit::Connections, "connections"),
         (Limit::ListenerConnections, "listener_connections"),
         (Limit::FileDescriptors, "file_descriptors"),
@@ -209,6 +211,7 @@ impl Limit {
         (Limit::Discard, "discard"),
         (Limit::Attempts, "attempts"),
         (Limit::RetryBudget, "retry_budget"),
+        (Limit::EndpointConnections, "endpoint_connections"),
     ];
 }
 

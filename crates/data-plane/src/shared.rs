@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) max_connections: u64,
     /// Of the access log, if there is one.
     pub(crate) access_log: ArcSwapOption<Counters>,
+    /// What health checks have found.
+    pub(crate) probes: crate::health::Counters,
     /// Snapshots in memory: the one in force, and those that something still holds.
     pub(crate) generations_alive: AtomicU64,
 }

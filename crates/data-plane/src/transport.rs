@@ -6,12 +6,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fulcrum_model::Address;
 use rustix::io::Errno;
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::endpoint::Endpoint;
 use crate::http::error::Reason;
 use crate::http1::client::ClientConnection;
 use crate::http1::wire::Wire;
@@ -21,7 +22,7 @@ use crate::shared::Shared;
 use crate::stream::Stream;
 use crate::timer::Millis;
 use crate::turn;
-use crate::worker::Worker;
+use crate::worker::{Order, Worker};
 
 /// A connection to an endpoint, in use or in the pool.
 pub(crate) struct Upstream {
@@ -37,13 +38,13 @@ pub(crate) struct Upstream {
 }
 
 /// Counts a connection to an upstream, until dropped.
-struct CountedUpstream(Arc<Shared>);
+struct CountedUpstream(Arc<Shared>, Arc<Endpoint>);
 
 impl CountedUpstream {
     /// `None` when the descriptors that are left are needed to operate the process.
-    fn new(shared: &Arc<Shared>) -> Option<Self> {
+    fn new(shared: &Arc<Shared>, endpoint: &Arc<Endpoint>) -> Option<Self> {
         let upstreams = shared.upstreams.fetch_add(1, Ordering::Relaxed);
-        let counted = CountedUpstream(Arc::clone(shared));
+        let counted = CountedUpstream(Arc::clone(shared), Arc::clone(endpoint));
         (shared.connections() + upstreams < shared.max_descriptors).then_some(counted)
     }
 }
@@ -51,6 +52,7 @@ impl CountedUpstream {
 impl Drop for CountedUpstream {
     fn drop(&mut self) {
         self.0.upstreams.fetch_sub(1, Ordering::Relaxed);
+        self.1.disconnected();
     }
 }
 
@@ -65,7 +67,8 @@ pub(crate) async fn connect(
     service: &ServiceView,
     endpoint: &EndpointView,
 ) -> Result<Box<Upstream>, Reason> {
-    let Some(counted) = CountedUpstream::new(&worker.shared) else {
+    make_room(worker, service, &endpoint.endpoint).await?;
+    let Some(counted) = CountedUpstream::new(&worker.shared, &endpoint.endpoint) else {
         worker.cells.hit(Limit::FileDescriptors);
         return Err(Reason::NoResources);
     };
@@ -98,6 +101,41 @@ pub(crate) async fn connect(
         _counted: counted,
     }))
 }
+
+/// Counts one more connection to the endpoint. At the bound (`limits.max_connections`) a worker closes an idle one: there
+/// is one, because a request has its place only where there is a connection for it.
+async fn make_room(worker: &Worker, service: &ServiceView, endpoint: &Arc<Endpoint>) -> Result<(), Reason> {
+    let most = service.service.max_connections;
+    if endpoint.try_connect(most) {
+        return Ok(());
+    }
+    worker.cells.hit(Limit::EndpointConnections);
+    for _ in 0..ROOM_LOOKS {
+        worker.orders.iter().for_each(|worker| {
+            // A worker that has ended has no connections.
+            let _ = worker.send(Order::CloseIdle(endpoint.serial));
+        });
+        tokio::time::sleep(ROOM_LOOK).await;
+        if endpoint.try_connect(most) {
+            return Ok(());
+        }
+    }
+    Err(Reason::QueueTimeout)
+}
+
+/// Closes the connection to the endpoint that has been idle for longest, if it is at its bound.
+pub(crate) fn close_idle(endpoint: &EndpointView) {
+    let most = endpoint.service.borrow().max_connections;
+    let mut idle = endpoint.pool.0.borrow_mut();
+    if !idle.is_empty() && endpoint.endpoint.connections() >= most {
+        idle.remove(0);
+        endpoint.cells.idle.subtract(1);
+    }
+}
+
+/// How often and how long a request looks for room for its connection: a second in all.
+const ROOM_LOOKS: u32 = 200;
+const ROOM_LOOK: Duration = Duration::from_millis(5);
 
 /// What a failed connect says.
 fn reason(error: &io::Error) -> Reason {

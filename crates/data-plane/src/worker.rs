@@ -33,6 +33,8 @@ pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(crate) shared: Arc<Shared>,
     pub(crate) inboxes: Vec<mpsc::Sender<Accepted>>,
+    /// Of all workers.
+    pub(crate) orders: Vec<mpsc::UnboundedSender<Order>>,
     pub(crate) wheel: Rc<Wheel>,
     pub(crate) buffers: Rc<BufferPool>,
     pub(crate) rng: RefCell<Rng>,
@@ -73,6 +75,7 @@ pub(crate) struct Start {
     pub(crate) inbox: mpsc::Receiver<Accepted>,
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
     pub(crate) inboxes: Vec<mpsc::Sender<Accepted>>,
+    pub(crate) all_orders: Vec<mpsc::UnboundedSender<Order>>,
     pub(crate) seed: u64,
 }
 
@@ -84,12 +87,14 @@ pub(crate) enum Order {
     StopAccepting(BindId),
     /// Write access records there from now on.
     AccessLog(Option<Sink>),
+    /// Close an idle connection to the endpoint with this serial number: another worker needs one.
+    CloseIdle(u64),
 }
 
 /// Runs a worker until the process stops.
 pub(crate) async fn run(start: Start) {
-    let Start { index, shared, mut inbox, mut orders, inboxes, seed } = start;
-    let worker = Worker::new(index, shared, inboxes, seed);
+    let Start { index, shared, mut inbox, mut orders, inboxes, all_orders, seed } = start;
+    let worker = Worker::new(index, shared, (inboxes, all_orders), seed);
     let receiver = Rc::clone(&worker);
     spawn_vital(async move {
         while let Some(accepted) = inbox.recv().await {
@@ -106,12 +111,18 @@ pub(crate) async fn run(start: Start) {
 }
 
 impl Worker {
-    fn new(index: usize, shared: Arc<Shared>, inboxes: Vec<mpsc::Sender<Accepted>>, seed: u64) -> Rc<Self> {
+    fn new(
+        index: usize,
+        shared: Arc<Shared>,
+        (inboxes, orders): (Vec<mpsc::Sender<Accepted>>, Vec<mpsc::UnboundedSender<Order>>),
+        seed: u64,
+    ) -> Rc<Self> {
         let mut cache = Cache::new(Arc::clone(&shared.snapshot));
         let view = View::new(cache.load(), &shared, index);
         Rc::new(Worker {
             index,
             inboxes,
+            orders,
             wheel: Wheel::new(shared.started),
             buffers: Rc::default(),
             rng: RefCell::new(Rng::from_seed(seed)),
@@ -141,6 +152,11 @@ impl Worker {
             Order::StopAccepting(bind) => {
                 if let Some(stop) = self.accepting.borrow_mut().remove(&bind) {
                     stop.notify_one();
+                }
+            }
+            Order::CloseIdle(serial) => {
+                if let Some(endpoint) = self.endpoints.borrow().get(&serial) {
+                    transport::close_idle(endpoint);
                 }
             }
             Order::AccessLog(sink) => {

@@ -21,6 +21,7 @@ mod demo;
 mod demo_backend;
 mod duration;
 mod exit;
+mod names;
 mod output;
 mod parent;
 mod process_metrics;

@@ -22,7 +22,7 @@ use crate::reload::{Files, History, Owner, Reloader};
 use crate::shutdown::{self, Drained};
 use crate::signals::{Signal, Signals};
 use crate::telemetry::Telemetry;
-use crate::{output, parent, telemetry};
+use crate::{names, output, parent, telemetry};
 
 /// Balances load until a signal.
 pub(crate) fn run(options: &RunOptions) -> Exit {
@@ -87,6 +87,8 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
     let Ready { files, touched, config, telemetry, prepared, sockets } = ready;
     let mut signals = Signals::new()?;
     let data_plane = Arc::new(prepared.start()?);
+    tokio::spawn(Arc::clone(&data_plane).watch_endpoints());
+    tokio::spawn(names::follow(Arc::clone(&data_plane)));
     let readiness = Arc::new(Readiness::new());
     let registry = admin::registry(data_plane.collector())?;
     let history = Arc::new(History::begin(files.main(), &registry)?);

@@ -69,8 +69,14 @@ impl Forward<'_> {
                             drop(in_flight);
                             return self.flush(next).await;
                         }
-                        Err(failure) if upstream.reused && self.may_repeat(&failure) => {
-                            // It was closed while it was pooled, which says nothing of the endpoint.
+                        Err(failure)
+                            if upstream.reused
+                                && self.may_repeat(&failure)
+                                && tries.delivered < self.service.service.retry.retries =>
+                        {
+                            // It was closed while it was pooled, which says nothing of the endpoint. Unless the request
+                            // closed it: that counts.
+                            tries.delivered += u8::from(failure.repeat != Repeat::Any);
                             tries.again = Some(place);
                             failure
                         }

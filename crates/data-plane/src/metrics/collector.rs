@@ -208,6 +208,19 @@ fn process(families: &mut Families, shared: &Shared) {
     for (name, help, value) in counters {
         families.add((name, help, MetricType::COUNTER), &[], value);
     }
+    let probes = &shared.probes;
+    for (result, count) in [("passed", &probes.passed), ("failed", &probes.failed), ("void", &probes.void)] {
+        families.add(
+            ("fulcrum_health_probes_total", "Health checks done.", MetricType::COUNTER),
+            &[("result", result)],
+            count.load(Ordering::Relaxed) as f64,
+        );
+    }
+    families.add(
+        ("fulcrum_health_probes_stretched_total", "Health checks sent late.", MetricType::COUNTER),
+        &[],
+        probes.stretched.load(Ordering::Relaxed) as f64,
+    );
     for (limit, name) in Limit::ALL {
         families.add(
             ("fulcrum_process_limit_hits_total", "Times a limit was met.", MetricType::COUNTER),

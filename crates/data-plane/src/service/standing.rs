@@ -99,13 +99,6 @@ impl Standing {
     pub(crate) fn is_warming(&self, now: Duration) -> bool {
         self.warm_since.is_some_and(|since| now.saturating_sub(since) < self.slow_start)
     }
-
-    /// Whether it will change by the passing of time alone.
-    pub(crate) fn is_passing(&self, now: Duration) -> bool {
-        self.is_warming(now)
-            || self.outlier.is_ejected(now)
-            || self.order.as_ref().is_some_and(|order| order.until.is_some())
-    }
 }
 
 impl Checked {

@@ -190,6 +190,11 @@ impl ServiceState {
         }
     }
 
+    /// A number that is another one when endpoints have come or gone, or refuse connections.
+    pub(crate) fn changes() -> u64 {
+        CHANGES.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn rules(&self) -> Arc<Rules> {
         self.rules.load_full()
     }
@@ -252,6 +257,7 @@ impl ServiceState {
             endpoint.remove();
         }
         *counts = Counts::of(&current.endpoints);
+        CHANGES.fetch_add(1, Ordering::Relaxed);
         self.settle(&counts, now);
         drop(counts);
         self.offer_all();
@@ -388,11 +394,8 @@ impl ServiceState {
                 Some(_) => standing.why = checked.failure.clone().unwrap_or_default(),
                 None => {}
             }
-            if passed {
-                standing.refusals.connected();
-                if standing.outlier.is_ejected(now) {
-                    standing.outlier.restore();
-                }
+            if passed && standing.outlier.is_ejected(now) {
+                standing.outlier.restore();
             }
         });
     }
@@ -417,6 +420,7 @@ impl ServiceState {
         }
         self.update(endpoint, now, |standing, counts| {
             if is_refused && standing.refusals.refused() {
+                CHANGES.fetch_add(1, Ordering::Relaxed);
                 "it refuses connections".clone_into(&mut standing.why);
             }
             let Some(policy) = policy else { return };
@@ -454,6 +458,9 @@ impl ServiceState {
         self.budget().level()
     }
 }
+
+/// Changes of endpoints in this process.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
 
 /// How long requests wait for the first word of any endpoint.
 const HOLD: Duration = Duration::from_secs(5);
