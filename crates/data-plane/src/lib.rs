@@ -37,7 +37,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_utils::CachePadded;
@@ -237,8 +237,12 @@ impl DataPlane {
 
     /// Lets time pass for endpoints: ejections end, orders run out. To be called several times a second.
     pub fn tick(&self) {
-        let services: Vec<_> = self.control().services().map(Arc::clone).collect();
         let now = self.shared.now();
+        let services: Vec<_> = {
+            let mut control = self.control();
+            control.expire(SystemTime::now(), now);
+            control.services().map(Arc::clone).collect()
+        };
         services.iter().for_each(|service| service.tick(now));
     }
 
@@ -297,24 +301,57 @@ impl DataPlane {
         }
     }
 
-    fn service_status(&self, service: &service::Service) -> ServiceStatus {
+    /// A look at one endpoint; nothing when there is no such endpoint.
+    pub fn endpoint_status(&self, service: &ServiceName, endpoint: &EndpointId) -> Option<EndpointStatus> {
+        let snapshot = self.shared.snapshot.load();
+        let service = snapshot.services.iter().find(|found| found.name() == service)?;
         let membership = service.state.membership.load();
-        let endpoints = membership.endpoints.iter().zip(&membership.weights).map(|(endpoint, weight)| {
-            let (requests, errors) =
-                self.shared.metrics.endpoint_totals(service.name().as_str(), endpoint.id.as_str());
-            EndpointStatus {
-                id: endpoint.id.to_string(),
-                address: endpoint.address.to_string(),
-                weight: weight.get(),
-                in_flight: u64::from(endpoint.in_flight()),
-                requests,
-                errors,
-            }
-        });
+        let place = membership.endpoints.iter().position(|found| found.id == *endpoint)?;
+        Some(self.look_at(service, &membership, place))
+    }
+
+    fn service_status(&self, service: &service::Service) -> ServiceStatus {
+        let state = &service.state;
+        let membership = state.membership.load();
+        let counts = state.counts();
+        let places = 0..membership.endpoints.len();
         ServiceStatus {
             name: service.name().to_string(),
             balance: service.policy_name().to_owned(),
-            endpoints: endpoints.collect(),
+            total: counts.total as u64,
+            healthy: counts.healthy as u64,
+            panic: state.panic().word(),
+            is_holding: state.is_holding(),
+            waiting: state.queue.waiting().into(),
+            // Whole retries: the rest of one is no retry.
+            retries_left: state.retries_left() as u64,
+            endpoints: places.map(|place| self.look_at(service, &membership, place)).collect(),
+        }
+    }
+
+    fn look_at(
+        &self,
+        service: &service::Service,
+        membership: &service::Membership,
+        place: usize,
+    ) -> EndpointStatus {
+        let endpoint = &membership.endpoints[place];
+        let (requests, errors) =
+            self.shared.metrics.endpoint_totals(service.name().as_str(), endpoint.id.as_str());
+        let standing = endpoint.standing().clone();
+        EndpointStatus {
+            id: endpoint.id.to_string(),
+            address: endpoint.address.to_string(),
+            weight: membership.weights[place].get(),
+            state: endpoint.gate().word(),
+            since: standing.since,
+            why: standing.why,
+            order: standing.order,
+            last_check_failure: standing.checked.and_then(|checked| checked.failure),
+            in_flight: u64::from(endpoint.in_flight()),
+            connections: u64::from(endpoint.connections()),
+            requests,
+            errors,
         }
     }
 

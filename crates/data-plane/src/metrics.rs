@@ -244,7 +244,7 @@ struct Objects {
 pub(crate) const OTHER: &str = "other";
 
 /// Series of one service, route or endpoint, roughly: buckets, code classes, sums.
-const SERIES_PER_SERVICE: usize = 40;
+const SERIES_PER_SERVICE: usize = 60;
 const SERIES_PER_ROUTE: usize = 6;
 const SERIES_PER_ENDPOINT: usize = 12;
 
