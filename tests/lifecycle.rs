@@ -3,6 +3,7 @@
 
 mod demo;
 mod drain;
+mod overrides;
 mod processes;
 mod reload;
 mod reload_admin;

@@ -292,7 +292,7 @@ impl Control {
         }
         self.open(bound, workers);
         self.close(&open, workers);
-        shared.metrics.forget(&shared.snapshot.load());
+        shared.metrics.follow(&shared.snapshot.load());
     }
 
     fn orders_of(&self, service: &ServiceName) -> &HashMap<EndpointId, Override> {

@@ -37,9 +37,9 @@ impl prometheus::core::Collector for Collector {
             routes(&mut families, objects);
             services(&mut families, objects);
             endpoints(&mut families, objects);
+            states(&mut families, objects, &self.shared);
         });
         process(&mut families, &self.shared);
-        states(&mut families, &self.shared);
         families.0.into_values().collect()
     }
 }
@@ -336,17 +336,16 @@ impl States {
     }
 }
 
-/// Shown from the start, before a worker has met the service: as many services as the bound on series allows, the rest
-/// in one.
-fn states(families: &mut Families, shared: &Shared) {
-    let most = shared.metrics.max_series() / SERIES_PER_STATES;
+/// Shown from the start, before a worker has met the service; what is beyond the bound on series in one.
+fn states(families: &mut Families, objects: &Objects, shared: &Shared) {
     let snapshot = shared.snapshot.load();
     let mut others = None;
-    for (place, service) in snapshot.services.iter().enumerate() {
-        if place < most {
+    for service in &snapshot.services {
+        let name = service.name().as_str();
+        if objects.states.contains(name) {
             let mut states = States::default();
             states.add(&service.state);
-            states.show(service.name().as_str(), families);
+            states.show(name, families);
         } else {
             others.get_or_insert_with(States::default).add(&service.state);
         }
@@ -355,9 +354,6 @@ fn states(families: &mut Families, shared: &Shared) {
         others.show(OTHER, families);
     }
 }
-
-/// Series of one service's states.
-const SERIES_PER_STATES: usize = Gate::WORDS.len() + 5;
 
 /// Families under construction, by name.
 #[derive(Default)]
