@@ -422,3 +422,52 @@ const RESERVED_DESCRIPTORS: u64 = 256;
 const INBOX: usize = 1024;
 /// The configuration that the process starts with.
 const FIRST_GENERATION: u64 = 1;
+
+#[cfg(test)]
+mod tests {
+    use fulcrum_config::EndpointState;
+    use fulcrum_model::Weight;
+
+    use super::*;
+
+    const CONFIG: &str = "\
+version: 1
+workers: 1
+listeners: { web: { bind: \"127.0.0.1:0\" } }
+routes: [{ to: app }]
+services: { app: { endpoints: [{ id: blue, address: \"127.0.0.1:9\" }] } }
+log: { access: none }
+";
+
+    #[test]
+    fn an_order_that_has_run_out_is_gone_for_good() {
+        let config = fulcrum_config::load_text("a.yaml", CONFIG, &|_| None).expect("it is right").config;
+        let plane = prepare(&config).expect("a free port").start().expect("a thread");
+        let (service, endpoint) = ("app".parse().expect("a name"), "blue".parse().expect("an id"));
+        let check = |state: &str, weight: u16, has_order: bool| {
+            let status = plane.endpoint_status(&service, &endpoint).expect("it is there");
+            let found = (status.state, status.weight, status.order.is_some());
+            assert_eq!(found, (state, weight, has_order), "{status:?}");
+        };
+        let order = |state, until| Override { state, weight: Weight::new(7), reason: None, until };
+        let now = SystemTime::now();
+        let (past, future) = (Some(now - Duration::from_secs(1)), Some(now + Duration::from_secs(3600)));
+        check("up", 1, false);
+        for state in [None, Some(EndpointState::Drain)] {
+            let word = if state.is_some() { "draining" } else { "up" };
+            assert!(plane.order(&service, &endpoint, Some(order(state, future))));
+            plane.tick();
+            check(word, 7, true);
+            assert!(plane.order(&service, &endpoint, Some(order(state, past))));
+            check(word, 7, true);
+            plane.tick();
+            check("up", 1, false);
+            plane.prepare(&config).expect("the same again").commit();
+            check("up", 1, false);
+        }
+        let nobody = "green".parse().expect("an id");
+        assert!(!plane.order(&service, &nobody, Some(order(None, None))));
+        assert!(!plane.order(&"shop".parse().expect("a name"), &endpoint, None));
+        plane.stop();
+    }
+}
