@@ -18,12 +18,15 @@ pub mod fuzz;
 mod generation;
 mod http;
 mod http1;
+mod idle;
 mod listener;
 mod metrics;
+mod overload;
 mod service;
 mod session_key;
 mod shared;
 mod snapshot;
+mod source;
 mod status;
 mod stream;
 mod timer;
@@ -48,6 +51,7 @@ use tokio::sync::{mpsc, watch};
 
 use generation::{Control, Next};
 use metrics::Metrics;
+use overload::Overload;
 use shared::{Phase, Shared};
 use snapshot::Snapshot;
 use worker::{Order, Start};
@@ -113,7 +117,7 @@ impl Prepared {
             upstreams: CachePadded::default(),
             max_descriptors: descriptors.saturating_sub(RESERVED_DESCRIPTORS).max(2),
             connections: CachePadded::default(),
-            max_connections: max_connections(descriptors),
+            overload: Overload::new(max_connections(descriptors)),
             access_log: ArcSwapOption::empty(),
             generations_alive: AtomicU64::new(1),
         });
@@ -235,8 +239,9 @@ impl DataPlane {
         self.control().order(service, endpoint, order, self.shared.now())
     }
 
-    /// Lets time pass for endpoints: ejections end, orders run out. To be called several times a second.
+    /// Lets time pass: ejections end, orders run out, memory is looked at. To be called several times a second.
     pub fn tick(&self) {
+        self.shared.overload.look(self.shared.now());
         let services: Vec<_> = self.control().services().map(Arc::clone).collect();
         let now = self.shared.now();
         services.iter().for_each(|service| service.tick(now));

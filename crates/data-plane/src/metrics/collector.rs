@@ -37,6 +37,7 @@ impl prometheus::core::Collector for Collector {
             endpoints(&mut families, objects);
         });
         process(&mut families, &self.shared);
+        overload(&mut families, &self.shared);
         families.0.into_values().collect()
     }
 }
@@ -264,6 +265,12 @@ fn process(families: &mut Families, shared: &Shared) {
     if let Some(in_flight) = others {
         families.add(family, &[("service", OTHER), ("endpoint", OTHER)], in_flight);
     }
+}
+
+fn overload(families: &mut Families, shared: &Shared) {
+    let help = "What is saved for lack of memory: 0 nothing, 1 pools, 2 requests too, 3 connections too.";
+    let family = ("fulcrum_process_overload_level", help, MetricType::GAUGE);
+    families.add(family, &[], f64::from(shared.overload.level() as u8));
 }
 
 /// Families under construction, by name.
