@@ -232,7 +232,7 @@ impl Door {
     }
 
     /// Accepts what the kernel has completed: it would be reset when the socket closes.
-    async fn accept_rest(&self, worker: &Rc<Worker>) {
+    async fn accept_rest(&mut self, worker: &Rc<Worker>) {
         // Without a budget: to yield looks like an empty queue.
         unconstrained(poll_fn(|context| {
             loop {
@@ -256,9 +256,7 @@ impl Door {
         let mut counted = false;
         let mut search = Search::default();
         loop {
-            if let Some(listener) = worker.view().listener(self.bind) {
-                self.listener = Rc::clone(listener);
-            }
+            self.refresh(worker);
             let Some(limit) = self.limit_reached(worker) else { return };
             if !counted {
                 worker.cells.hit(limit);
@@ -301,8 +299,17 @@ impl Door {
         }
     }
 
-    fn dispatch(&self, worker: &Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) {
+    /// Follows the configuration.
+    fn refresh(&mut self, worker: &Worker) {
+        if let Some(listener) = worker.view().listener(self.bind) {
+            self.listener = Rc::clone(listener);
+        }
+    }
+
+    fn dispatch(&mut self, worker: &Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) {
         worker.cells.accepted.add(1);
+        // It may be long since the door began to wait for a client.
+        self.refresh(worker);
         let target = worker.less_busy();
         let Some(permit) = Permit::new(worker, &self.listener.listener, peer, target) else {
             return self.limit_met(worker, Limit::ConnectionsPerSource, peer);
