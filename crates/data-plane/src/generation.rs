@@ -273,6 +273,7 @@ impl Control {
             max_series,
         } = next;
         shared.metrics.bound_series(max_series);
+        shared.overload.follow(&config.overload);
         let now = shared.now();
         for service in memberships {
             let orders = self.orders_of(&service.state.name).clone();

@@ -19,12 +19,15 @@ mod generation;
 mod health;
 mod http;
 mod http1;
+mod idle;
 mod listener;
 mod metrics;
+mod overload;
 mod service;
 mod session_key;
 mod shared;
 mod snapshot;
+mod source;
 mod status;
 mod stream;
 mod timer;
@@ -50,6 +53,7 @@ use tokio::sync::{mpsc, watch};
 
 use generation::{Control, Next};
 use metrics::Metrics;
+use overload::Overload;
 use shared::{Phase, Shared};
 use snapshot::Snapshot;
 use worker::{Order, Start};
@@ -115,7 +119,7 @@ impl Prepared {
             upstreams: CachePadded::default(),
             max_descriptors: descriptors.saturating_sub(RESERVED_DESCRIPTORS).max(2),
             connections: CachePadded::default(),
-            max_connections: max_connections(descriptors),
+            overload: Overload::new(max_connections(descriptors)),
             access_log: ArcSwapOption::empty(),
             probes: health::Counters::default(),
             generations_alive: AtomicU64::new(1),
@@ -254,8 +258,9 @@ impl DataPlane {
         health::run(self).await;
     }
 
-    /// Lets time pass for endpoints: ejections end, orders run out.
+    /// Lets time pass: ejections end, orders run out, memory is looked at.
     fn tick(&self) {
+        self.shared.overload.look(self.shared.now());
         let now = self.shared.now();
         // A reload that is being prepared holds the control; orders run out a moment later then.
         if let Ok(mut control) = self.control.try_lock() {

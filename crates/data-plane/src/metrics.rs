@@ -201,10 +201,20 @@ pub(crate) enum Limit {
     RetryBudget,
     /// `limits.max_connections` of an endpoint, met by idle connections of other workers.
     EndpointConnections,
+    /// `limits.connections_per_source` of a listener.
+    ConnectionsPerSource,
+    /// An idle connection closed to make room for a new one.
+    IdleShed,
+    /// Memory runs out: a worker emptied its pools.
+    MemoryShrink,
+    /// Memory runs out: a request was refused.
+    MemoryRefuse,
+    /// Memory runs out: accepting paused.
+    MemoryPause,
 }
 
 impl Limit {
-    pub(crate) const ALL: [(Limit, &'static str); 8] = [
+    pub(crate) const ALL: [(Limit, &'static str); 13] = [
         (Limit::Connections, "connections"),
         (Limit::ListenerConnections, "listener_connections"),
         (Limit::FileDescriptors, "file_descriptors"),
@@ -213,7 +223,19 @@ impl Limit {
         (Limit::Attempts, "attempts"),
         (Limit::RetryBudget, "retry_budget"),
         (Limit::EndpointConnections, "endpoint_connections"),
+        (Limit::ConnectionsPerSource, "connections_per_source"),
+        (Limit::IdleShed, "idle_shed"),
+        (Limit::MemoryShrink, "memory_shrink"),
+        (Limit::MemoryRefuse, "memory_refuse"),
+        (Limit::MemoryPause, "memory_pause"),
     ];
+}
+
+impl Limit {
+    /// As metrics and logs call it.
+    pub(crate) fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
 }
 
 impl WorkerCells {

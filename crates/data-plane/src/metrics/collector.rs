@@ -40,6 +40,7 @@ impl prometheus::core::Collector for Collector {
             states(&mut families, objects, &self.shared);
         });
         process(&mut families, &self.shared);
+        overload(&mut families, &self.shared);
         families.0.into_values().collect()
     }
 }
@@ -366,6 +367,12 @@ fn states(families: &mut Families, objects: &Objects, shared: &Shared) {
     if let Some(others) = others {
         others.show(OTHER, families);
     }
+}
+
+fn overload(families: &mut Families, shared: &Shared) {
+    let help = "What is saved for lack of memory: 0 nothing, 1 pools, 2 requests too, 3 connections too.";
+    let family = ("fulcrum_process_overload_level", help, MetricType::GAUGE);
+    families.add(family, &[], f64::from(shared.overload.level() as u8));
 }
 
 /// Families under construction, by name.
