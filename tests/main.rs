@@ -12,6 +12,7 @@ mod routing;
 mod smuggling;
 mod soak;
 mod streaming;
+mod tcp;
 mod transport;
 mod tunnels;
 mod workspace;

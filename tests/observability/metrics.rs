@@ -35,16 +35,26 @@ fn documented() -> Vec<Documented> {
     .collect()
 }
 
-/// Traffic after which every family has a series: answers, a refused endpoint, a request without a route.
+/// Adds a listener for connections to an endpoint that refuses them.
+fn with_tcp_listener(yaml: &str) -> String {
+    let listener = "listeners:\n  db: { bind: \"127.0.0.1:0\", protocol: tcp, to: nobody }\n";
+    let service = format!("services:\n  nobody: {{ endpoints: [\"{REFUSED}\"] }}\n");
+    yaml.replace("listeners:\n", listener).replace("services:\n", &service)
+}
+
+/// Traffic after which every family has a series: answers, a refused endpoint, a request without a route, a connection
+/// that nobody takes.
 fn daemon_that_has_seen_everything(upstream: &Upstream) -> Fulcrum {
     let fulcrum = Setup::new(upstream)
         .endpoint(REFUSED)
         .service("balance: round_robin")
-        .route("{ path: /app, to: app }")
-        .start();
+        .route("{ path: /app, to: app }");
+    let fulcrum = Fulcrum::start(&with_tcp_listener(&fulcrum.yaml()));
     for _ in 0..4 {
         assert_eq!(fulcrum.get("/app").status, 200);
     }
+    Client::connect(&fulcrum.addresses("db")[0]).assert_closed();
+    fulcrum.await_metric("fulcrum_tcp_errors_total", &[("reason", "connect_refused")], 1.0);
     assert_eq!(fulcrum.get("/elsewhere").status, 404);
     fulcrum.await_errors("no_route", 1);
     fulcrum
@@ -180,7 +190,7 @@ fn times_add_up() {
 #[test]
 fn histograms_have_the_documented_bounds() {
     let upstream = Upstream::named("app");
-    let fulcrum = Setup::new(&upstream).start();
+    let fulcrum = Fulcrum::start(&with_tcp_listener(&Setup::new(&upstream).yaml()));
     fulcrum.get("/");
     let metrics = fulcrum.metrics();
     let bounds = [
@@ -194,7 +204,7 @@ fn histograms_have_the_documented_bounds() {
             assert!(metrics.has(&bucket, &[("le", bound)]), "{bucket} {bound}");
         }
         let count = metrics.names().filter(|name| **name == bucket).count();
-        assert_eq!(count, bounds.len(), "{bucket}: one listener and one service");
+        assert_eq!(count, bounds.len(), "{bucket}: one listener of the kind, and one service that is used");
         assert!(counts.is_sorted(), "{bucket} is cumulative: {counts:?}");
         let total = metrics.value(&format!("{}_count", family.name), &[]);
         assert_eq!(counts.last(), Some(&total), "{bucket}");

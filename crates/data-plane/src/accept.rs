@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use fulcrum_config::Protocol;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use tokio::net::{TcpListener, UnixListener};
@@ -25,6 +26,7 @@ use crate::overload::Level;
 use crate::shared::{Phase, Shared};
 use crate::source::SourcePermit;
 use crate::stream::Stream;
+use crate::tcp;
 use crate::worker::{ListenerView, Worker};
 
 /// What one worker sends another.
@@ -385,7 +387,13 @@ pub(crate) struct Arrival {
 }
 
 fn serve(worker: &Rc<Worker>, listener: &Rc<ListenerView>, stream: Stream, arrival: Arrival) {
-    worker.spawn(Connection::new(worker, listener, stream, arrival).serve());
+    let view = worker.view();
+    // What is spoken here may have changed while we waited for somebody to come.
+    let listener = view.listener(arrival.bind).unwrap_or(listener);
+    match &listener.listener.protocol {
+        Protocol::Http => worker.spawn(Connection::new(worker, listener, stream, arrival).serve()),
+        Protocol::Tcp(_) => worker.spawn(tcp::Connection::new(worker, listener, stream, arrival).serve()),
+    }
 }
 
 /// A connected socket that belongs to no reactor.

@@ -30,7 +30,7 @@ pub(crate) struct Connection {
     bind: BindId,
     /// The generation that `listener` is of.
     generation: u64,
-    /// The listener is configured no more: the next response is the last.
+    /// The listener is configured no more, or not for HTTP: the next response is the last.
     is_orphan: bool,
     _permit: Permit,
 }
@@ -107,16 +107,16 @@ impl Connection {
         }
         self.generation = view.snapshot.generation;
         match view.listener(self.bind) {
-            Some(listener) => {
+            Some(listener) if listener.listener.stream_service().is_none() => {
                 self.listener = Rc::clone(listener);
                 let settings = &listener.listener;
                 self.server.follow(settings.limits, settings.rules, settings.head_limit());
             }
-            None => self.is_orphan = true,
+            _ => self.is_orphan = true,
         }
     }
 
-    /// Whether the listener is configured no more.
+    /// Whether the listener is configured no more, or not for HTTP.
     pub(crate) fn is_orphan(&self) -> bool {
         self.is_orphan
     }

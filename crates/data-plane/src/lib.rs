@@ -5,6 +5,7 @@
 //!   start:   a thread per worker, a watchdog           (cannot half-fail: a dead worker ends the process)
 //!
 //!   worker:  accept ─► connection ─► http::handle ─► route ─► forward ─► service.pick ─► transport ─► exchange
+//!                 └──► tcp::Connection ───────────────────► service.pick ─► transport ─► tunnel
 //!            timer wheel, buffer pool, upstream pools, numbers: its own, shared with nobody
 //!   shared:  Snapshot (ArcSwap), endpoints' requests in flight, the phase of the process
 //! ```
@@ -30,6 +31,7 @@ mod snapshot;
 mod source;
 mod status;
 mod stream;
+mod tcp;
 mod timer;
 mod transport;
 mod turn;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use fulcrum_config::{self as config, Bind, ListenerAction};
-use fulcrum_model::ListenerName;
+use fulcrum_model::{ListenerName, ServiceName};
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use crate::http1::head::RequestRules;
@@ -20,6 +20,7 @@ use crate::timer::Millis;
 #[derive(Debug)]
 pub(crate) struct Listener {
     pub(crate) state: Arc<ListenerState>,
+    pub(crate) protocol: config::Protocol,
     pub(crate) action: ListenerAction,
     pub(crate) limits: HeadLimits,
     pub(crate) rules: RequestRules,
@@ -62,6 +63,7 @@ impl Listener {
         let http = &listener.http;
         Listener {
             state: Arc::clone(state),
+            protocol: listener.protocol.clone(),
             action: listener.action,
             limits: HeadLimits {
                 first_line: http.request_line as usize,
@@ -82,6 +84,14 @@ impl Listener {
 
     pub(crate) fn name(&self) -> &ListenerName {
         &self.state.name
+    }
+
+    /// The service that every connection goes to; `None` where requests are routed one by one.
+    pub(crate) fn stream_service(&self) -> Option<&ServiceName> {
+        match &self.protocol {
+            config::Protocol::Tcp(service) => Some(service),
+            config::Protocol::Http => None,
+        }
     }
 
     /// Most bytes of a head.

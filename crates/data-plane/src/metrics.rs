@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
+use fulcrum_config::Protocol;
 
 use crate::endpoint::Gate;
 use crate::http::error::Reason;
+use crate::listener::Listener;
 use crate::snapshot::Snapshot;
 
 mod collector;
@@ -162,6 +164,7 @@ impl Default for EndpointCells {
 #[derive(Debug)]
 pub(crate) struct WorkerCells {
     pub(crate) errors: [Cell; Reason::ALL.len()],
+    pub(crate) tcp_errors: [Cell; Reason::ALL.len()],
     pub(crate) idle_closed: Cell,
     pub(crate) panics: Cell,
     pub(crate) limit_hits: [Cell; Limit::ALL.len()],
@@ -173,6 +176,7 @@ impl Default for WorkerCells {
     fn default() -> Self {
         WorkerCells {
             errors: std::array::from_fn(|_| Cell::default()),
+            tcp_errors: std::array::from_fn(|_| Cell::default()),
             idle_closed: Cell::default(),
             panics: Cell::default(),
             limit_hits: std::array::from_fn(|_| Cell::default()),
@@ -259,6 +263,8 @@ pub(crate) struct Metrics {
 #[derive(Debug, Default)]
 struct Objects {
     listeners: BTreeMap<Arc<str>, PerWorker<ListenerCells>>,
+    /// Those that speak no HTTP.
+    tcp_listeners: BTreeMap<Arc<str>, PerWorker<ListenerCells>>,
     routes: BTreeMap<Arc<str>, PerWorker<RouteCells>>,
     services: BTreeMap<Arc<str>, PerWorker<ServiceCells>>,
     endpoints: BTreeMap<(Arc<str>, Arc<str>), PerWorker<EndpointCells>>,
@@ -301,8 +307,12 @@ impl Metrics {
     /// uses cells of what is gone counts for nobody.
     pub(crate) fn follow(&self, snapshot: &Snapshot) {
         let routes: HashSet<&str> = snapshot.routes.iter().map(|route| &*route.name).collect();
-        let listeners: HashSet<&str> =
-            snapshot.listeners.iter().map(|listener| listener.name().as_str()).collect();
+        let (tcp, http): (Vec<_>, Vec<_>) =
+            snapshot.listeners.iter().partition(|listener| listener.stream_service().is_some());
+        let names = |listeners: Vec<&Arc<Listener>>| -> HashSet<String> {
+            listeners.into_iter().map(|listener| listener.name().to_string()).collect()
+        };
+        let (tcp, http) = (names(tcp), names(http));
         let memberships: HashMap<&str, _> = snapshot
             .services
             .iter()
@@ -316,7 +326,8 @@ impl Metrics {
             .collect();
         let mut objects = self.objects();
         let objects = &mut *objects;
-        objects.listeners.retain(|name, _| listeners.contains(&**name));
+        objects.listeners.retain(|name, _| http.contains(&**name));
+        objects.tcp_listeners.retain(|name, _| tcp.contains(&**name));
         let before = objects.services.len();
         objects.services.retain(|name, _| &**name == OTHER || endpoints.contains_key(&**name));
         objects.series -= (before - objects.services.len()) * SERIES_PER_SERVICE;
@@ -349,8 +360,13 @@ impl Metrics {
         see(&self.objects());
     }
 
-    pub(crate) fn listener(&self, worker: usize, name: &str) -> Arc<ListenerCells> {
-        cells_of(&mut self.objects().listeners, Arc::from(name), worker, self.workers)
+    pub(crate) fn listener(&self, worker: usize, listener: &Listener) -> Arc<ListenerCells> {
+        let mut objects = self.objects();
+        let listeners = match listener.protocol {
+            Protocol::Http => &mut objects.listeners,
+            Protocol::Tcp(_) => &mut objects.tcp_listeners,
+        };
+        cells_of(listeners, Arc::from(listener.name().as_str()), worker, self.workers)
     }
 
     pub(crate) fn service(&self, worker: usize, name: &str) -> Arc<ServiceCells> {
@@ -399,7 +415,8 @@ impl Metrics {
     /// Connections now and requests so far of a listener, over all workers.
     pub(crate) fn listener_totals(&self, name: &str) -> (u64, u64) {
         let objects = self.objects();
-        let cells = objects.listeners.get(name).into_iter().flatten().flatten();
+        let both = [objects.listeners.get(name), objects.tcp_listeners.get(name)];
+        let cells = both.into_iter().flatten().flatten().flatten();
         cells.fold((0, 0), |(connections, requests), cells| {
             (
                 connections.wrapping_add(cells.connections_now.get()),

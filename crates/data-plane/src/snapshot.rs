@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use fulcrum_config::{self as config, Config};
+use fulcrum_model::ServiceName;
 
 use crate::http::route::{AddressSet, Router};
 use crate::listener::{BindId, Listener};
@@ -21,6 +22,8 @@ pub(crate) struct Snapshot {
     pub(crate) listeners: Vec<Arc<Listener>>,
     /// Which of the listeners an address belongs to.
     pub(crate) binds: HashMap<BindId, usize>,
+    /// Where the services of tcp listeners stand.
+    pub(crate) streams: HashMap<ServiceName, usize>,
     pub(crate) trusted_proxies: AddressSet,
 }
 
@@ -59,6 +62,7 @@ impl Default for Snapshot {
             services: Vec::new(),
             listeners: Vec::new(),
             binds: HashMap::new(),
+            streams: HashMap::new(),
             trusted_proxies: std::iter::empty::<&ipnet::IpNet>().collect(),
         }
     }
@@ -79,11 +83,23 @@ impl Snapshot {
             generation,
             router: Router::new(&config.routes),
             routes: config.routes.iter().map(|route| Route::new(route, &places)).collect(),
+            streams: listeners
+                .iter()
+                .filter_map(|listener| listener.stream_service())
+                .filter_map(|name| Some((name.clone(), *places.get(name.as_str())?)))
+                .collect(),
             services,
             listeners,
             binds,
             trusted_proxies: config.trusted_proxies.iter().collect(),
         }
+    }
+
+    /// Where the service of this name stands, if there is one.
+    pub(crate) fn stream_service(&self, name: &ServiceName) -> Option<usize> {
+        let place = self.streams.get(name).copied();
+        // Its listener is gone, but not everyone whom it has accepted.
+        place.or_else(|| self.services.iter().position(|service| service.name() == name))
     }
 
     pub(crate) fn trusts(&self, peer: std::net::IpAddr) -> bool {

@@ -294,13 +294,15 @@ impl Worker {
         }
     }
 
-    /// Looks through the idle upstream connections. What nobody asks for any more is forgotten.
+    /// Looks through the idle upstream connections, and the long ones of endpoints that leave. What nobody asks for any
+    /// more is forgotten.
     fn sweep(&self) {
         self.view().services.iter().filter_map(OnceCell::get).for_each(|service| service.deposit());
         self.endpoints.borrow_mut().retain(|_, endpoint| {
             let pool = endpoint.service.borrow().pool.clone();
             transport::sweep(self, &pool, endpoint);
-            !endpoint.endpoint.is_removed()
+            endpoint.watch_streams(self.wheel.now());
+            !endpoint.is_gone()
         });
     }
 
@@ -319,7 +321,7 @@ impl Worker {
 
 impl ListenerView {
     pub(crate) fn new(listener: &Arc<Listener>, shared: &Shared, worker: usize) -> Self {
-        let cells = shared.metrics.listener(worker, listener.name().as_str());
+        let cells = shared.metrics.listener(worker, listener);
         ListenerView { listener: Arc::clone(listener), cells }
     }
 }

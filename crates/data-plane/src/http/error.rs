@@ -4,7 +4,8 @@ use crate::http1::error::ParseError;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $status:literal $token:literal,)*) => {
-        /// The end of a request; everything but [`Reason::Ok`] is counted in `fulcrum_http_errors_total`.
+        /// The end of a request or a TCP connection; everything but [`Reason::Ok`] is counted in
+        /// `fulcrum_http_errors_total` or `fulcrum_tcp_errors_total`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Reason {
             $($(#[$doc])* $name,)*
@@ -104,6 +105,8 @@ reasons! {
     NoResources = 503 "no_resources",
     /// The process is short of memory (`overload.memory`).
     Overload = 503 "overload",
+    /// The endpoint of a connection was removed or drained, and its time was over (`drain.timeout`).
+    DrainTimeout = 503 "drain_timeout",
     /// The daemon ended before the request did (`shutdown.deadline`): counted, not in the access log.
     Shutdown = 503 "shutdown",
     /// The upstream did not accept a connection in time.

@@ -19,7 +19,7 @@ use crate::http::upgrade::{Half, Tunnel};
 use crate::http::{Client, Facts};
 use crate::http1::head::response_has_body;
 use crate::metrics::Limit;
-use crate::service::{EndpointView, Failing, InFlight, MembersView, NoPick, ServiceView, Tried};
+use crate::service::{EndpointView, Failing, InFlight, MembersView, NoPick, ServiceView, Staying, Tried};
 use crate::snapshot::Changes;
 use crate::timer::Timer;
 use crate::transport::{self, Upstream};
@@ -180,8 +180,8 @@ impl Forward<'_> {
             Some(place) => members.at(place).try_start(members.places()).then_some(place),
             None => members.pick(service, &tries.list, None, &worker).ok(),
         };
-        if free.is_some() {
-            return Ok(free.expect("it was just found"));
+        if let Some(place) = free {
+            return Ok(place);
         }
         let deadline = self.timer.now().saturating_add(service.queue.timeout);
         let (server, timer) = (&mut self.connection.server, self.timer);
@@ -267,7 +267,7 @@ impl Forward<'_> {
     /// One request on one connection.
     async fn attempt(
         &mut self,
-        endpoint: &EndpointView,
+        endpoint: &Rc<EndpointView>,
         upstream: &mut Upstream,
         began: Instant,
         cookie: Option<&[u8]>,
@@ -290,7 +290,7 @@ impl Forward<'_> {
 
     async fn exchange(
         &mut self,
-        endpoint: &EndpointView,
+        endpoint: &Rc<EndpointView>,
         upstream: &mut Upstream,
         response: &mut ResponseHead,
         (began, cookie): (Instant, Option<&[u8]>),
@@ -312,7 +312,7 @@ impl Forward<'_> {
             if !self.is_wanted_upgrade(response) {
                 return Err(Reason::UnexpectedUpgrade.into());
             }
-            return Ok(self.tunnel(upstream, response, cookie).await);
+            return Ok(self.tunnel(endpoint, upstream, response, cookie).await);
         }
         self.transaction.attempt_answered(response.status);
         judge(endpoint, response.status, worker.shared.now());
@@ -396,6 +396,7 @@ impl Forward<'_> {
 
     async fn tunnel(
         &mut self,
+        endpoint: &Rc<EndpointView>,
         upstream: &mut Upstream,
         response: &ResponseHead,
         cookie: Option<&[u8]>,
@@ -424,7 +425,14 @@ impl Forward<'_> {
             progress_at: self.timer.now(),
         };
         self.transaction.let_go(&worker);
-        let reason = poll_fn(|context| tunnel.poll(context)).await;
+        // As long as the endpoint is not taken away from it for good.
+        let _staying = Staying::new(endpoint);
+        let mut over = pin!(endpoint.streams.over());
+        let reason = poll_fn(|context| match tunnel.poll(context) {
+            Poll::Pending if over.as_mut().poll(context).is_ready() => Poll::Ready(Reason::DrainTimeout),
+            polled => polled,
+        })
+        .await;
         let (up, down) = (tunnel.up.bytes, tunnel.down.bytes);
         server.received += up;
         server.sent += down;

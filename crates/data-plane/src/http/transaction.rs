@@ -209,7 +209,7 @@ impl Transaction {
             endpoint: self.endpoint.as_ref().map(|(endpoint, _)| endpoint.endpoint.id.as_str()),
             attempts: self.attempts,
             upstream_status: self.upstream_status,
-            time_head: self.head_read.saturating_duration_since(self.started),
+            time_head: Some(self.head_read.saturating_duration_since(self.started)),
             time_connect: self.time_connect,
             time_first_byte: self.time_first_byte,
             time_response: self.answered.map(|answered| now.saturating_duration_since(answered)),

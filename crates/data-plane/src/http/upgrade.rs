@@ -2,6 +2,7 @@
 
 use std::task::{Context, Poll};
 
+use crate::buffer::Size;
 use crate::http::error::Reason;
 use crate::http1::wire::Wire;
 use crate::timer::{Millis, NEVER, Timer};
@@ -104,6 +105,8 @@ impl Half {
             }
             match from.poll_fill(context, Wire::BULK).map_err(|_| Broken::Source)? {
                 Poll::Ready(0) => self.state = State::Ending,
+                // More than a buffer at a time: fewer system calls per byte from now on.
+                Poll::Ready(count) if count >= Size::Small.bytes() => from.expect_bulk(),
                 Poll::Ready(_) => {}
                 Poll::Pending => return Ok(()),
             }

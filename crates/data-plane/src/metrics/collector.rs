@@ -34,6 +34,7 @@ impl prometheus::core::Collector for Collector {
         let mut families = Families::default();
         self.shared.metrics.with_objects(|objects| {
             listeners(&mut families, objects);
+            tcp_listeners(&mut families, objects);
             routes(&mut families, objects);
             services(&mut families, objects);
             endpoints(&mut families, objects);
@@ -99,6 +100,42 @@ fn listeners(families: &mut Families, objects: &Objects) {
                 "fulcrum_http_request_duration_seconds",
                 "From the first byte of a request to the last of its response.",
             ),
+            &labels,
+            cells.iter().flatten().map(|cells| &cells.duration),
+        );
+    }
+}
+
+fn tcp_listeners(families: &mut Families, objects: &Objects) {
+    for (name, cells) in &objects.tcp_listeners {
+        let labels = [("listener", &**name)];
+        let counters: [(&'static str, &'static str, f64); 3] = [
+            (
+                "fulcrum_tcp_connections_total",
+                "Connections accepted.",
+                total(cells, |cells| &cells.connections),
+            ),
+            (
+                "fulcrum_tcp_received_bytes_total",
+                "Bytes received from clients and passed on.",
+                total(cells, |cells| &cells.received_bytes),
+            ),
+            (
+                "fulcrum_tcp_sent_bytes_total",
+                "Bytes sent to clients.",
+                total(cells, |cells| &cells.sent_bytes),
+            ),
+        ];
+        for (name, help, value) in counters {
+            families.add((name, help, MetricType::COUNTER), &labels, value);
+        }
+        families.add(
+            ("fulcrum_tcp_connections", "Connections open now.", MetricType::GAUGE),
+            &labels,
+            total(cells, |cells| &cells.connections_now),
+        );
+        families.histogram(
+            ("fulcrum_tcp_connection_duration_seconds", "From accept to the end of a connection."),
             &labels,
             cells.iter().flatten().map(|cells| &cells.duration),
         );
@@ -200,6 +237,11 @@ fn process(families: &mut Families, shared: &Shared) {
         ("fulcrum_http_errors_total", "Requests that ended for another reason than an answer."),
         &[],
         |reason| sum(&|cells| &cells.errors[reason.index()]),
+    );
+    families.reasons(
+        ("fulcrum_tcp_errors_total", "Connections that did not end by both sides ending."),
+        &[],
+        |reason| sum(&|cells| &cells.tcp_errors[reason.index()]),
     );
     let counters: [(&'static str, &'static str, f64); 3] = [
         (

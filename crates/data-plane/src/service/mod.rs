@@ -9,8 +9,10 @@ mod membership;
 mod queue;
 mod standing;
 mod state;
+mod streams;
 mod view;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use fulcrum_balance::{Policy, hash_key};
@@ -26,6 +28,7 @@ pub(crate) use membership::{Membership, Plan, Sessions, Wanted};
 pub use standing::Override;
 pub(crate) use standing::Standing;
 pub(crate) use state::{Check, Failing, Panic, Rules, ServiceState};
+pub(crate) use streams::Staying;
 pub(crate) use view::{EndpointView, InFlight, MembersView, NoPick, Penalty, ServiceView, Tried};
 
 /// What a generation says of a service.
@@ -112,6 +115,11 @@ impl Service {
         }
     }
 
+    /// What a connection is hashed by, where the policy hashes: its client is all that is known of it.
+    pub(crate) fn source_key(&self, client: IpAddr) -> Option<u64> {
+        self.key.as_ref().map(|_| hash_key(client.to_string().as_bytes()))
+    }
+
     /// What this request is hashed by, where the policy hashes and the request has it.
     fn request_key(&self, client: &Client, head: &RequestHead, view: &impl Attributes) -> Option<u64> {
         let mut found = None;
@@ -120,9 +128,7 @@ impl Service {
             true
         };
         match self.key.as_ref()? {
-            HashKey::Source => {
-                first(client.address.to_string().as_bytes());
-            }
+            HashKey::Source => return self.source_key(client.address),
             HashKey::Path => {
                 first(&head.normal_path);
             }

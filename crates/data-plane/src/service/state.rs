@@ -48,6 +48,8 @@ pub(crate) struct Rules {
     panic: PanicPolicy,
     then: PanicAction,
     pub(crate) slow_start: Duration,
+    /// How long existing work may go on at an endpoint that is withdrawn or removed.
+    pub(crate) drain: Option<Duration>,
     /// Endpoints are still to be found by name.
     has_names: bool,
     retry: (u8, u32),
@@ -158,6 +160,7 @@ impl Rules {
             },
             then: service.panic.then,
             slow_start: service.slow_start,
+            drain: service.drain,
             has_names: service
                 .endpoints
                 .iter()

@@ -14,13 +14,14 @@ use crate::http::Client;
 use crate::http::message::RequestHead;
 use crate::http::route::Attributes;
 use crate::metrics::{EndpointCells, ServiceCells};
-use crate::timer::Millis;
+use crate::timer::{self, Millis};
 use crate::transport::Pool;
 use crate::worker::Worker;
 
 use super::Service;
 use super::membership::{Membership, Sessions};
 use super::state::{Panic, ServiceState};
+use super::streams::Streams;
 
 /// A service of one generation on one worker.
 pub(crate) struct ServiceView {
@@ -46,6 +47,7 @@ pub(crate) struct EndpointView {
     pub(crate) pool: Pool,
     pub(crate) cells: Arc<EndpointCells>,
     pub(crate) state: Arc<ServiceState>,
+    pub(crate) streams: Streams,
     /// How its pool is kept, by the latest generation that a request came with.
     pub(crate) service: RefCell<Arc<Service>>,
 }
@@ -166,6 +168,13 @@ impl MembersView {
         self.membership.endpoints.iter().position(|one| Arc::ptr_eq(one, endpoint))
     }
 
+    /// Where the endpoints of these serials stand, those that are members.
+    pub(crate) fn places_of(&self, serials: &[u64]) -> impl Iterator<Item = usize> {
+        let endpoints = if serials.is_empty() { &[][..] } else { &self.membership.endpoints[..] };
+        let places = endpoints.iter().enumerate();
+        places.filter(|(_, endpoint)| serials.contains(&endpoint.serial)).map(|(place, _)| place)
+    }
+
     /// The endpoint at this place.
     pub(crate) fn endpoint(&self, place: usize, service: &ServiceView, worker: &Worker) -> Rc<EndpointView> {
         let view = self.endpoints[place].get_or_init(|| {
@@ -184,8 +193,22 @@ impl EndpointView {
             endpoint: Arc::clone(endpoint),
             pool: Pool::default(),
             state: Arc::clone(&service.state),
+            streams: Streams::default(),
             service: RefCell::new(Arc::clone(service)),
         }
+    }
+
+    /// Whether this worker has nothing to remember of it.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.endpoint.is_removed() && self.streams.is_empty()
+    }
+
+    /// Ends long connections that the endpoint has been leaving for too long.
+    pub(crate) fn watch_streams(&self, now: Millis) {
+        let is_leaving =
+            !self.streams.is_empty() && (self.endpoint.is_removed() || self.endpoint.gate().is_withdrawn());
+        let timeout = if is_leaving { timer::millis(self.state.rules().drain) } else { timer::NEVER };
+        self.streams.watch(is_leaving, timeout, now);
     }
 }
 

@@ -36,9 +36,10 @@ use crate::reload::{Mistakes, Reloaded};
 pub(crate) use self::metrics::registry;
 pub(crate) use self::order::{EndpointPath, NoEndpoint, OrderAction, OrderDocument, OrderedState};
 pub(crate) use self::sites::{AdminError, AdminServer, AdminSockets};
+#[cfg(test)]
+pub(crate) use self::status::QueueStatus;
 pub(crate) use self::status::{
-    ConfigStatus, EndpointStatus, ListenerStatus, QueueStatus, ServiceStatus, State, StatusDocument,
-    WorkerStatus,
+    ConfigStatus, EndpointStatus, ListenerStatus, ServiceStatus, State, StatusDocument, WorkerStatus,
 };
 
 /// Everything an answer can need.

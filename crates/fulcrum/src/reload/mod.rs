@@ -147,7 +147,6 @@ impl Owner {
                     Request { trigger: found.into(), answer: None }
                 }
                 _ = ticks.tick() => {
-                    owner.data_plane.tick();
                     owner.data_plane.tidy();
                     continue;
                 }

@@ -93,6 +93,7 @@ impl Field {
             Field::Target => text(record.target),
             Field::Host => text(record.host),
             Field::Protocol => text(record.protocol.as_bytes()),
+            Field::Status if record.status == 0 => Value::Absent,
             Field::Status => Value::Number(record.status.into()),
             Field::BytesIn => Value::Number(record.bytes_in),
             Field::BytesOut => Value::Number(record.bytes_out),
@@ -104,7 +105,7 @@ impl Field {
             Field::UpstreamStatus => {
                 record.upstream_status.map_or(Value::Absent, |code| Value::Number(code.into()))
             }
-            Field::TimeHead => Value::Seconds(record.time_head),
+            Field::TimeHead => seconds(record.time_head),
             Field::TimeConnect => seconds(record.time_connect),
             Field::TimeFirstByte => seconds(record.time_first_byte),
             Field::TimeResponse => seconds(record.time_response),

@@ -177,7 +177,7 @@ mod tests {
             endpoint: Some("10.0.0.1:80"),
             attempts: 1,
             upstream_status: Some(200),
-            time_head: Duration::from_micros(20),
+            time_head: Some(Duration::from_micros(20)),
             time_connect: None,
             time_first_byte: Some(Duration::from_micros(900)),
             time_response: Some(Duration::from_micros(100)),

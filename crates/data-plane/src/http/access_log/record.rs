@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime};
 
-/// One finished request. Empty `method`, `target`, `host`, `protocol` and `request_id` mean that the request never
+/// One finished request, or one finished TCP connection. Empty `method`, `target`, `host`, `protocol` and `request_id` mean that the request never
 /// got that far (or had none): they are written as absent.
 #[derive(Clone, Debug)]
 pub(crate) struct Record<'a> {
@@ -21,9 +21,9 @@ pub(crate) struct Record<'a> {
     pub(crate) target: &'a [u8],
     /// The host without port, as matched.
     pub(crate) host: &'a [u8],
-    /// `HTTP/1.1` or the like.
+    /// `HTTP/1.1` or the like; `TCP` of a connection.
     pub(crate) protocol: &'static str,
-    /// The status sent to the client.
+    /// The status sent to the client; 0 where the protocol has none.
     pub(crate) status: u16,
     /// Body bytes received from the client.
     pub(crate) bytes_in: u64,
@@ -41,8 +41,8 @@ pub(crate) struct Record<'a> {
     pub(crate) attempts: u32,
     /// The status of the last upstream response.
     pub(crate) upstream_status: Option<u16>,
-    /// From the first to the last byte of the request head.
-    pub(crate) time_head: Duration,
+    /// From the first to the last byte of the request head, where there is one.
+    pub(crate) time_head: Option<Duration>,
     /// To connect; absent on a pooled connection.
     pub(crate) time_connect: Option<Duration>,
     /// From the request sent to the response head.

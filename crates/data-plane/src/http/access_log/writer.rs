@@ -264,7 +264,7 @@ mod tests {
             endpoint: None,
             attempts: 0,
             upstream_status: None,
-            time_head: Duration::ZERO,
+            time_head: None,
             time_connect: None,
             time_first_byte: None,
             time_response: None,

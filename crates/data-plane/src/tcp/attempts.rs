@@ -1,0 +1,199 @@
+//! The attempt loop of a connection: choose an endpoint, wait for a place there, connect; another endpoint when that
+//! fails.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use crate::endpoint::Endpoint;
+use crate::http::error::Reason;
+use crate::http1::wire::Wire;
+use crate::metrics::Limit;
+use crate::service::{EndpointView, Failing, InFlight, MembersView, NoPick, ServiceView, Staying, Tried};
+use crate::timer::{Millis, Timer};
+use crate::transport::{self, Upstream};
+use crate::worker::Worker;
+
+use super::{Facts, poll_broken};
+
+/// A connection on its way to an endpoint of a service.
+pub(super) struct Attempts<'a> {
+    worker: &'a Rc<Worker>,
+    service: &'a ServiceView,
+    client: &'a mut Wire,
+    timer: &'a Timer,
+    facts: &'a mut Facts,
+    /// Endpoints that have failed, by their serials.
+    failed: &'a mut Vec<u64>,
+    members: Rc<MembersView>,
+    /// The same by their places.
+    tried: Tried,
+    /// How the last of them has failed.
+    reason: Option<Reason>,
+}
+
+/// A connection to an endpoint and the place it takes there. It is reset when dropped, unless it is whole.
+pub(super) struct Link {
+    pub(super) upstream: Box<Upstream>,
+    pub(super) endpoint: Rc<EndpointView>,
+    /// `timeouts.stream_idle`.
+    pub(super) idle: Millis,
+    pub(super) began: Instant,
+    /// Both sides have ended.
+    pub(super) is_whole: bool,
+    _staying: Staying,
+    _in_flight: InFlight,
+}
+
+impl<'a> Attempts<'a> {
+    pub(super) fn new(
+        worker: &'a Rc<Worker>,
+        service: &'a ServiceView,
+        (client, timer): (&'a mut Wire, &'a Timer),
+        (facts, failed): (&'a mut Facts, &'a mut Vec<u64>),
+    ) -> Self {
+        let members = service.members(worker);
+        let mut tried = Tried::default();
+        members.places_of(failed).for_each(|place| tried.add(place));
+        Attempts { worker, service, client, timer, facts, failed, members, tried, reason: None }
+    }
+
+    /// Connects to an endpoint. `key` is what the connection is hashed by.
+    pub(super) async fn run(mut self, key: Option<u64>) -> Result<Link, Reason> {
+        if self.service.service.state.is_holding() {
+            self.hold().await?;
+            self.members = self.service.members(self.worker);
+        }
+        loop {
+            let endpoint = self.place(key).await?;
+            let endpoint = self.worker.endpoint(&endpoint, &self.service.service);
+            let in_flight = InFlight::new(&endpoint);
+            let staying = Staying::new(&endpoint);
+            if self.facts.attempts > 0 {
+                self.service.cells.retries.add(1);
+            }
+            self.facts.attempts += 1;
+            self.facts.endpoint = Some(Rc::clone(&endpoint));
+            let began = Instant::now();
+            match self.connect(&endpoint).await {
+                Ok(upstream) => {
+                    self.facts.time_connect = Some(began.elapsed());
+                    return Ok(Link {
+                        upstream,
+                        endpoint,
+                        idle: self.service.service.timeouts.stream_idle,
+                        began,
+                        is_whole: false,
+                        _staying: staying,
+                        _in_flight: in_flight,
+                    });
+                }
+                Err(reason) => self.settle(&endpoint, reason)?,
+            }
+        }
+    }
+
+    /// What follows from an attempt that failed; an error when there is to be no other.
+    pub(super) fn settle(&mut self, endpoint: &EndpointView, reason: Reason) -> Result<(), Reason> {
+        let worker = self.worker;
+        if !reason.is_upstream_fault() {
+            return Err(reason);
+        }
+        endpoint.cells.errors[reason.index()].add(1);
+        worker.penalize(endpoint);
+        endpoint.state.attempt_failed(&endpoint.endpoint, Failing::Reason(reason), worker.shared.now());
+        let retry = &self.service.service.retry;
+        if retry.retries == 0 || !retry.on.connect {
+            return Err(reason);
+        }
+        self.reason = Some(reason);
+        self.failed.push(endpoint.endpoint.serial);
+        if let Some(place) = self.members.place_of(&endpoint.endpoint) {
+            self.tried.add(place);
+        }
+        if self.failed.len() >= MOST_FAILED {
+            worker.cells.hit(Limit::Attempts);
+            return Err(reason);
+        }
+        if !self.service.may_retry(worker) {
+            worker.cells.hit(Limit::RetryBudget);
+            return Err(reason);
+        }
+        Ok(())
+    }
+
+    /// A place at an endpoint, the caller's from here on.
+    async fn place(&mut self, key: Option<u64>) -> Result<Arc<Endpoint>, Reason> {
+        match self.members.pick(&self.service.service, &self.tried, key, self.worker) {
+            Ok(place) => Ok(Arc::clone(self.members.at(place))),
+            Err(NoPick::Full) => self.wait().await,
+            Err(NoPick::None) => Err(self.reason.unwrap_or(Reason::NoEndpoint)),
+        }
+    }
+
+    /// Waits in the service's line for a place at any endpoint that has not failed.
+    async fn wait(&mut self) -> Result<Arc<Endpoint>, Reason> {
+        let service = &self.service.service;
+        let joined = service.state.queue.join(service.queue.max, None, self.failed.clone());
+        let mut waiting = joined.ok_or(Reason::QueueFull)?;
+        let began = Instant::now();
+        // A place may have been freed just before we joined.
+        if let Ok(place) = self.members.pick(service, &self.tried, None, self.worker) {
+            return Ok(Arc::clone(self.members.at(place)));
+        }
+        let deadline = self.timer.now().saturating_add(service.queue.timeout);
+        let (client, timer) = (&mut *self.client, self.timer);
+        let granted = poll_fn(|context| {
+            if let Poll::Ready(endpoint) = waiting.poll(context) {
+                return Poll::Ready(Ok(endpoint));
+            }
+            if poll_broken(client, context).is_ready() {
+                return Poll::Ready(Err(Reason::ClientClosed));
+            }
+            if timer.now() >= deadline {
+                return Poll::Ready(Err(Reason::QueueTimeout));
+            }
+            timer.set(deadline);
+            Poll::Pending
+        })
+        .await;
+        self.service.cells.queued.observe(began.elapsed());
+        granted
+    }
+
+    /// Waits for the first word of any endpoint, as long as the service does.
+    async fn hold(&mut self) -> Result<(), Reason> {
+        let state = &self.service.service.state;
+        let (client, timer) = (&mut *self.client, self.timer);
+        poll_fn(|context| {
+            if !state.is_holding() {
+                return Poll::Ready(Ok(()));
+            }
+            timer.set(timer.now() + 1);
+            broken(client, context)
+        })
+        .await
+    }
+
+    /// A connection to the endpoint, unless the client goes away meanwhile.
+    async fn connect(&mut self, endpoint: &EndpointView) -> Result<Box<Upstream>, Reason> {
+        let client = &mut *self.client;
+        let mut connecting = pin!(transport::connect(self.worker, self.service, endpoint));
+        poll_fn(|context| match connecting.as_mut().poll(context) {
+            Poll::Pending => broken(client, context),
+            polled => polled,
+        })
+        .await
+    }
+}
+
+/// Ready when the client has gone away.
+fn broken<T>(client: &mut Wire, context: &mut Context<'_>) -> Poll<Result<T, Reason>> {
+    poll_broken(client, context).map(|()| Err(Reason::ClientClosed))
+}
+
+/// Most endpoints that one connection is tried on.
+const MOST_FAILED: usize = 8;
