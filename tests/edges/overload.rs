@@ -142,6 +142,26 @@ fn where_everybody_is_busy_the_new_wait_and_the_cap_follows_reloads() {
 }
 
 #[test]
+fn no_door_lets_one_more_in() {
+    // Each worker and each address has a door, which has been open since there was room.
+    let upstream = Upstream::named("app");
+    let setup = Setup::new(&upstream).top("workers: 4\noverload: { connections: 2 }");
+    let yaml = setup.yaml().replace("listeners:\n", "listeners:\n  other: { bind: \"127.0.0.1:0\" }\n");
+    let fulcrum = Fulcrum::start(&yaml);
+    let mut clients = served(&fulcrum, 2);
+    clients.iter_mut().for_each(begin);
+    let other = &fulcrum.addresses("other")[0];
+    let mut waiting: Vec<Client> = (0..16)
+        .map(|place| if place % 2 == 0 { fulcrum.connect() } else { Client::connect(other) })
+        .collect();
+    let request = "GET /waiting HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
+    waiting.iter_mut().for_each(|client| client.send(request));
+    hold("two connections are served", Duration::from_millis(300), || upstream.requests().len() == 2);
+    drop(clients);
+    waiting.iter_mut().for_each(|client| assert_eq!(client.response().status, 200));
+}
+
+#[test]
 fn pools_are_emptied_where_memory_is_short() {
     // A host that uses less than 1 % of its memory is not known.
     let upstream = Upstream::named("app");

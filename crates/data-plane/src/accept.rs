@@ -183,7 +183,7 @@ pub(crate) async fn run(worker: Rc<Worker>, bind: BindId, queue: Queue, stop: Rc
     };
     let known = worker.view().listener(bind).map(Rc::clone);
     let listener = known.expect("an address is opened by its generation");
-    let mut door = Door { bind, queue, listener };
+    let mut door = Door { bind, queue, listener, client: None };
     let _open = OpenDoor(Rc::clone(&worker));
     tokio::select! {
         () = drained => {}
@@ -208,6 +208,8 @@ struct Door {
     queue: Queue,
     /// As it was last seen: of a removed one the last connections are still counted somewhere.
     listener: Rc<ListenerView>,
+    /// Accepted, and waiting for room.
+    client: Option<(Stream, Option<SocketAddr>)>,
 }
 
 impl Door {
@@ -215,7 +217,12 @@ impl Door {
         loop {
             self.wait_for_room(worker).await;
             match poll_fn(|context| self.queue.poll_accept(context)).await {
-                Ok((stream, peer)) => self.dispatch(worker, stream, peer),
+                Ok(client) => {
+                    // While the door waited for a client, others may have taken the room, or the limit has changed.
+                    self.client = Some(client);
+                    self.wait_for_room(worker).await;
+                    self.dispatch_client(worker);
+                }
                 Err(error) if is_exhaustion(&error) => {
                     worker.cells.hit(Limit::FileDescriptors);
                     tokio::time::sleep(PAUSE).await;
@@ -228,6 +235,7 @@ impl Door {
 
     /// Accepts what the kernel has completed: it would be reset when the socket closes.
     async fn accept_rest(&mut self, worker: &Rc<Worker>) {
+        self.dispatch_client(worker);
         // Without a budget: to yield looks like an empty queue.
         unconstrained(poll_fn(|context| {
             loop {
@@ -257,7 +265,7 @@ impl Door {
                 worker.cells.hit(limit);
                 counted = true;
             }
-            if !self.queue.has_client() {
+            if self.client.is_none() && !self.queue.has_client() {
                 tokio::time::sleep(ROOM_CHECK).await;
                 continue;
             }
@@ -294,6 +302,12 @@ impl Door {
         }
     }
 
+    fn dispatch_client(&mut self, worker: &Rc<Worker>) {
+        if let Some((stream, peer)) = self.client.take() {
+            self.dispatch(worker, stream, peer);
+        }
+    }
+
     /// Follows the configuration.
     fn refresh(&mut self, worker: &Worker) {
         if let Some(listener) = worker.view().listener(self.bind) {
@@ -301,10 +315,8 @@ impl Door {
         }
     }
 
-    fn dispatch(&mut self, worker: &Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) {
+    fn dispatch(&self, worker: &Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) {
         worker.cells.accepted.add(1);
-        // It may be long since the door began to wait for a client.
-        self.refresh(worker);
         let target = worker.less_busy();
         let Some(permit) = Permit::new(worker, &self.listener.listener, peer, target) else {
             return self.limit_met(worker, Limit::ConnectionsPerSource, peer);
