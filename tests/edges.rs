@@ -1,6 +1,7 @@
 //! Slow, large and odd requests, one test per rule.
 
 mod identity;
+mod overload;
 mod paths;
 mod sizes;
 mod time;

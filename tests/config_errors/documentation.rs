@@ -241,16 +241,19 @@ fn the_curl_lines_of_operations_work() {
         .flat_map(str::lines)
         .filter(|line| line.starts_with("curl "))
         .collect();
-    assert_eq!(lines.len(), 2);
+    assert_eq!(lines.len(), 3);
     let texts: Vec<String> = lines
         .iter()
         .map(|line| {
             let line = line.replace("/run/fulcrum/admin.sock", &socket).replace("127.0.0.1:9901", &tcp);
+            let line = line
+                .replace("shop/endpoints/10.0.0.3:8080", &format!("app/endpoints/{}", upstream.address()));
             eventually("curl answers", || Some(shell(&line.replace("curl ", "curl -sf "))))
         })
         .collect();
     assert!(texts[0].contains("\"state\":\"ready\""), "{}", texts[0]);
     assert!(texts[1].contains("fulcrum_http_connections_total"), "{}", texts[1]);
+    assert!(texts[2].contains("\"weight\":5"), "{}", texts[2]);
 }
 
 #[test]

@@ -141,6 +141,9 @@ fn the_status_document_has_everything() {
     let fulcrum = with_admin(&upstream, "").top("workers: 2").start();
     let mut client = fulcrum.connect();
     client.get("/");
+    // The client may have its answer before it is counted.
+    fulcrum.await_metric("fulcrum_http_requests_total", &[], 1.0);
+    fulcrum.await_metric("fulcrum_http_requests_in_flight", &[], 0.0);
     let status = fulcrum.status();
     assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(status["pid"], fulcrum.child.pid());
@@ -157,6 +160,14 @@ fn the_status_document_has_everything() {
     let endpoint = &status["services"][0]["endpoints"][0];
     assert_eq!((&endpoint["id"], &endpoint["weight"]), (&upstream.address().into(), &1.into()));
     assert_eq!((&endpoint["requests"], &endpoint["errors"]), (&1.into(), &0.into()));
+    assert_eq!((&endpoint["state"], &endpoint["why"]), (&"up".into(), &"new".into()));
+    assert!(endpoint["since"].as_str().is_some_and(|since| since.ends_with('Z')), "{status}");
+    assert_eq!((&endpoint["override"], &endpoint["last_check_failure"]), (&Value::Null, &Value::Null));
+    let service = &status["services"][0];
+    assert_eq!((&service["total"], &service["healthy"]), (&1.into(), &1.into()));
+    assert_eq!((&service["panic"], &service["holding"]), (&"no".into(), &false.into()));
+    assert_eq!(service["queue"]["waiting"], 0);
+    assert!(service["retries_left"].as_u64().is_some_and(|left| left > 0), "{status}");
 }
 
 #[test]

@@ -27,6 +27,8 @@ fn a_full_listener_lets_others_wait() {
     let mut first = [fulcrum.connect(), fulcrum.connect()];
     first.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
     await_hits(&fulcrum, "listener_connections", 1);
+    // Who is idle would make room.
+    first.iter_mut().for_each(|client| client.send("GET / HTTP/1.1\r\n"));
     let mut waiting = fulcrum.connect();
     waiting.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
     hold("only two connections are served", Duration::from_millis(100), || upstream.requests().len() == 2);
@@ -43,6 +45,7 @@ fn all_listeners_share_the_descriptors() {
     let mut clients: Vec<Client> = (0..14).map(|_| fulcrum.connect()).collect();
     clients.iter_mut().for_each(|client| assert_eq!(client.get("/").status, 200));
     await_hits(&fulcrum, "connections", 1);
+    clients.iter_mut().for_each(|client| client.send("GET / HTTP/1.1\r\n"));
     let mut waiting = fulcrum.connect();
     waiting.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
     hold("only fourteen connections are served", Duration::from_millis(100), || {

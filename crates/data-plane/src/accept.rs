@@ -4,23 +4,35 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Notify;
 use tokio::task::coop::unconstrained;
 
 use crate::connection::Connection;
+use crate::idle::Among;
 use crate::listener::{BindId, Listener, ListenerState, ListeningSocket};
 use crate::metrics::Limit;
+use crate::overload::Level;
 use crate::shared::{Phase, Shared};
+use crate::source::SourcePermit;
 use crate::stream::Stream;
 use crate::worker::{ListenerView, Worker};
+
+/// What one worker sends another.
+pub(crate) enum Post {
+    Accepted(Accepted),
+    /// Close the connection that has been idle for the longest time: the sender has a client and no room.
+    CloseIdle(Among),
+}
 
 /// A connection that no reactor knows yet, on its way to the worker that will serve it.
 pub(crate) struct Accepted {
@@ -39,14 +51,37 @@ pub(crate) struct Permit {
     listener: Arc<ListenerState>,
     /// Whom it is counted for.
     worker: usize,
+    /// Where the listener limits its sources.
+    _source: Option<SourcePermit>,
 }
 
 impl Permit {
-    fn new(shared: &Arc<Shared>, listener: &Arc<ListenerState>, worker: usize) -> Self {
+    /// `None` when its source has as many connections as it may.
+    fn new(worker: &Worker, listener: &Listener, peer: Option<SocketAddr>, target: usize) -> Option<Self> {
+        let source = match (listener.connections_per_source, peer) {
+            (Some(most), Some(peer)) => Some(SourcePermit::new(&listener.state, peer.ip(), most)?),
+            _ => None,
+        };
+        Some(Self::counted(&worker.shared, &listener.state, target, source))
+    }
+
+    fn counted(
+        shared: &Arc<Shared>,
+        listener: &Arc<ListenerState>,
+        worker: usize,
+        source: Option<SourcePermit>,
+    ) -> Self {
         shared.connections.fetch_add(1, Ordering::Relaxed);
         shared.workers[worker].connections.fetch_add(1, Ordering::Relaxed);
         listener.connections.fetch_add(1, Ordering::Relaxed);
-        Permit { shared: Arc::clone(shared), listener: Arc::clone(listener), worker }
+        Permit { shared: Arc::clone(shared), listener: Arc::clone(listener), worker, _source: source }
+    }
+
+    /// Counts it for another worker.
+    fn hand_to(&mut self, worker: usize) {
+        self.shared.workers[worker].connections.fetch_add(1, Ordering::Relaxed);
+        self.shared.workers[self.worker].connections.fetch_sub(1, Ordering::Relaxed);
+        self.worker = worker;
     }
 }
 
@@ -72,6 +107,17 @@ impl Queue {
         }
     }
 
+    /// Whether somebody has connected, asking the kernel: one system call.
+    fn has_client(&self) -> bool {
+        let socket = match self {
+            Queue::Tcp(listener) => listener.as_fd(),
+            Queue::Unix(listener) => listener.as_fd(),
+        };
+        let mut sockets = [PollFd::from_borrowed_fd(socket, PollFlags::IN)];
+        // Where the kernel has no answer, accepting will tell.
+        poll(&mut sockets, Some(&Timespec::default())).map_or(true, |ready| ready > 0)
+    }
+
     fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<SocketAddr>)>> {
         match self {
             Queue::Tcp(listener) => listener
@@ -87,6 +133,43 @@ impl Queue {
 /// An IPv4 peer of a dual-stack socket as what it is.
 fn canonical(peer: SocketAddr) -> SocketAddr {
     SocketAddr::new(peer.ip().to_canonical(), peer.port())
+}
+
+/// Where room for a client was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// An idle connection of this worker is about to end.
+    Here,
+    /// Another worker was asked for one of its idle connections.
+    Asked,
+    /// Nobody is idle, or whoever was asked had nobody.
+    None,
+}
+
+/// The search for an idle connection, on this worker first.
+#[derive(Debug, Default)]
+struct Search {
+    /// Other workers looked at since the last pause.
+    looked_at: usize,
+}
+
+impl Search {
+    fn make_room(&mut self, worker: &Worker, among: Among) -> Room {
+        if worker.idle.close_longest(among) {
+            return Room::Here;
+        }
+        let workers = &worker.shared.workers;
+        while self.looked_at + 1 < workers.len() {
+            self.looked_at += 1;
+            let other = (worker.index + self.looked_at) % workers.len();
+            let may_have = workers[other].idle.load(Ordering::Relaxed) > 0;
+            if may_have && worker.inboxes[other].try_send(Post::CloseIdle(among)).is_ok() {
+                return Room::Asked;
+            }
+        }
+        self.looked_at = 0;
+        Room::None
+    }
 }
 
 /// Accepts on one socket until the process drains or the address is removed.
@@ -142,7 +225,7 @@ impl Door {
     }
 
     /// Accepts what the kernel has completed: it would be reset when the socket closes.
-    async fn accept_rest(&self, worker: &Rc<Worker>) {
+    async fn accept_rest(&mut self, worker: &Rc<Worker>) {
         // Without a budget: to yield looks like an empty queue.
         unconstrained(poll_fn(|context| {
             loop {
@@ -160,34 +243,70 @@ impl Door {
         .await;
     }
 
-    /// Waits at the caps on connections: the kernel's queue holds the rest.
+    /// Waits at the caps on connections: the kernel's queue holds the rest. Whoever only waits for a request makes room
+    /// for whoever comes.
     async fn wait_for_room(&mut self, worker: &Worker) {
         let mut counted = false;
+        let mut search = Search::default();
         loop {
-            if let Some(listener) = worker.view().listener(self.bind) {
-                self.listener = Rc::clone(listener);
-            }
-            let listener = &self.listener.listener;
-            let limit = if worker.shared.connections() >= worker.shared.max_connections {
-                Limit::Connections
-            } else if listener.state.connections.load(Ordering::Relaxed) >= listener.max_connections {
-                Limit::ListenerConnections
-            } else {
-                return;
-            };
+            self.refresh(worker);
+            let Some(limit) = self.limit_reached(worker) else { return };
             if !counted {
                 worker.cells.hit(limit);
                 counted = true;
             }
-            tokio::time::sleep(ROOM_CHECK).await;
+            if !self.queue.has_client() {
+                tokio::time::sleep(ROOM_CHECK).await;
+                continue;
+            }
+            self.warn(worker, limit, None);
+            match self.among(limit).map_or(Room::None, |among| search.make_room(worker, among)) {
+                // The connection's own task ends it.
+                Room::Here => tokio::task::yield_now().await,
+                Room::Asked => tokio::time::sleep(ANSWER).await,
+                Room::None => tokio::time::sleep(ROOM_CHECK).await,
+            }
         }
     }
 
-    fn dispatch(&self, worker: &Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) {
+    /// What stands against another connection.
+    fn limit_reached(&self, worker: &Worker) -> Option<Limit> {
+        let (shared, listener) = (&worker.shared, &self.listener.listener);
+        if shared.overload.level() >= Level::Pause {
+            Some(Limit::MemoryPause)
+        } else if listener.state.connections.load(Ordering::Relaxed) >= listener.max_connections {
+            Some(Limit::ListenerConnections)
+        } else if shared.connections() >= shared.overload.max_connections() {
+            Some(Limit::Connections)
+        } else {
+            None
+        }
+    }
+
+    /// Whose end makes room under this limit.
+    fn among(&self, limit: Limit) -> Option<Among> {
+        match limit {
+            Limit::ListenerConnections => Some(Among::Listener(self.listener.listener.state.serial)),
+            Limit::Connections => Some(Among::All),
+            _ => None,
+        }
+    }
+
+    /// Follows the configuration.
+    fn refresh(&mut self, worker: &Worker) {
+        if let Some(listener) = worker.view().listener(self.bind) {
+            self.listener = Rc::clone(listener);
+        }
+    }
+
+    fn dispatch(&mut self, worker: &Rc<Worker>, stream: Stream, peer: Option<SocketAddr>) {
         worker.cells.accepted.add(1);
-        let state = &self.listener.listener.state;
+        // It may be long since the door began to wait for a client.
+        self.refresh(worker);
         let target = worker.less_busy();
-        let permit = Permit::new(&worker.shared, state, target);
+        let Some(permit) = Permit::new(worker, &self.listener.listener, peer, target) else {
+            return self.limit_met(worker, Limit::ConnectionsPerSource, peer);
+        };
         if target == worker.index {
             return serve(worker, &self.listener, stream, Arrival { peer, bind: self.bind, permit });
         }
@@ -196,14 +315,28 @@ impl Door {
             Err(error) => return lost(worker, &error),
         };
         let (bind, listener) = (self.bind, Arc::clone(&self.listener.listener));
-        match worker.inboxes[target].try_send(Accepted { socket, peer, bind, listener, permit }) {
+        match worker.inboxes[target].try_send(Post::Accepted(Accepted {
+            socket,
+            peer,
+            bind,
+            listener,
+            permit,
+        })) {
             Ok(()) => worker.cells.handed_over.add(1),
-            Err(error) => {
-                // Its inbox is full, so that it is not the less busy one after all.
-                let mut accepted = error.into_inner();
-                accepted.permit = Permit::new(&worker.shared, state, worker.index);
-                receive(worker, accepted);
-            }
+            Err(error) => receive(worker, error.into_inner()),
+        }
+    }
+
+    fn limit_met(&self, worker: &Worker, limit: Limit, peer: Option<SocketAddr>) {
+        worker.cells.hit(limit);
+        self.warn(worker, limit, peer);
+    }
+
+    fn warn(&self, worker: &Worker, limit: Limit, peer: Option<SocketAddr>) {
+        if worker.shared.overload.may_warn(worker.wheel.now()) {
+            let listener = &self.listener.listener;
+            let peer = peer.map(|peer| peer.ip()).map(tracing::field::display);
+            tracing::warn!(limit = limit.name(), listener = %listener.name(), peer, "a client finds no room");
         }
     }
 }
@@ -213,9 +346,19 @@ fn is_exhaustion(error: &io::Error) -> bool {
     matches!(code, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
 }
 
+/// Does what another worker has sent.
+pub(crate) fn receive(worker: &Rc<Worker>, post: Post) {
+    match post {
+        Post::Accepted(accepted) => receive_accepted(worker, accepted),
+        Post::CloseIdle(among) => drop(worker.idle.close_longest(among)),
+    }
+}
+
 /// Serves a connection that another worker has accepted.
-pub(crate) fn receive(worker: &Rc<Worker>, accepted: Accepted) {
-    let Accepted { socket, peer, bind, listener, permit } = accepted;
+fn receive_accepted(worker: &Rc<Worker>, accepted: Accepted) {
+    let Accepted { socket, peer, bind, listener, mut permit } = accepted;
+    // Whose inbox was full is not the less busy one after all, and has it back.
+    permit.hand_to(worker.index);
     let listener = match worker.view().listener(bind) {
         Some(listener) => Rc::clone(listener),
         // Removed meanwhile: whom we have accepted is served once.
@@ -271,3 +414,5 @@ impl Socket {
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often a full listener looks for room.
 const ROOM_CHECK: Duration = Duration::from_millis(20);
+/// How long another worker is given to close an idle connection.
+const ANSWER: Duration = Duration::from_millis(2);

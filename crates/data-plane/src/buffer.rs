@@ -130,6 +130,13 @@ impl BufferPool {
         }
     }
 
+    /// Frees what nobody uses.
+    pub(crate) fn clear(&self) {
+        self.small.take();
+        self.large.take();
+        self.output.take();
+    }
+
     fn list(&self, size: Size) -> &RefCell<Vec<Buffer>> {
         match size {
             Size::Small => &self.small,

@@ -10,6 +10,7 @@ use crate::http;
 use crate::http1::decoder::{Event, RequestDecoder};
 use crate::http1::server::ServerConnection;
 use crate::http1::wire::Wire;
+use crate::idle::Idle;
 use crate::listener::BindId;
 use crate::metrics::Limit;
 use crate::stream::Stream;
@@ -57,6 +58,19 @@ enum Wait {
     Ended,
     /// There was none in time.
     Silent,
+    /// The worker needs the room.
+    Shed,
+}
+
+/// What came before waiting for a request.
+#[derive(Clone, Copy)]
+enum Waiting<'a> {
+    /// Nothing: the connection is new.
+    New,
+    /// A request, a moment ago.
+    Soon,
+    /// A request, a while ago: who needs room may have that of this connection.
+    Idle(&'a Idle),
 }
 
 impl Connection {
@@ -116,22 +130,30 @@ impl Connection {
     pub(crate) async fn serve(mut self) {
         let timer = poll_fn(|context| Poll::Ready(self.worker.wheel.timer(context.waker().clone()))).await;
         let mut deadline = timer.now().saturating_add(self.listener.listener.header_timeout);
-        let mut is_new = true;
+        let mut idle = None;
         loop {
-            match self.wait_for_request(&timer, deadline, is_new).await {
-                Wait::Begun => is_new = false,
+            let waiting = idle.as_ref().map_or(Waiting::New, Waiting::Idle);
+            match self.wait_for_request(&timer, deadline, waiting).await {
+                Wait::Begun => drop(idle.take()),
                 Wait::Ended => return,
                 // Silently: browsers connect ahead of need.
                 Wait::Silent => return self.worker.cells.idle_closed.add(1),
+                Wait::Shed => return self.worker.cells.hit(Limit::IdleShed),
             }
             // Boxed, so that an idle connection is a small task.
             match Box::pin(self.serve_busy(&timer)).await {
-                Ok(until) => deadline = until,
+                Ok(until) => (deadline, idle) = (until, Some(self.fall_idle().await)),
                 Err(Next::Reset) => return self.server.wire.stream().reset_on_close(),
                 Err(Next::Linger) => return Box::pin(self.linger(&timer)).await,
                 Err(Next::Close | Next::KeepAlive) => return,
             }
         }
+    }
+
+    /// Lets the worker have this connection's room until it has another request.
+    async fn fall_idle(&self) -> Idle {
+        let listener = self.opened_at.listener.state.serial;
+        poll_fn(|context| Poll::Ready(self.worker.idle.add(listener, context.waker().clone()))).await
     }
 
     /// Serves requests for as long as one soon follows the other, so that the room for a request is made once for all
@@ -146,24 +168,30 @@ impl Connection {
             self.server.wire.rest();
             let now = timer.now();
             let deadline = now.saturating_add(self.listener.listener.keep_alive);
-            match self.wait_for_request(timer, deadline.min(now + SOON), false).await {
+            match self.wait_for_request(timer, deadline.min(now + SOON), Waiting::Soon).await {
                 Wait::Begun => {}
-                Wait::Ended => return Err(Next::Close),
+                Wait::Ended | Wait::Shed => return Err(Next::Close),
                 Wait::Silent => return Ok(deadline),
             }
         }
     }
 
     /// Waits for the first byte of a request.
-    async fn wait_for_request(&mut self, timer: &Timer, deadline: Millis, is_new: bool) -> Wait {
+    async fn wait_for_request(&mut self, timer: &Timer, deadline: Millis, waiting: Waiting<'_>) -> Wait {
         let started = timer.now();
         poll_fn(|context| {
             if let Poll::Ready(begun) = self.server.poll_begin(context) {
                 return Poll::Ready(if begun { Wait::Begun } else { Wait::Ended });
             }
+            // What the reactor has not seen yet may be a request.
+            if matches!(waiting, Waiting::Idle(idle) if idle.is_told())
+                && self.server.wire.stream().is_silent()
+            {
+                return Poll::Ready(Wait::Shed);
+            }
             let mut deadline = deadline;
             if self.worker.is_draining() {
-                if !is_new {
+                if !matches!(waiting, Waiting::New) {
                     return Poll::Ready(Wait::Ended);
                 }
                 // Whoever has only just connected has a request to send; whoever connected long ago has not.

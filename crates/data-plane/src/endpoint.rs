@@ -78,17 +78,25 @@ impl Gate {
 
     /// The word for it: what matters most.
     pub(crate) fn word(self) -> &'static str {
-        const WORDS: [(Gate, &str); 7] = [
-            (Gate::MAINTENANCE, "maintenance"),
-            (Gate::DRAINING, "draining"),
-            (Gate::UNREACHABLE, "unreachable"),
-            (Gate::DOWN, "down"),
-            (Gate::EJECTED, "ejected"),
-            (Gate::UNKNOWN, "unknown"),
-            (Gate::WARMING, "starting"),
-        ];
-        WORDS.iter().find(|(gate, _)| self.has(*gate)).map_or("up", |(_, word)| word)
+        let by_weight = Gate::BY_WEIGHT.iter().zip(Gate::WORDS);
+        let mut found = by_weight.filter(|(gate, _)| self.has(**gate)).map(|(_, word)| word);
+        found.next().unwrap_or(Gate::WORDS[Gate::BY_WEIGHT.len()])
     }
+
+    /// All that can be against an endpoint; what matters most first.
+    const BY_WEIGHT: [Gate; 7] = [
+        Gate::MAINTENANCE,
+        Gate::DRAINING,
+        Gate::UNREACHABLE,
+        Gate::DOWN,
+        Gate::EJECTED,
+        Gate::UNKNOWN,
+        Gate::WARMING,
+    ];
+
+    /// Their words, and the one for nothing.
+    pub(crate) const WORDS: [&'static str; 8] =
+        ["maintenance", "draining", "unreachable", "down", "ejected", "unknown", "starting", "up"];
 }
 
 impl Endpoint {

@@ -7,7 +7,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fulcrum_balance::session::{SessionKeyError, SessionKeys};
 use fulcrum_config::{self as config, Config, EndpointState, Secret, Target};
@@ -273,6 +273,7 @@ impl Control {
             max_series,
         } = next;
         shared.metrics.bound_series(max_series);
+        shared.overload.follow(&config.overload);
         let now = shared.now();
         for service in memberships {
             let orders = self.orders_of(&service.state.name).clone();
@@ -293,7 +294,7 @@ impl Control {
         }
         self.open(bound, shared, workers);
         self.close(&open, workers);
-        shared.metrics.forget(&shared.snapshot.load());
+        shared.metrics.follow(&shared.snapshot.load());
     }
 
     fn orders_of(&self, service: &ServiceName) -> &HashMap<EndpointId, Override> {
@@ -343,6 +344,25 @@ impl Control {
         };
         self.rebuild(configured, now);
         true
+    }
+
+    /// Ends the orders whose time has come.
+    pub(crate) fn expire(&mut self, wall: SystemTime, now: Duration) {
+        let Some(config) = self.config.clone() else { return };
+        for service in &config.services {
+            let Some(orders) = self.orders.get_mut(&service.name) else { continue };
+            let before = orders.len();
+            orders.retain(|endpoint, order| {
+                let ends = order.has_run_out(wall);
+                if ends {
+                    tracing::info!(service = %service.name, %endpoint, "an order has run out");
+                }
+                !ends
+            });
+            if orders.len() < before {
+                self.rebuild(service, now);
+            }
+        }
     }
 
     /// Builds the endpoints of a service anew: names or orders have changed.

@@ -19,12 +19,15 @@ mod generation;
 mod health;
 mod http;
 mod http1;
+mod idle;
 mod listener;
 mod metrics;
+mod overload;
 mod service;
 mod session_key;
 mod shared;
 mod snapshot;
+mod source;
 mod status;
 mod stream;
 mod timer;
@@ -39,7 +42,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use crossbeam_utils::CachePadded;
@@ -50,6 +53,7 @@ use tokio::sync::{mpsc, watch};
 
 use generation::{Control, Next};
 use metrics::Metrics;
+use overload::Overload;
 use shared::{Phase, Shared};
 use snapshot::Snapshot;
 use worker::{Order, Start};
@@ -115,7 +119,7 @@ impl Prepared {
             upstreams: CachePadded::default(),
             max_descriptors: descriptors.saturating_sub(RESERVED_DESCRIPTORS).max(2),
             connections: CachePadded::default(),
-            max_connections: max_connections(descriptors),
+            overload: Overload::new(max_connections(descriptors)),
             access_log: ArcSwapOption::empty(),
             probes: health::Counters::default(),
             generations_alive: AtomicU64::new(1),
@@ -254,9 +258,14 @@ impl DataPlane {
         health::run(self).await;
     }
 
-    /// Lets time pass for endpoints: ejections end, orders run out.
+    /// Lets time pass: ejections end, orders run out, memory is looked at.
     fn tick(&self) {
+        self.shared.overload.look(self.shared.now());
         let now = self.shared.now();
+        // A reload that is being prepared holds the control; orders run out a moment later then.
+        if let Ok(mut control) = self.control.try_lock() {
+            control.expire(SystemTime::now(), now);
+        }
         self.shared.snapshot.load().services.iter().for_each(|service| service.state.tick(now));
     }
 
@@ -315,24 +324,57 @@ impl DataPlane {
         }
     }
 
-    fn service_status(&self, service: &service::Service) -> ServiceStatus {
+    /// A look at one endpoint; nothing when there is no such endpoint.
+    pub fn endpoint_status(&self, service: &ServiceName, endpoint: &EndpointId) -> Option<EndpointStatus> {
+        let snapshot = self.shared.snapshot.load();
+        let service = snapshot.services.iter().find(|found| found.name() == service)?;
         let membership = service.state.membership.load();
-        let endpoints = membership.endpoints.iter().zip(&membership.weights).map(|(endpoint, weight)| {
-            let (requests, errors) =
-                self.shared.metrics.endpoint_totals(service.name().as_str(), endpoint.id.as_str());
-            EndpointStatus {
-                id: endpoint.id.to_string(),
-                address: endpoint.address.to_string(),
-                weight: weight.get(),
-                in_flight: u64::from(endpoint.in_flight()),
-                requests,
-                errors,
-            }
-        });
+        let place = membership.endpoints.iter().position(|found| found.id == *endpoint)?;
+        Some(self.look_at(service, &membership, place))
+    }
+
+    fn service_status(&self, service: &service::Service) -> ServiceStatus {
+        let state = &service.state;
+        let membership = state.membership.load();
+        let counts = state.counts();
+        let places = 0..membership.endpoints.len();
         ServiceStatus {
             name: service.name().to_string(),
             balance: service.policy_name().to_owned(),
-            endpoints: endpoints.collect(),
+            total: counts.total as u64,
+            healthy: counts.healthy as u64,
+            panic: state.panic().word(),
+            is_holding: state.is_holding(),
+            waiting: state.queue.waiting().into(),
+            // Whole retries: the rest of one is no retry.
+            retries_left: state.retries_left() as u64,
+            endpoints: places.map(|place| self.look_at(service, &membership, place)).collect(),
+        }
+    }
+
+    fn look_at(
+        &self,
+        service: &service::Service,
+        membership: &service::Membership,
+        place: usize,
+    ) -> EndpointStatus {
+        let endpoint = &membership.endpoints[place];
+        let (requests, errors) =
+            self.shared.metrics.endpoint_totals(service.name().as_str(), endpoint.id.as_str());
+        let standing = endpoint.standing().clone();
+        EndpointStatus {
+            id: endpoint.id.to_string(),
+            address: endpoint.address.to_string(),
+            weight: membership.weights[place].get(),
+            state: endpoint.gate().word(),
+            since: standing.since,
+            why: standing.why,
+            order: standing.order,
+            last_check_failure: standing.checked.and_then(|checked| checked.failure),
+            in_flight: u64::from(endpoint.in_flight()),
+            connections: u64::from(endpoint.connections()),
+            requests,
+            errors,
         }
     }
 
@@ -403,3 +445,52 @@ const RESERVED_DESCRIPTORS: u64 = 256;
 const INBOX: usize = 1024;
 /// The configuration that the process starts with.
 const FIRST_GENERATION: u64 = 1;
+
+#[cfg(test)]
+mod tests {
+    use fulcrum_config::EndpointState;
+    use fulcrum_model::Weight;
+
+    use super::*;
+
+    const CONFIG: &str = "\
+version: 1
+workers: 1
+listeners: { web: { bind: \"127.0.0.1:0\" } }
+routes: [{ to: app }]
+services: { app: { endpoints: [{ id: blue, address: \"127.0.0.1:9\" }] } }
+log: { access: none }
+";
+
+    #[test]
+    fn an_order_that_has_run_out_is_gone_for_good() {
+        let config = fulcrum_config::load_text("a.yaml", CONFIG, &|_| None).expect("it is right").config;
+        let plane = prepare(&config).expect("a free port").start().expect("a thread");
+        let (service, endpoint) = ("app".parse().expect("a name"), "blue".parse().expect("an id"));
+        let check = |state: &str, weight: u16, has_order: bool| {
+            let status = plane.endpoint_status(&service, &endpoint).expect("it is there");
+            let found = (status.state, status.weight, status.order.is_some());
+            assert_eq!(found, (state, weight, has_order), "{status:?}");
+        };
+        let order = |state, until| Override { state, weight: Weight::new(7), reason: None, until };
+        let now = SystemTime::now();
+        let (past, future) = (Some(now - Duration::from_secs(1)), Some(now + Duration::from_secs(3600)));
+        check("up", 1, false);
+        for state in [None, Some(EndpointState::Drain)] {
+            let word = if state.is_some() { "draining" } else { "up" };
+            assert!(plane.order(&service, &endpoint, Some(order(state, future))));
+            plane.tick();
+            check(word, 7, true);
+            assert!(plane.order(&service, &endpoint, Some(order(state, past))));
+            check(word, 7, true);
+            plane.tick();
+            check("up", 1, false);
+            plane.prepare(&config).expect("the same again").commit();
+            check("up", 1, false);
+        }
+        let nobody = "green".parse().expect("an id");
+        assert!(!plane.order(&service, &nobody, Some(order(None, None))));
+        assert!(!plane.order(&"shop".parse().expect("a name"), &endpoint, None));
+        plane.stop();
+    }
+}

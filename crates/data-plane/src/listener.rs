@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use socket2::{Domain, Protocol, SockAddr, SockRef, Socket, Type};
 
 use crate::http1::head::RequestRules;
 use crate::http1::scan::HeadLimits;
+use crate::source::Sources;
 use crate::timer::Millis;
 
 /// What a generation says of a listener.
@@ -28,19 +30,30 @@ pub(crate) struct Listener {
     pub(crate) keep_alive: Millis,
     /// Most connections at a time.
     pub(crate) max_connections: u32,
+    /// Most of them from one source.
+    pub(crate) connections_per_source: Option<NonZeroU32>,
 }
 
 /// A listener through all generations of its configuration.
 #[derive(Debug)]
 pub(crate) struct ListenerState {
+    /// Unlike that of any other listener of the process.
+    pub(crate) serial: u64,
     pub(crate) name: ListenerName,
     /// Connections open now, over all workers.
     pub(crate) connections: AtomicU32,
+    /// Where they come from: those that were accepted under a limit on that.
+    pub(crate) sources: Sources,
 }
 
 impl ListenerState {
     pub(crate) fn new(name: &ListenerName) -> Self {
-        ListenerState { name: name.clone(), connections: AtomicU32::new(0) }
+        ListenerState {
+            serial: NEXT_LISTENER.fetch_add(1, Ordering::Relaxed),
+            name: name.clone(),
+            connections: AtomicU32::new(0),
+            sources: Sources::default(),
+        }
     }
 }
 
@@ -63,6 +76,7 @@ impl Listener {
             body_idle: crate::timer::millis(listener.timeouts.body_idle),
             keep_alive: crate::timer::millis(listener.timeouts.keep_alive),
             max_connections: listener.max_connections.map_or(u32::MAX, |max| max.get()),
+            connections_per_source: listener.connections_per_source,
         }
     }
 
@@ -214,6 +228,7 @@ pub(crate) fn bind(listener: &ListenerName, key: BindKey, workers: usize) -> Res
 }
 
 static NEXT_BIND: AtomicU64 = AtomicU64::new(0);
+static NEXT_LISTENER: AtomicU64 = AtomicU64::new(0);
 
 fn bind_tcp(
     address: SocketAddr,

@@ -1,13 +1,14 @@
 //! Numbers of the data plane. Each worker writes its own cells, which nobody else writes, so that counting is a load
 //! and a store; a scrape adds the workers up.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crossbeam_utils::CachePadded;
 
+use crate::endpoint::Gate;
 use crate::http::error::Reason;
 use crate::snapshot::Snapshot;
 
@@ -200,10 +201,20 @@ pub(crate) enum Limit {
     RetryBudget,
     /// `limits.max_connections` of an endpoint, met by idle connections of other workers.
     EndpointConnections,
+    /// `limits.connections_per_source` of a listener.
+    ConnectionsPerSource,
+    /// An idle connection closed to make room for a new one.
+    IdleShed,
+    /// Memory runs out: a worker emptied its pools.
+    MemoryShrink,
+    /// Memory runs out: a request was refused.
+    MemoryRefuse,
+    /// Memory runs out: accepting paused.
+    MemoryPause,
 }
 
 impl Limit {
-    pub(crate) const ALL: [(Limit, &'static str); 8] = [
+    pub(crate) const ALL: [(Limit, &'static str); 13] = [
         (Limit::Connections, "connections"),
         (Limit::ListenerConnections, "listener_connections"),
         (Limit::FileDescriptors, "file_descriptors"),
@@ -212,7 +223,19 @@ impl Limit {
         (Limit::Attempts, "attempts"),
         (Limit::RetryBudget, "retry_budget"),
         (Limit::EndpointConnections, "endpoint_connections"),
+        (Limit::ConnectionsPerSource, "connections_per_source"),
+        (Limit::IdleShed, "idle_shed"),
+        (Limit::MemoryShrink, "memory_shrink"),
+        (Limit::MemoryRefuse, "memory_refuse"),
+        (Limit::MemoryPause, "memory_pause"),
     ];
+}
+
+impl Limit {
+    /// As metrics and logs call it.
+    pub(crate) fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
 }
 
 impl WorkerCells {
@@ -239,6 +262,8 @@ struct Objects {
     routes: BTreeMap<Arc<str>, PerWorker<RouteCells>>,
     services: BTreeMap<Arc<str>, PerWorker<ServiceCells>>,
     endpoints: BTreeMap<(Arc<str>, Arc<str>), PerWorker<EndpointCells>>,
+    /// Services whose states are shown under their names.
+    states: BTreeSet<Arc<str>>,
     /// Series of services, routes and endpoints so far.
     series: usize,
 }
@@ -247,7 +272,8 @@ struct Objects {
 pub(crate) const OTHER: &str = "other";
 
 /// Series of one service, route or endpoint, roughly: buckets, code classes, sums.
-const SERIES_PER_SERVICE: usize = 40;
+const SERIES_PER_SERVICE: usize = 60;
+const SERIES_PER_STATES: usize = Gate::WORDS.len() + 5;
 const SERIES_PER_ROUTE: usize = 6;
 const SERIES_PER_ENDPOINT: usize = 12;
 
@@ -271,8 +297,9 @@ impl Metrics {
         self.max_series.store(max_series, Ordering::Relaxed);
     }
 
-    /// Shows objects no more that are gone. Who still uses their cells counts for nobody.
-    pub(crate) fn forget(&self, snapshot: &Snapshot) {
+    /// Shows objects no more that are gone, and the states of services that have come: before anyone uses them. Who still
+    /// uses cells of what is gone counts for nobody.
+    pub(crate) fn follow(&self, snapshot: &Snapshot) {
         let routes: HashSet<&str> = snapshot.routes.iter().map(|route| &*route.name).collect();
         let listeners: HashSet<&str> =
             snapshot.listeners.iter().map(|listener| listener.name().as_str()).collect();
@@ -301,6 +328,15 @@ impl Metrics {
             &**endpoint == OTHER || endpoints.get(&**service).is_some_and(|ids| ids.contains(&**endpoint))
         });
         objects.series -= (before - objects.endpoints.len()) * SERIES_PER_ENDPOINT;
+        let before = objects.states.len();
+        objects.states.retain(|name| endpoints.contains_key(&**name));
+        objects.series -= (before - objects.states.len()) * SERIES_PER_STATES;
+        for service in &snapshot.services {
+            let name = service.name().as_str();
+            if !objects.states.contains(name) && objects.admit(SERIES_PER_STATES, self.max_series()) {
+                objects.states.insert(Arc::from(name));
+            }
+        }
     }
 
     fn objects(&self) -> std::sync::MutexGuard<'_, Objects> {

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::http::access_log::Counters;
 use crate::metrics::Metrics;
+use crate::overload::Overload;
 use crate::snapshot::Snapshot;
 
 /// How far the process is on its way out.
@@ -42,8 +43,8 @@ pub(crate) struct Shared {
     pub(crate) max_descriptors: u64,
     /// Downstream connections of the process.
     pub(crate) connections: CachePadded<AtomicU64>,
-    /// The most of them.
-    pub(crate) max_connections: u64,
+    /// The most of them, and how near the process is to its end of memory.
+    pub(crate) overload: Overload,
     /// Of the access log, if there is one.
     pub(crate) access_log: ArcSwapOption<Counters>,
     /// What health checks have found.
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
 pub(crate) struct WorkerState {
     /// Connections it serves or was given.
     pub(crate) connections: AtomicU64,
+    /// Those of them that wait for another request, as of its last tick.
+    pub(crate) idle: AtomicU64,
     /// Counts up while the worker makes progress.
     pub(crate) beats: AtomicU64,
     /// The generation that its next request will be served by, at least.

@@ -1,5 +1,9 @@
 //! What the data plane looks like right now, as plain values.
 
+use std::time::SystemTime;
+
+use crate::service::Override;
+
 /// A look at the whole data plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
@@ -42,6 +46,18 @@ pub struct ServiceStatus {
     pub name: String,
     /// Its balancing policy.
     pub balance: String,
+    /// Endpoints that no operator has withdrawn.
+    pub total: u64,
+    /// How many of them nothing is known against.
+    pub healthy: u64,
+    /// How far health is ignored because too few are healthy: `no`, `reachable`, `all`.
+    pub panic: &'static str,
+    /// Requests wait, because no endpoint has been heard of yet.
+    pub is_holding: bool,
+    /// Requests that wait for a place at an endpoint.
+    pub waiting: u64,
+    /// Retries that could be made at once, as of the last attempt to make one.
+    pub retries_left: u64,
     /// In configured order.
     pub endpoints: Vec<EndpointStatus>,
 }
@@ -55,8 +71,20 @@ pub struct EndpointStatus {
     pub address: String,
     /// Its share.
     pub weight: u16,
+    /// `up`, `starting`, `unknown`, `ejected`, `down`, `unreachable`, `draining` or `maintenance`.
+    pub state: &'static str,
+    /// Since when it is that.
+    pub since: SystemTime,
+    /// Why it is that.
+    pub why: String,
+    /// What an operator has ordered.
+    pub order: Option<Override>,
+    /// What its last check that did not pass has found; nothing when the last one passed.
+    pub last_check_failure: Option<String>,
     /// Requests there now.
     pub in_flight: u64,
+    /// Upstream connections, busy and idle.
+    pub connections: u64,
     /// Responses received so far.
     pub requests: u64,
     /// Failed attempts so far.

@@ -223,6 +223,12 @@ pub(crate) fn sweep(worker: &Worker, pool: &fulcrum_config::Pool, endpoint: &End
     endpoint.cells.idle.subtract((before - idle.len()) as u64);
 }
 
+/// Closes every idle connection.
+pub(crate) fn close_all_idle(endpoint: &EndpointView) {
+    let closed = endpoint.pool.0.take();
+    endpoint.cells.idle.subtract(closed.len() as u64);
+}
+
 impl Upstream {
     /// Young enough, and silent: an idle connection that shows data or an end is of no use.
     fn is_usable(&mut self, now: Millis, pool: &fulcrum_config::Pool) -> bool {

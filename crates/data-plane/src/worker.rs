@@ -13,14 +13,16 @@ use fulcrum_balance::Rng;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::MissedTickBehavior;
 
-use crate::accept::{self, Accepted, Queue};
+use crate::accept::{self, Post, Queue};
 use crate::buffer::BufferPool;
 use crate::endpoint::Endpoint;
 use crate::http::access_log::Sink;
 use crate::http::date::Date;
 use crate::http::message::{RequestHead, ResponseHead};
+use crate::idle::IdleList;
 use crate::listener::{BindId, Listener, ListeningSocket};
-use crate::metrics::{ListenerCells, RouteCells, WorkerCells};
+use crate::metrics::{Limit, ListenerCells, RouteCells, WorkerCells};
+use crate::overload::Level;
 use crate::service::{EndpointView, Penalty, Service, ServiceView};
 use crate::shared::{Phase, Shared};
 use crate::snapshot::Snapshot;
@@ -32,11 +34,13 @@ use crate::transport;
 pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) inboxes: Vec<mpsc::Sender<Accepted>>,
+    pub(crate) inboxes: Vec<mpsc::Sender<Post>>,
     /// Of all workers.
     pub(crate) orders: Vec<mpsc::UnboundedSender<Order>>,
     pub(crate) wheel: Rc<Wheel>,
     pub(crate) buffers: Rc<BufferPool>,
+    /// Downstream connections that wait for another request.
+    pub(crate) idle: Rc<IdleList>,
     pub(crate) rng: RefCell<Rng>,
     pub(crate) cells: Arc<CachePadded<WorkerCells>>,
     pub(crate) date: Date,
@@ -72,9 +76,9 @@ pub(crate) struct View {
 pub(crate) struct Start {
     pub(crate) index: usize,
     pub(crate) shared: Arc<Shared>,
-    pub(crate) inbox: mpsc::Receiver<Accepted>,
+    pub(crate) inbox: mpsc::Receiver<Post>,
     pub(crate) orders: mpsc::UnboundedReceiver<Order>,
-    pub(crate) inboxes: Vec<mpsc::Sender<Accepted>>,
+    pub(crate) inboxes: Vec<mpsc::Sender<Post>>,
     pub(crate) all_orders: Vec<mpsc::UnboundedSender<Order>>,
     pub(crate) seed: u64,
 }
@@ -97,8 +101,8 @@ pub(crate) async fn run(start: Start) {
     let worker = Worker::new(index, shared, (inboxes, all_orders), seed);
     let receiver = Rc::clone(&worker);
     spawn_vital(async move {
-        while let Some(accepted) = inbox.recv().await {
-            accept::receive(&receiver, accepted);
+        while let Some(post) = inbox.recv().await {
+            accept::receive(&receiver, post);
         }
     });
     let follower = Rc::clone(&worker);
@@ -114,7 +118,7 @@ impl Worker {
     fn new(
         index: usize,
         shared: Arc<Shared>,
-        (inboxes, orders): (Vec<mpsc::Sender<Accepted>>, Vec<mpsc::UnboundedSender<Order>>),
+        (inboxes, orders): (Vec<mpsc::Sender<Post>>, Vec<mpsc::UnboundedSender<Order>>),
         seed: u64,
     ) -> Rc<Self> {
         let mut cache = Cache::new(Arc::clone(&shared.snapshot));
@@ -125,6 +129,7 @@ impl Worker {
             orders,
             wheel: Wheel::new(shared.started),
             buffers: Rc::default(),
+            idle: Rc::default(),
             rng: RefCell::new(Rng::from_seed(seed)),
             cells: Arc::clone(&shared.metrics.cells[index]),
             date: Date::default(),
@@ -269,11 +274,13 @@ impl Worker {
             let now = self.wheel.now();
             self.penalties.borrow_mut().retain(|(until, _)| *until > now);
             self.log(Sink::flush);
+            self.shared.workers[self.index].idle.store(self.idle.len() as u64, Ordering::Relaxed);
             let generation = self.view().snapshot.generation;
             self.shared.workers[self.index].generation.store(generation, Ordering::Relaxed);
             if now >= next_sweep {
                 next_sweep = now + SWEEP;
                 self.sweep();
+                self.shrink();
             }
             match self.shared.phase() {
                 Phase::Running => {}
@@ -295,6 +302,18 @@ impl Worker {
             transport::sweep(self, &pool, endpoint);
             !endpoint.endpoint.is_removed()
         });
+    }
+
+    /// Frees what is only kept for speed, while memory runs out.
+    fn shrink(&self) {
+        if self.shared.overload.level() < Level::Shrink {
+            return;
+        }
+        self.cells.hit(Limit::MemoryShrink);
+        self.endpoints.borrow().values().for_each(|endpoint| transport::close_all_idle(endpoint));
+        self.buffers.clear();
+        self.heads.take();
+        self.responses.take();
     }
 }
 

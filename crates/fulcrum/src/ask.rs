@@ -41,7 +41,17 @@ pub(crate) fn ask(
     target: &str,
     within: Duration,
 ) -> Result<Reply, AskError> {
-    let request = request(method, target, env::var(TOKEN).ok().as_deref())?;
+    tell(address, (method, target), Bytes::new(), within)
+}
+
+/// The same with something to say.
+pub(crate) fn tell(
+    address: &ServerAddress,
+    (method, target): (Method, &str),
+    body: Bytes,
+    within: Duration,
+) -> Result<Reply, AskError> {
+    let request = request(method, target, env::var(TOKEN).ok().as_deref())?.map(|_| Full::from(body));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(client::exchange_within(within, address, request))?)
 }

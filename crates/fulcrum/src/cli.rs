@@ -1,12 +1,14 @@
 //! The command line. Options that need parsing are parsed here; what they mean is in the file of each command.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use hyper::header::HeaderValue;
 
+use crate::admin::EndpointPath;
 use crate::client::ServerAddress;
 
 /// Where `run` and `check` look unless told otherwise.
@@ -33,6 +35,14 @@ pub(crate) enum Command {
     Status(StatusOptions),
     /// Have a running daemon read its configuration anew
     Reload(ReloadOptions),
+    /// Give an endpoint no new work; what it has finishes
+    Drain(DrainOptions),
+    /// Clear every order that an endpoint was given at run time
+    Undrain(OrderOptions),
+    /// Give an endpoint no work at all, not even that of clients that are pinned to it
+    Maintenance(MaintenanceOptions),
+    /// Give an endpoint another share
+    Weight(WeightOptions),
     /// Start a balancer and three backends on this machine, to try things out
     Demo(DemoOptions),
     /// Answer every request with an echo of it
@@ -91,6 +101,62 @@ pub(crate) struct ReloadOptions {
     /// What has changed in a line, or the daemon's own JSON
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
+}
+
+/// Which endpoint is meant.
+#[derive(Debug, Args)]
+pub(crate) struct OrderOptions {
+    /// The service and the id of the endpoint, as `fulcrum status` shows them
+    #[arg(value_name = "SERVICE/ENDPOINT")]
+    pub(crate) endpoint: EndpointPath,
+
+    #[command(flatten)]
+    pub(crate) daemon: DaemonOptions,
+
+    /// How the endpoint is then in a line, or the daemon's own JSON
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// `fulcrum drain`
+#[derive(Debug, Args)]
+pub(crate) struct DrainOptions {
+    #[command(flatten)]
+    pub(crate) order: OrderOptions,
+
+    /// Why, for whoever looks at the status
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+
+    /// Return when nothing is in flight there any more
+    #[arg(long)]
+    pub(crate) watch: bool,
+
+    /// How long to watch; the endpoint drains on after that
+    #[arg(long, value_name = "DURATION", value_parser = crate::duration::parse, default_value = "5m", requires = "watch")]
+    pub(crate) deadline: Duration,
+}
+
+/// `fulcrum maintenance`
+#[derive(Debug, Args)]
+pub(crate) struct MaintenanceOptions {
+    #[command(flatten)]
+    pub(crate) order: OrderOptions,
+
+    /// Why, for whoever looks at the status
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+}
+
+/// `fulcrum weight`
+#[derive(Debug, Args)]
+pub(crate) struct WeightOptions {
+    #[command(flatten)]
+    pub(crate) order: OrderOptions,
+
+    /// Its share relative to the others: 1 to 65535
+    #[arg(value_name = "N")]
+    pub(crate) weight: NonZeroU16,
 }
 
 /// Which daemon is meant.
@@ -219,6 +285,14 @@ mod tests {
         check("fulcrum status --admin ftp://127.0.0.1:21");
         check("fulcrum reload --wait=maybe");
         check("fulcrum reload a.yaml");
+        check("fulcrum drain");
+        check("fulcrum drain shop");
+        check("fulcrum drain shop/blue --deadline 5m");
+        check("fulcrum drain shop/blue --watch --deadline soon");
+        check("fulcrum undrain shop/blue --reason over");
+        check("fulcrum weight shop/blue");
+        check("fulcrum weight shop/blue 0");
+        check("fulcrum weight shop/blue 65536");
         check("fulcrum demo --for soon");
         check("fulcrum demo-backend --bind 127.0.0.1:0");
         check("fulcrum demo-backend --bind localhost --name blue");
@@ -237,6 +311,27 @@ mod tests {
         }
         check("fulcrum reload", (false, Format::Text));
         check("fulcrum reload --wait --format json", (true, Format::Json));
+    }
+
+    #[test]
+    fn orders_name_an_endpoint() {
+        fn check(line: &str, expected: (&str, bool, Duration)) {
+            match parse(line) {
+                Ok(Command::Drain(options)) => {
+                    let found = (options.order.endpoint.to_string(), options.watch, options.deadline);
+                    assert_eq!(found, (expected.0.to_owned(), expected.1, expected.2), "{line}");
+                }
+                other => panic!("{line}: {other:?}"),
+            }
+        }
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
+        check("fulcrum drain shop/10.0.0.1:80", ("shop/10.0.0.1:80", false, minutes(5)));
+        check("fulcrum drain shop/unix:/a.sock --watch", ("shop/unix:/a.sock", true, minutes(5)));
+        check("fulcrum drain --deadline 1m --watch shop/blue", ("shop/blue", true, minutes(1)));
+        match parse("fulcrum weight shop/blue 7") {
+            Ok(Command::Weight(options)) => assert_eq!(options.weight.get(), 7),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

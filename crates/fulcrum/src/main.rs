@@ -2,10 +2,10 @@
 //!
 //! ```text
 //!   main ─► cli ─┬─► run ──► config::load ─► data_plane::prepare ─► start ─► ready line ─► signals ─► shutdown
-//!                │    ├────► admin (unix socket, TCP): /metrics /healthz /readyz /status /v1/reload
+//!                │    ├────► admin (unix socket, TCP): /metrics /healthz /readyz /status /v1/reload /v1/services
 //!                │    └────► reload: changed files, SIGHUP, the admin ─► load ─► prepare ─► commit
 //!                ├─► check, schema         read a file, touch nothing else
-//!                ├─► status, reload ─► ask ─► client ─► admin of a running daemon
+//!                ├─► status, reload, drain, undrain, maintenance, weight ─► ask ─► client ─► admin of a running daemon
 //!                └─► demo ─► `fulcrum run` and three `fulcrum demo-backend` as child processes
 //! ```
 //!
@@ -22,6 +22,7 @@ mod demo_backend;
 mod duration;
 mod exit;
 mod names;
+mod order;
 mod output;
 mod parent;
 mod process_metrics;
@@ -32,6 +33,7 @@ mod shutdown;
 mod signals;
 mod status;
 mod telemetry;
+mod timestamp;
 
 use std::process::ExitCode;
 
@@ -55,6 +57,10 @@ fn execute(command: Command) -> Exit {
         Command::Schema => schema::print(),
         Command::Status(options) => status::status(&options),
         Command::Reload(options) => reload::command::reload(&options),
+        Command::Drain(options) => order::drain(&options),
+        Command::Undrain(options) => order::undrain(&options),
+        Command::Maintenance(options) => order::maintenance(&options),
+        Command::Weight(options) => order::weight(&options),
         Command::Demo(options) => demo::demo(&options),
         Command::DemoBackend(options) => demo_backend::serve(options),
     }

@@ -22,7 +22,7 @@ use crate::reload::{Files, History, Owner, Reloader};
 use crate::shutdown::{self, Drained};
 use crate::signals::{Signal, Signals};
 use crate::telemetry::Telemetry;
-use crate::{names, output, parent, telemetry};
+use crate::{names, order, output, parent, telemetry};
 
 /// Balances load until a signal.
 pub(crate) fn run(options: &RunOptions) -> Exit {
@@ -99,6 +99,7 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
         settings: ArcSwap::default(),
         status: status(Arc::clone(&data_plane), Arc::clone(&readiness), Arc::clone(&history)),
         reload: reload(reloader.clone(), Arc::clone(&data_plane)),
+        order: order::action(Arc::clone(&data_plane)),
     });
     let admin = sockets.serve(admin, config.admin.clone())?;
     output::line(serde_json::to_string(&ReadyLine::new(&data_plane, &admin.addresses()))?);

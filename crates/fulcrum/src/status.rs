@@ -46,9 +46,13 @@ fn table(status: &StatusDocument) -> String {
         .iter()
         .flat_map(|service| service.endpoints.iter().map(move |endpoint| endpoint_row(service, endpoint)));
     text += &columns(
-        ["SERVICE", "BALANCE", "ENDPOINT", "ADDRESS", "WEIGHT", "IN FLIGHT", "REQUESTS", "ERRORS"],
+        ["SERVICE", "BALANCE", "ENDPOINT", "ADDRESS", "STATE", "WEIGHT", "IN FLIGHT", "REQUESTS", "ERRORS"],
         endpoints,
     );
+    let notes: Vec<String> = status.services.iter().flat_map(notes).collect();
+    if !notes.is_empty() {
+        text = text + "\n" + &notes.concat();
+    }
     text.push('\n');
     text += &columns(["WORKER", "CONNECTIONS", "ACCEPTED"], (0..).zip(&status.workers).map(worker_row));
     text
@@ -93,17 +97,66 @@ fn listener_row(listener: &ListenerStatus) -> [String; 4] {
     ]
 }
 
-fn endpoint_row(service: &ServiceStatus, endpoint: &EndpointStatus) -> [String; 8] {
+fn endpoint_row(service: &ServiceStatus, endpoint: &EndpointStatus) -> [String; 9] {
     [
         service.name.clone(),
         service.balance.clone(),
         endpoint.id.clone(),
         endpoint.address.clone(),
+        endpoint.state.clone(),
         endpoint.weight.to_string(),
         endpoint.in_flight.to_string(),
         endpoint.requests.to_string(),
         endpoint.errors.to_string(),
     ]
+}
+
+/// What is not as it usually is, a line each.
+fn notes(service: &ServiceStatus) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut whole = Vec::new();
+    if service.panic != "no" {
+        whole.push(match service.panic.as_str() {
+            "reachable" => "too few are healthy, all that accept connections are used".to_owned(),
+            _ => "too few are healthy, all are used".to_owned(),
+        });
+    }
+    if service.holding {
+        whole.push("requests wait for the first word of an endpoint".to_owned());
+    }
+    if service.queue.waiting > 0 {
+        whole.push(format!("{} in the queue", service.queue.waiting));
+    }
+    if !whole.is_empty() {
+        let (name, healthy, total) = (&service.name, service.healthy, service.total);
+        notes.push(format!("{name}: {healthy} of {total} healthy; {}\n", whole.join("; ")));
+    }
+    notes.extend(service.endpoints.iter().filter_map(|endpoint| endpoint_note(service, endpoint)));
+    notes
+}
+
+fn endpoint_note(service: &ServiceStatus, endpoint: &EndpointStatus) -> Option<String> {
+    if endpoint.state == "up" && endpoint.order.is_none() {
+        return None;
+    }
+    let mut note = format!("{}/{}: {}", service.name, endpoint.id, line_of(endpoint));
+    if let Some(failure) = endpoint.last_check_failure.as_ref().filter(|failure| **failure != endpoint.why) {
+        note += &format!("; last failed check: {failure}");
+    }
+    Some(note + "\n")
+}
+
+/// An endpoint's state in words: `draining since 2026-01-02T03:04:05Z (ordered: disk), weight 5 by order`.
+pub(crate) fn line_of(endpoint: &EndpointStatus) -> String {
+    let mut line = format!("{} since {} ({})", endpoint.state, endpoint.since, endpoint.why);
+    let order = endpoint.order.clone().unwrap_or_default();
+    if let Some(weight) = order.weight {
+        line += &format!(", weight {weight} by order");
+    }
+    if let Some(until) = order.until {
+        line += &format!(", until {until}");
+    }
+    line
 }
 
 fn worker_row((number, worker): (usize, &WorkerStatus)) -> [String; 3] {
@@ -140,8 +193,54 @@ fn span(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::ConfigStatus;
+    use crate::admin::{ConfigStatus, OrderDocument, OrderedState, QueueStatus};
     use crate::reload::{ConfigHistory, LastError, Mistakes};
+
+    fn service(name: &str, endpoints: Vec<EndpointStatus>) -> ServiceStatus {
+        ServiceStatus {
+            name: name.to_owned(),
+            balance: "round_robin".to_owned(),
+            total: 2,
+            healthy: 1,
+            panic: "no".to_owned(),
+            holding: false,
+            queue: QueueStatus { waiting: 0 },
+            retries_left: 100,
+            endpoints,
+        }
+    }
+
+    fn endpoint(id: &str, state: &str) -> EndpointStatus {
+        EndpointStatus {
+            id: id.to_owned(),
+            address: "10.0.0.1:8080".to_owned(),
+            weight: 1,
+            state: state.to_owned(),
+            since: "2027-01-15T08:00:00Z".parse().expect("a time"),
+            why: "its reason".to_owned(),
+            in_flight: 2,
+            connections: 4,
+            requests: 1000,
+            errors: 0,
+            order: None,
+            last_check_failure: None,
+        }
+    }
+
+    fn ordered(id: &str) -> EndpointStatus {
+        let order = OrderDocument {
+            state: Some(OrderedState::Drain),
+            weight: std::num::NonZeroU16::new(7),
+            until: "2027-01-15T09:00:00Z".parse().ok(),
+            ..OrderDocument::default()
+        };
+        EndpointStatus {
+            weight: 7,
+            order: Some(order),
+            last_check_failure: Some("status 500".to_owned()),
+            ..endpoint(id, "draining")
+        }
+    }
 
     #[test]
     fn tables_line_up() {
@@ -172,18 +271,14 @@ mod tests {
                 connections: 3,
                 requests: 2,
             }],
-            services: vec![ServiceStatus {
-                name: "shop".to_owned(),
-                balance: "round_robin".to_owned(),
-                endpoints: vec![EndpointStatus {
-                    id: "blue".to_owned(),
-                    address: "10.0.0.1:8080".to_owned(),
-                    weight: 1,
-                    in_flight: 2,
-                    requests: 1000,
-                    errors: 0,
-                }],
-            }],
+            services: vec![
+                service("shop", vec![endpoint("blue", "up"), endpoint("green", "down")]),
+                ServiceStatus {
+                    panic: "reachable".to_owned(),
+                    queue: QueueStatus { waiting: 3 },
+                    ..service("cart", vec![ordered("red")])
+                },
+            ],
         };
         let expected = "\
 fulcrum 1.2.3, process 42: ready for 3m 5s, generation 1
@@ -195,8 +290,14 @@ error: no
 LISTENER  ADDRESSES               CONNECTIONS  REQUESTS
 web       127.0.0.1:80, [::1]:80  3            2
 
-SERVICE  BALANCE      ENDPOINT  ADDRESS        WEIGHT  IN FLIGHT  REQUESTS  ERRORS
-shop     round_robin  blue      10.0.0.1:8080  1       2          1000      0
+SERVICE  BALANCE      ENDPOINT  ADDRESS        STATE     WEIGHT  IN FLIGHT  REQUESTS  ERRORS
+shop     round_robin  blue      10.0.0.1:8080  up        1       2          1000      0
+shop     round_robin  green     10.0.0.1:8080  down      1       2          1000      0
+cart     round_robin  red       10.0.0.1:8080  draining  7       2          1000      0
+
+shop/green: down since 2027-01-15T08:00:00Z (its reason)
+cart: 1 of 2 healthy; too few are healthy, all that accept connections are used; 3 in the queue
+cart/red: draining since 2027-01-15T08:00:00Z (its reason), weight 7 by order, until 2027-01-15T09:00:00Z; last failed check: status 500
 
 WORKER  CONNECTIONS  ACCEPTED
 0       3            9

@@ -102,6 +102,8 @@ reasons! {
     QueueTimeout = 503 "queue_timeout",
     /// This host has no file descriptor, port or memory for another connection.
     NoResources = 503 "no_resources",
+    /// The process is short of memory (`overload.memory`).
+    Overload = 503 "overload",
     /// The daemon ended before the request did (`shutdown.deadline`): counted, not in the access log.
     Shutdown = 503 "shutdown",
     /// The upstream did not accept a connection in time.

@@ -33,6 +33,8 @@ use fulcrum_config::{EncodedSlash, ListenerAction};
 
 use crate::connection::{Connection, Flushed, Next};
 use crate::http1::server::ReadError;
+use crate::metrics::Limit;
+use crate::overload::Level;
 use crate::snapshot::Action;
 use crate::timer::Timer;
 use error::Reason;
@@ -120,6 +122,10 @@ async fn act(
     transaction: &mut Transaction,
 ) -> Result<Next, Reason> {
     let listener = Rc::clone(&connection.listener);
+    if connection.worker.shared.overload.level() >= Level::Refuse {
+        connection.worker.cells.hit(Limit::MemoryRefuse);
+        return Err(Reason::Overload);
+    }
     if head.method == Method::Connect {
         return Err(Reason::MethodNotSupported);
     }

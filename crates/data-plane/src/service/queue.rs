@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Gate};
 
 /// The line of a service.
 #[derive(Debug, Default)]
@@ -36,7 +36,13 @@ struct Inner {
 
 impl Ticket {
     fn takes(&self, endpoint: &Endpoint) -> bool {
-        self.only.is_none_or(|only| only == endpoint.serial) && !self.tried.contains(&endpoint.serial)
+        let gate = endpoint.gate();
+        let may = match self.only {
+            // Who belongs to an endpoint is served there while it drains.
+            Some(only) => only == endpoint.serial && !gate.has(Gate::MAINTENANCE),
+            None => !gate.is_withdrawn(),
+        };
+        may && !self.tried.contains(&endpoint.serial)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -67,7 +73,8 @@ impl Queue {
     }
 
     /// Hands a place at the endpoint, which the caller has, to the oldest who can use it; else frees it.
-    pub(crate) fn pass_on(&self, endpoint: &Arc<Endpoint>) {
+    /// Whether somebody has it now.
+    pub(crate) fn pass_on(&self, endpoint: &Arc<Endpoint>) -> bool {
         if self.waiting() > 0 && endpoint.gate().is_healthy() && !endpoint.is_removed() {
             let mut line = self.line();
             if let Some(at) = line.iter().position(|ticket| ticket.takes(endpoint)) {
@@ -81,10 +88,11 @@ impl Queue {
                 if let Some(waker) = waker {
                     waker.wake();
                 }
-                return;
+                return true;
             }
         }
         endpoint.finished();
+        false
     }
 }
 
@@ -121,5 +129,39 @@ impl Drop for Waiting<'_> {
         if let Some(endpoint) = granted {
             self.queue.pass_on(&endpoint);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fulcrum_config::EndpointState;
+
+    use super::*;
+    use crate::service::Standing;
+
+    fn endpoint(state: EndpointState) -> Arc<Endpoint> {
+        let address: fulcrum_model::Address = "127.0.0.1:80".parse().expect("an address");
+        let id = "blue".parse().expect("an id");
+        Arc::new(Endpoint::new(id, address, Standing::new(state, None)))
+    }
+
+    #[test]
+    fn a_freed_place_goes_to_whom_the_endpoint_still_serves() {
+        let check = |state, is_pinned: bool, expected: bool| {
+            let (queue, endpoint) = (Queue::default(), endpoint(state));
+            let only = is_pinned.then_some(endpoint.serial);
+            let waiting = queue.join(1, only, Vec::new()).expect("there is room");
+            assert!(endpoint.try_start(1), "it is idle");
+            assert_eq!(queue.pass_on(&endpoint), expected, "{state:?} {is_pinned}");
+            assert_eq!(endpoint.in_flight(), u32::from(expected), "{state:?} {is_pinned}");
+            drop(waiting);
+            assert_eq!((endpoint.in_flight(), queue.waiting()), (0, 0), "{state:?} {is_pinned}");
+        };
+        check(EndpointState::Up, false, true);
+        check(EndpointState::Up, true, true);
+        check(EndpointState::Drain, false, false);
+        check(EndpointState::Drain, true, true);
+        check(EndpointState::Maintenance, false, false);
+        check(EndpointState::Maintenance, true, false);
     }
 }

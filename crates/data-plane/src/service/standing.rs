@@ -21,6 +21,13 @@ pub struct Override {
     pub until: Option<SystemTime>,
 }
 
+impl Override {
+    /// Whether it has ended by itself.
+    pub(crate) fn has_run_out(&self, now: SystemTime) -> bool {
+        self.until.is_some_and(|until| now >= until)
+    }
+}
+
 /// The active check of an endpoint and what it has found.
 #[derive(Clone, Debug)]
 pub(crate) struct Checked {
@@ -71,6 +78,23 @@ impl Standing {
         self.order.as_ref().and_then(|order| order.state).unwrap_or(self.state)
     }
 
+    /// Takes another order, or none. Tells why the endpoint changes, if it does and this is the cause.
+    pub(crate) fn follow(&mut self, order: Option<Override>) -> Option<String> {
+        if self.order == order {
+            return None;
+        }
+        let before = std::mem::replace(&mut self.order, order);
+        let why = match (&self.order, before) {
+            (Some(Override { reason: Some(reason), .. }), _) => format!("ordered: {reason}"),
+            (Some(_), _) => "ordered".to_owned(),
+            (None, Some(before)) if before.has_run_out(SystemTime::now()) => {
+                "its order has run out".to_owned()
+            }
+            (None, _) => "its order was cleared".to_owned(),
+        };
+        Some(why)
+    }
+
     /// What follows from it.
     pub(crate) fn gate(&self, now: Duration) -> Gate {
         let mut gate = match self.wanted() {
@@ -104,5 +128,39 @@ impl Standing {
 impl Checked {
     pub(crate) fn new(identity: u64) -> Self {
         Checked { identity, health: Health::unknown(), failure: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_decide_before_the_configuration() {
+        let order = |state| Override { state, ..Override::default() };
+        let mut standing = Standing::new(EndpointState::Drain, None);
+        let mut check = |order, why: Option<&str>, word| {
+            assert_eq!(standing.follow(order).as_deref(), why);
+            assert_eq!(standing.gate(Duration::ZERO).word(), word);
+        };
+        check(None, None, "draining");
+        check(Some(order(Some(EndpointState::Up))), Some("ordered"), "up");
+        check(Some(order(Some(EndpointState::Up))), None, "up");
+        check(Some(order(Some(EndpointState::Maintenance))), Some("ordered"), "maintenance");
+        check(None, Some("its order was cleared"), "draining");
+    }
+
+    #[test]
+    fn an_order_runs_out_at_its_time() {
+        let until = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
+        let check = |until: Option<SystemTime>, seconds: u64, expected: bool| {
+            let order = Override { until, ..Override::default() };
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+            assert_eq!(order.has_run_out(now), expected, "{until:?} {seconds}");
+        };
+        check(None, 1000, false);
+        check(Some(until), 99, false);
+        check(Some(until), 100, true);
+        check(Some(until), 101, true);
     }
 }

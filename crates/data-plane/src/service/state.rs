@@ -90,6 +90,15 @@ pub(crate) enum Panic {
 }
 
 impl Panic {
+    /// The word for it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Panic::No => "no",
+            Panic::Reachable => "reachable",
+            Panic::All => "all",
+        }
+    }
+
     /// Whether an endpoint with so much against it is used all the same.
     pub(crate) fn admits(self, gate: Gate) -> bool {
         match self {
@@ -238,8 +247,9 @@ impl ServiceState {
         self.rules.store(Arc::clone(&rules));
         for (endpoint, state) in membership.endpoints.iter().zip(states) {
             let mut standing = endpoint.standing();
+            let before = endpoint.gate();
             standing.state = *state;
-            standing.order = orders.get(&endpoint.id).cloned();
+            let ordered = standing.follow(orders.get(&endpoint.id).cloned());
             standing.slow_start = rules.slow_start;
             let wanted = rules.health.as_ref().map(|check| check.identity);
             if standing.checked.as_ref().map(|checked| checked.identity) != wanted {
@@ -248,7 +258,13 @@ impl ServiceState {
             if rules.outlier.is_none() {
                 standing.outlier.restore();
             }
-            endpoint.show(standing.gate(now), standing.warm_since.unwrap_or_default());
+            let gate = standing.gate(now);
+            if gate.word() != before.word() {
+                standing.since = SystemTime::now();
+                standing.why = ordered.unwrap_or_else(|| "its configuration has changed".to_owned());
+                self.transitions.fetch_add(1, Ordering::Relaxed);
+            }
+            endpoint.show(gate, standing.warm_since.unwrap_or_default());
         }
         let before = self.membership.swap(membership);
         let current = self.membership.load();
@@ -335,15 +351,15 @@ impl ServiceState {
                 && !endpoint.gate().is_withdrawn()
                 && endpoint.try_start(membership.places)
             {
-                self.queue.pass_on(endpoint);
-                if endpoint.in_flight() >= membership.places || membership.places == u32::MAX {
+                // Nobody of those who wait may want this one.
+                if !self.queue.pass_on(endpoint) {
                     break;
                 }
             }
         }
     }
 
-    /// What passes with time: ejections end, warm ones are warm, orders run out, nobody waits for ever.
+    /// What passes with time: ejections end, warm ones are warm, nobody waits for ever.
     pub(crate) fn tick(&self, now: Duration) {
         let is_due = {
             let counts = self.lock();
@@ -356,11 +372,6 @@ impl ServiceState {
         let membership = self.membership.load_full();
         for endpoint in membership.endpoints.iter().filter(|endpoint| endpoint.gate() != Gate::OPEN) {
             self.update(endpoint, now, |standing, _| {
-                let ends = standing.order.as_ref().and_then(|order| order.until);
-                if ends.is_some_and(|until| SystemTime::now() >= until) {
-                    standing.order = None;
-                    "its order has run out".clone_into(&mut standing.why);
-                }
                 if endpoint.gate().has(Gate::EJECTED) && !standing.outlier.is_ejected(now) {
                     "its ejection is over".clone_into(&mut standing.why);
                 }

@@ -1,13 +1,14 @@
-//! Where the daemon is operated: metrics, health, readiness, status and reload over HTTP.
+//! Where the daemon is operated: metrics, health, readiness, status, reload and orders over HTTP.
 //!
 //! ```text
 //!   unix socket (mode 0600) ─┐
-//!   admin.bind (TCP)        ─┴─► server ─► Admin::answer ─► metrics, status, reload, problem
+//!   admin.bind (TCP)        ─┴─► server ─► Admin::answer ─► metrics, status, reload, order, problem
 //!                                              └─► auth: over TCP all but metrics, healthz, readyz needs the token
 //! ```
 
 mod auth;
 mod metrics;
+mod order;
 mod problem;
 mod server;
 mod sites;
@@ -17,6 +18,7 @@ mod status;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -32,9 +34,11 @@ use self::problem::Problem;
 use crate::reload::{Mistakes, Reloaded};
 
 pub(crate) use self::metrics::registry;
+pub(crate) use self::order::{EndpointPath, NoEndpoint, OrderAction, OrderDocument, OrderedState};
 pub(crate) use self::sites::{AdminError, AdminServer, AdminSockets};
 pub(crate) use self::status::{
-    ConfigStatus, EndpointStatus, ListenerStatus, ServiceStatus, State, StatusDocument, WorkerStatus,
+    ConfigStatus, EndpointStatus, ListenerStatus, QueueStatus, ServiceStatus, State, StatusDocument,
+    WorkerStatus,
 };
 
 /// Everything an answer can need.
@@ -49,6 +53,8 @@ pub(crate) struct Admin {
     pub(crate) status: Box<dyn Fn(&Settings) -> StatusDocument + Send + Sync>,
     /// Reloads; nothing when the daemon is ending. May take as long as that takes.
     pub(crate) reload: ReloadAction,
+    /// Orders something of an endpoint.
+    pub(crate) order: OrderAction,
 }
 
 /// Does what `/v1/reload` asks for.
@@ -84,16 +90,19 @@ struct Question<'a> {
     path: &'a str,
     query: Option<&'a str>,
     authorization: Option<&'a [u8]>,
+    /// Of a PUT; of others it does not matter.
+    body: &'a [u8],
 }
 
 /// The things that can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Resource {
     Metrics,
     Health,
     Readiness,
     Status,
     Reload,
+    Order(Result<EndpointPath, NoEndpoint>),
 }
 
 impl Readiness {
@@ -130,7 +139,7 @@ impl Admin {
                 Verdict::Closed => return Err(Problem::NoToken),
             }
         }
-        self.serve(resource, question.query, &settings)
+        self.serve(resource, question, &settings)
     }
 
     fn reload(&self, query: Option<&str>) -> Result<Response<Full<Bytes>>, Problem> {
@@ -143,10 +152,23 @@ impl Admin {
         json(&reloaded)
     }
 
+    fn order(
+        &self,
+        path: Result<EndpointPath, NoEndpoint>,
+        question: &Question<'_>,
+    ) -> Result<Response<Full<Bytes>>, Problem> {
+        let path = path.map_err(Problem::NoEndpoint)?;
+        let order = match question.method == Method::PUT {
+            true => Some(OrderDocument::parse(question.body, SystemTime::now())?),
+            false => None,
+        };
+        json(&(self.order)(&path, order).map_err(Problem::NoEndpoint)?)
+    }
+
     fn serve(
         &self,
         resource: Resource,
-        query: Option<&str>,
+        question: &Question<'_>,
         settings: &Settings,
     ) -> Result<Response<Full<Bytes>>, Problem> {
         match (resource, self.readiness.state()) {
@@ -154,7 +176,8 @@ impl Admin {
             (Resource::Readiness, State::Ready) => Ok(plain("ready\n")),
             (Resource::Readiness, State::Draining) => Err(Problem::NotReady),
             (Resource::Metrics, _) => metrics::render(&self.registry).map_err(|error| internal(&error)),
-            (Resource::Reload, _) => self.reload(query),
+            (Resource::Reload, _) => self.reload(question.query),
+            (Resource::Order(path), _) => self.order(path, question),
             (Resource::Status, _) => json(&(self.status)(settings)),
         }
     }
@@ -168,24 +191,26 @@ impl Resource {
             "/readyz" => Some(Resource::Readiness),
             "/status" => Some(Resource::Status),
             "/v1/reload" => Some(Resource::Reload),
-            _ => None,
+            _ => EndpointPath::of_target(path).map(Resource::Order),
         }
     }
 
-    fn check_method(self, method: &Method) -> Result<(), Problem> {
+    fn check_method(&self, method: &Method) -> Result<(), Problem> {
         match self {
             Resource::Reload if method == Method::POST => Ok(()),
             Resource::Reload => Err(Problem::Method("POST")),
+            Resource::Order(_) if [Method::PUT, Method::DELETE].contains(method) => Ok(()),
+            Resource::Order(_) => Err(Problem::Method("PUT, DELETE")),
             _ if [Method::GET, Method::HEAD].contains(method) => Ok(()),
             _ => Err(Problem::Method(READING)),
         }
     }
 
     /// Whether anyone on TCP may have it.
-    fn is_public(self) -> bool {
+    fn is_public(&self) -> bool {
         match self {
             Resource::Metrics | Resource::Health | Resource::Readiness => true,
-            Resource::Status | Resource::Reload => false,
+            Resource::Status | Resource::Reload | Resource::Order(_) => false,
         }
     }
 }

@@ -1,11 +1,14 @@
 //! Errors of the admin API in the form of RFC 9457 (`application/problem+json`).
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 use serde_json::json;
 
+use super::order::NoEndpoint;
 use crate::reload::Mistakes;
 
 /// Why a question is not answered.
@@ -17,6 +20,14 @@ pub(crate) enum Problem {
     Method(&'static str),
     /// The query makes no sense.
     Query,
+    /// What was sent makes no sense, and why.
+    Body(String),
+    /// More was sent than anyone needs.
+    TooLarge,
+    /// What was sent did not come in time, or broke off.
+    Incomplete,
+    /// There is no such endpoint.
+    NoEndpoint(NoEndpoint),
     /// A token is needed, and this is not it.
     Unauthorized,
     /// Needs a token, and none is configured.
@@ -32,9 +43,11 @@ pub(crate) enum Problem {
 impl Problem {
     fn status(&self) -> StatusCode {
         match self {
-            Problem::Unknown => StatusCode::NOT_FOUND,
+            Problem::Unknown | Problem::NoEndpoint(_) => StatusCode::NOT_FOUND,
             Problem::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Problem::Query => StatusCode::BAD_REQUEST,
+            Problem::Query | Problem::Body(_) => StatusCode::BAD_REQUEST,
+            Problem::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Problem::Incomplete => StatusCode::REQUEST_TIMEOUT,
             Problem::Unauthorized => StatusCode::UNAUTHORIZED,
             Problem::NoToken => StatusCode::FORBIDDEN,
             Problem::NotReady => StatusCode::SERVICE_UNAVAILABLE,
@@ -43,11 +56,17 @@ impl Problem {
         }
     }
 
-    fn detail(&self) -> &'static str {
-        match self {
-            Problem::Unknown => "there are /metrics, /healthz, /readyz, /status and /v1/reload",
+    fn detail(&self) -> Cow<'static, str> {
+        let text = match self {
+            Problem::Body(cause) => return cause.clone().into(),
+            Problem::NoEndpoint(cause) => return cause.to_string().into(),
+            Problem::Unknown => {
+                "there are /metrics, /healthz, /readyz, /status, /v1/reload and /v1/services/SERVICE/endpoints/ENDPOINT/override"
+            }
             Problem::Method(_) => "this path takes other methods: see the field `Allow`",
             Problem::Query => "the query can be `wait=true` or `wait=false`",
+            Problem::TooLarge => "a body has at most 16 KiB",
+            Problem::Incomplete => "the body did not come whole within 10 s",
             Problem::Unauthorized => {
                 "send the admin token as `Authorization: Bearer TOKEN`, or use the unix socket"
             }
@@ -58,7 +77,8 @@ impl Problem {
             Problem::NotReady => "the daemon is shutting down",
             Problem::Refused(_) => "the configuration cannot be used; nothing has changed",
             Problem::Internal => "this is a defect; the diagnostics of the daemon tell more",
-        }
+        };
+        text.into()
     }
 }
 

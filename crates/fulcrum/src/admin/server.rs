@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
@@ -121,7 +121,15 @@ async fn answer(
     door: Door,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let (head, _body) = request.into_parts();
+    let (head, body) = request.into_parts();
+    let body = match head.method == Method::PUT {
+        true => whole(body).await,
+        false => Ok(Bytes::new()),
+    };
+    let body = match body {
+        Ok(body) => body,
+        Err(problem) => return Ok(problem.into()),
+    };
     // A scrape of 100,000 series takes a while; it must not hold up signals and the other socket.
     let answered = tokio::task::spawn_blocking(move || {
         admin.answer(&Question {
@@ -130,10 +138,20 @@ async fn answer(
             path: head.uri.path(),
             query: head.uri.query(),
             authorization: head.headers.get(AUTHORIZATION).map(|value| value.as_bytes()),
+            body: &body,
         })
     });
     // The panic hook has told about it.
     Ok(answered.await.unwrap_or_else(|_| Problem::Internal.into()))
+}
+
+/// The body of a request, if it is small and comes soon.
+async fn whole(body: Incoming) -> Result<Bytes, Problem> {
+    match tokio::time::timeout(BODY_WITHIN, Limited::new(body, LARGEST_BODY).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Problem::TooLarge),
+        Ok(Err(_)) | Err(_) => Err(Problem::Incomplete),
+    }
 }
 
 /// Per socket, so that TCP clients cannot lock the operator out of the unix socket; more wait in the kernel's queue.
@@ -141,6 +159,10 @@ const MOST_CONNECTIONS: usize = 64;
 
 /// A request head has to be whole within this time, also the next one on a connection that is kept.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
+
+/// What is sent to the admin is a line of JSON.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+const LARGEST_BODY: usize = 16 << 10;
 
 /// Much more than a scraper sends.
 const LARGEST_HEAD: usize = 16 << 10;

@@ -3,7 +3,9 @@
 use fulcrum_data_plane as data_plane;
 use serde::{Deserialize, Serialize};
 
+use super::order::OrderDocument;
 use crate::reload::ConfigHistory;
+use crate::timestamp::Timestamp;
 
 /// What a daemon is doing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,7 +78,25 @@ pub(crate) struct ListenerStatus {
 pub(crate) struct ServiceStatus {
     pub(crate) name: String,
     pub(crate) balance: String,
+    /// Endpoints that no operator has withdrawn.
+    pub(crate) total: u64,
+    /// How many of them nothing is known against.
+    pub(crate) healthy: u64,
+    /// How far health is ignored because too few are healthy: `no`, `reachable`, `all`.
+    pub(crate) panic: String,
+    /// Requests wait, because no endpoint has been heard of yet.
+    pub(crate) holding: bool,
+    pub(crate) queue: QueueStatus,
+    /// Retries that could be made at once, as of the last one.
+    pub(crate) retries_left: u64,
     pub(crate) endpoints: Vec<EndpointStatus>,
+}
+
+/// The line of a service.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct QueueStatus {
+    /// Requests in it now.
+    pub(crate) waiting: u64,
 }
 
 /// One endpoint.
@@ -85,12 +105,25 @@ pub(crate) struct EndpointStatus {
     pub(crate) id: String,
     pub(crate) address: String,
     pub(crate) weight: u16,
+    /// `up`, `starting`, `unknown`, `ejected`, `down`, `unreachable`, `draining` or `maintenance`.
+    pub(crate) state: String,
+    /// Since when it is that.
+    pub(crate) since: Timestamp,
+    /// Why it is that.
+    pub(crate) why: String,
     /// Requests there now.
     pub(crate) in_flight: u64,
+    /// Upstream connections, busy and idle.
+    pub(crate) connections: u64,
     /// Answered since start.
     pub(crate) requests: u64,
     /// Failed attempts since start.
     pub(crate) errors: u64,
+    /// What an operator has ordered.
+    #[serde(rename = "override")]
+    pub(crate) order: Option<OrderDocument>,
+    /// What its last check has found; nothing when that has passed.
+    pub(crate) last_check_failure: Option<String>,
 }
 
 impl From<data_plane::WorkerStatus> for WorkerStatus {
@@ -115,6 +148,12 @@ impl From<data_plane::ServiceStatus> for ServiceStatus {
         ServiceStatus {
             name: service.name,
             balance: service.balance,
+            total: service.total,
+            healthy: service.healthy,
+            panic: service.panic.to_owned(),
+            holding: service.is_holding,
+            queue: QueueStatus { waiting: service.waiting },
+            retries_left: service.retries_left,
             endpoints: service.endpoints.into_iter().map(Into::into).collect(),
         }
     }
@@ -126,9 +165,15 @@ impl From<data_plane::EndpointStatus> for EndpointStatus {
             id: endpoint.id,
             address: endpoint.address,
             weight: endpoint.weight,
+            state: endpoint.state.to_owned(),
+            since: Timestamp(endpoint.since),
+            why: endpoint.why,
             in_flight: endpoint.in_flight,
+            connections: endpoint.connections,
             requests: endpoint.requests,
             errors: endpoint.errors,
+            order: endpoint.order.map(Into::into),
+            last_check_failure: endpoint.last_check_failure,
         }
     }
 }

@@ -7,6 +7,8 @@ use prometheus::IntCounter;
 
 use super::*;
 use crate::reload::{Committed, ConfigHistory};
+use crate::timestamp::Timestamp;
+use fulcrum_data_plane::Override;
 
 fn admin(token: Option<&str>) -> Admin {
     let requests = IntCounter::new("fulcrum_http_requests_total", "Requests.").expect("a valid name");
@@ -19,12 +21,38 @@ fn admin(token: Option<&str>) -> Admin {
         }),
         status: Box::new(|_| document()),
         reload: Box::new(|wait| Some(Ok(reloaded(wait)))),
+        order: Box::new(ordered),
     }
 }
 
 fn reloaded(wait: Wait) -> Reloaded {
     let committed = Committed { generation: 2, changes: Default::default(), warnings: Vec::new() };
     Reloaded { committed, everywhere: wait == Wait::Everywhere }
+}
+
+/// As if there were one endpoint, `shop/unix:/a.sock`.
+fn ordered(path: &EndpointPath, order: Option<Override>) -> Result<EndpointStatus, NoEndpoint> {
+    let known = vec!["unix:/a.sock".to_owned()];
+    match (path.service.as_str(), path.endpoint.as_str()) {
+        ("shop", "unix:/a.sock") => Ok(EndpointStatus {
+            id: known[0].clone(),
+            address: known[0].clone(),
+            weight: 1,
+            state: "up".to_owned(),
+            since: Timestamp(SystemTime::UNIX_EPOCH),
+            why: "new".to_owned(),
+            in_flight: 0,
+            connections: 0,
+            requests: 0,
+            errors: 0,
+            order: order.map(Into::into),
+            last_check_failure: None,
+        }),
+        ("shop", other) => {
+            Err(NoEndpoint::Endpoint { service: "shop".to_owned(), endpoint: other.to_owned(), known })
+        }
+        (other, _) => Err(NoEndpoint::Service { service: other.to_owned(), known: vec!["shop".to_owned()] }),
+    }
 }
 
 fn document() -> StatusDocument {
@@ -52,6 +80,15 @@ fn document() -> StatusDocument {
 }
 
 fn ask(admin: &Admin, door: Door, request: &str, authorization: Option<&str>) -> Response<Full<Bytes>> {
+    put(admin, door, request, (authorization, ""))
+}
+
+fn put(
+    admin: &Admin,
+    door: Door,
+    request: &str,
+    (authorization, body): (Option<&str>, &str),
+) -> Response<Full<Bytes>> {
     let (method, target) = request.split_once(' ').expect("METHOD /path");
     let method = method.parse().expect("a method");
     let (path, query) = match target.split_once('?') {
@@ -59,7 +96,7 @@ fn ask(admin: &Admin, door: Door, request: &str, authorization: Option<&str>) ->
         None => (target, None),
     };
     let authorization = authorization.map(str::as_bytes);
-    admin.answer(&Question { door, method: &method, path, query, authorization })
+    admin.answer(&Question { door, method: &method, path, query, authorization, body: body.as_bytes() })
 }
 
 async fn body(response: Response<Full<Bytes>>) -> String {
@@ -156,4 +193,45 @@ async fn metrics_hold_data_plane_process_and_build() {
 async fn status_is_the_document() {
     let text = body(ask(&admin(None), Door::Unix, "GET /status", None)).await;
     assert_eq!(serde_json::from_str::<StatusDocument>(&text).expect("the document"), document());
+}
+
+#[tokio::test]
+async fn orders_are_answered_with_the_endpoint() {
+    async fn check(request: &str, sent: &str, expected: (u16, &str)) {
+        let target = "/v1/services/shop/endpoints/unix:%2Fa.sock/override";
+        let request = request.replace("TARGET", target);
+        let response = put(&admin(None), Door::Unix, &request, (None, sent));
+        let status = response.status().as_u16();
+        let text = body(response).await;
+        assert_eq!(status, expected.0, "{request} {sent}: {text}");
+        assert!(text.contains(expected.1), "{request} {sent}: {text}");
+    }
+    let drain = r#"{"state":"drain","reason":"disk"}"#;
+    check(
+        "PUT TARGET",
+        drain,
+        (200, r#""override":{"state":"drain","weight":null,"reason":"disk","until":null}"#),
+    )
+    .await;
+    check("DELETE TARGET", "", (200, r#""override":null"#)).await;
+    check("PUT TARGET", "", (400, "EOF")).await;
+    check("PUT TARGET", r#"{"weight":0}"#, (400, "nonzero")).await;
+    check("GET TARGET", "", (405, "")).await;
+    check("PUT /v1/services/shop/endpoints/x/override", drain, (404, "unix:/a.sock")).await;
+    check("DELETE /v1/services/shop/endpoints/x/override", "", (404, "unix:/a.sock")).await;
+    check("PUT /v1/services/bar/endpoints/x/override", drain, (404, "there is shop")).await;
+    check("PUT /v1/services/a%20b/endpoints/x/override", drain, (404, "a b")).await;
+}
+
+#[test]
+fn orders_need_the_token_over_tcp() {
+    let request = "PUT /v1/services/shop/endpoints/unix:%2Fa.sock/override";
+    let check = |token: Option<&str>, authorization: Option<&str>, expected: u16| {
+        let response = put(&admin(token), Door::Tcp, request, (authorization, r#"{"weight":2}"#));
+        assert_eq!(response.status().as_u16(), expected, "{token:?} {authorization:?}");
+    };
+    check(None, None, 403);
+    check(Some("s3cret"), None, 401);
+    check(Some("s3cret"), Some("Bearer wrong"), 401);
+    check(Some("s3cret"), Some("Bearer s3cret"), 200);
 }

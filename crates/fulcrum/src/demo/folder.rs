@@ -34,6 +34,11 @@ impl DemoFolder {
         self.path().join("access.log")
     }
 
+    /// What the daemon keeps.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.path().join("state")
+    }
+
     fn path(&self) -> &Path {
         &self.0
     }

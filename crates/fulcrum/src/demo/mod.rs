@@ -3,7 +3,7 @@
 //! ```text
 //!   demo ─┬─► fulcrum demo-backend  blue, green, amber     on ports of the kernel's choice
 //!         ├─► fulcrum run -c demo.yaml                      with those ports in its environment
-//!         └─► tour: prints five things to try; with --for, tries them itself, twice
+//!         └─► tour: prints six things to try; with --for, tries them itself, twice
 //! ```
 //!
 //! All of them are child processes that end with this one, even when it is killed.
@@ -102,6 +102,7 @@ impl Cast {
             ("FULCRUM_DEMO_WEB".to_owned(), free_or_any("FULCRUM_DEMO_WEB", WEB)),
             ("FULCRUM_DEMO_ADMIN".to_owned(), free_or_any("FULCRUM_DEMO_ADMIN", ADMIN)),
             ("FULCRUM_DEMO_SOCKET".to_owned(), folder.socket().display().to_string()),
+            ("FULCRUM_DEMO_STATE".to_owned(), folder.state().display().to_string()),
             ("FULCRUM_DEMO_ACCESS_LOG".to_owned(), folder.access_log().display().to_string()),
         ];
         if std::env::var_os("FULCRUM_LOG").is_none() {

@@ -25,8 +25,8 @@ pub(super) enum Action {
     Curl(Curl),
     /// Lines of `/metrics` that begin with this.
     Metrics(&'static str),
-    /// `fulcrum status` over the unix socket.
-    Status,
+    /// `fulcrum` with these words, over the unix socket.
+    Fulcrum(&'static [&'static str]),
     /// The last line of the access log.
     AccessLog,
 }
@@ -93,7 +93,7 @@ impl Action {
 
     /// Whether it may take a moment until it shows what has happened.
     pub(super) fn is_eventual(&self) -> bool {
-        matches!(self, Action::Metrics(_) | Action::Status | Action::AccessLog)
+        matches!(self, Action::Metrics(_) | Action::Fulcrum(["status"]) | Action::AccessLog)
     }
 }
 
@@ -130,7 +130,7 @@ impl Expected {
 }
 
 /// The tour itself. Its order matters: later chapters look at what earlier ones did.
-pub(super) fn chapters() -> [Chapter; 5] {
+pub(super) fn chapters() -> [Chapter; 6] {
     [
         Chapter {
             title: "Load is spread: the backends take turns",
@@ -177,6 +177,21 @@ pub(super) fn chapters() -> [Chapter; 5] {
             ],
         },
         Chapter {
+            title: "Nothing is lost: sticky clients, a drain, a reload",
+            stops: vec![
+                Curl::get("/sticky").shows(
+                    200,
+                    &["set-cookie: fulcrum_sticky=", "cache-control: private"],
+                    "the cookie brings a client back to its backend: signed, without an address",
+                ),
+                Action::Fulcrum(&["drain", "sticky/green"])
+                    .shows(&["draining"], "green takes no new clients; those with its cookie stay"),
+                Action::Fulcrum(&["undrain", "sticky/green"]).shows(&["up"], "and again"),
+                Action::Fulcrum(&["reload", "--wait"])
+                    .shows(&["generation"], "reads the configuration again; no connection notices"),
+            ],
+        },
+        Chapter {
             title: "The balancer answers by itself",
             stops: vec![
                 Curl::get("/moved/a?b=c").shows(
@@ -206,8 +221,8 @@ pub(super) fn chapters() -> [Chapter; 5] {
                     "the connections that the dead endpoint of /failover refused",
                 ),
                 Curl::admin("/readyz").shows(200, &["ready"], "for whatever balances over balancers"),
-                Action::Status.shows(
-                    &["generation 1", "half-dead", "127.0.0.1:1"],
+                Action::Fulcrum(&["status"]).shows(
+                    &["half-dead", "127.0.0.1:1", "unreachable"],
                     "a table of listeners, services and endpoints",
                 ),
             ],

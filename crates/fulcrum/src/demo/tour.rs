@@ -1,4 +1,4 @@
-//! Five things to try: printed as commands to copy, and executed with what they should show.
+//! Six things to try: printed as commands to copy, and executed with what they should show.
 
 use std::env;
 use std::fmt::Write as _;
@@ -63,7 +63,7 @@ impl Tour {
     pub(crate) fn print(&self) -> String {
         let mut text = format!(
             "\nFulcrum balances {} over the backends blue, green and amber.\n\
-             Metrics are at {}/metrics, everything of the admin at {}.\n\nFive things to try:\n",
+             Metrics are at {}/metrics, everything of the admin at {}.\n\nSix things to try:\n",
             self.web, self.metrics, self.socket
         );
         for (number, chapter) in (1..).zip(chapters()) {
@@ -120,7 +120,7 @@ impl Tour {
                 shown.text = lines.flat_map(|line| [line, "\n"]).collect();
                 Ok(shown)
             }
-            Action::Status => Ok(self.status().await),
+            Action::Fulcrum(words) => Ok(self.fulcrum(words).await),
             Action::AccessLog => {
                 let log = fs::read_to_string(&self.access_log).unwrap_or_default();
                 Ok(Shown::of(log.lines().last().unwrap_or_default()))
@@ -140,9 +140,9 @@ impl Tour {
     }
 
     /// The real command, as a visitor would run it.
-    async fn status(&self) -> Shown {
+    async fn fulcrum(&self, words: &[&str]) -> Shown {
         let mut command = Command::new(&self.program);
-        command.args(["status", "--admin", &self.socket]).stdin(Stdio::null()).kill_on_drop(true);
+        command.args(words).args(["--admin", &self.socket]).stdin(Stdio::null()).kill_on_drop(true);
         match command.output().await {
             Ok(output) => {
                 let text = [output.stdout, output.stderr].concat();
@@ -164,7 +164,7 @@ impl Tour {
         match action {
             Action::Curl(curl) => self.curl_command(curl),
             Action::Metrics(prefix) => format!("curl -s '{}/metrics' | grep '^{prefix}'", self.metrics),
-            Action::Status => format!("{} status --admin {}", self.program, self.socket),
+            Action::Fulcrum(words) => format!("{} {} --admin {}", self.program, words.join(" "), self.socket),
             Action::AccessLog => format!("tail -n 1 {}", self.access_log),
         }
     }
@@ -221,11 +221,11 @@ mod tests {
     }
 
     #[test]
-    fn five_things_are_printed() {
+    fn six_things_are_printed() {
         let text = tour().print();
         let things =
             text.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit())).count();
-        assert_eq!(things, 5, "{text}");
+        assert_eq!(things, 6, "{text}");
     }
 
     #[test]

@@ -124,7 +124,7 @@ pub(crate) struct Owner {
 
 impl Owner {
     /// Reloads whenever asked to and whenever the files change (`touched`), until `stopped`; then gives everything
-    /// back. Meanwhile sees to it that old generations are freed.
+    /// back. Meanwhile sees to it that time passes for the data plane and old generations are freed.
     pub(crate) async fn run(
         self,
         requests: Requests,
@@ -147,6 +147,7 @@ impl Owner {
                     Request { trigger: found.into(), answer: None }
                 }
                 _ = ticks.tick() => {
+                    owner.data_plane.tick();
                     owner.data_plane.tidy();
                     continue;
                 }
