@@ -6,7 +6,10 @@ use std::sync::mpsc::{Sender, channel};
 
 use crate::harness::{Client, Conversation, Fulcrum, Response, Setup, Upstream, ok};
 
+mod checks;
+mod connections;
 mod ejection;
+mod health;
 mod queue;
 mod retries;
 mod sticky;

@@ -1,7 +1,11 @@
 //! Endpoints that fail real traffic are put out for a while, but never too many of them.
 
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
 use super::{in_turn, resetting};
-use crate::harness::{Conversation, Fulcrum, REFUSED, Setup, Upstream, ok};
+use crate::harness::{Child, Conversation, Fulcrum, REFUSED, Setup, Upstream, eventually, ok};
 
 /// An upstream that gives these statuses in turn, over and over.
 fn giving(statuses: &'static [u16]) -> Upstream {
@@ -121,4 +125,49 @@ fn another_service_is_not_affected() {
         assert_eq!(client.get("/").status, 200);
     }
     assert_eq!(fulcrum.metric("fulcrum_upstream_errors_total", &[("service", "app")]), 0.0);
+}
+
+#[test]
+fn who_was_ejected_comes_back() {
+    let (sick, good) = (giving(&[503]), Upstream::named("good"));
+    let keys = "slow_start: none, outlier: { eject: 300ms }";
+    let fulcrum = in_turn(&[&sick, &good]).service(keys).start();
+    let start = Instant::now();
+    ask(&fulcrum, 40);
+    let ejected = start.elapsed();
+    assert!(sick.requests().len() == 5 || ejected > Duration::from_millis(300), "{ejected:?}");
+    eventually("it is tried again", || {
+        ask(&fulcrum, 2);
+        (sick.requests().len() > 5).then_some(())
+    });
+    let out = start.elapsed();
+    assert!((0.3..3.0).contains(&out.as_secs_f64()), "{out:?}");
+}
+
+#[test]
+fn who_refused_is_back_soon_after_it_listens_again() {
+    let directory = tempfile::tempdir().expect("room for a directory");
+    let start = |bind: &str| {
+        let arguments = ["demo-backend", "--bind", bind, "--name", "back"];
+        let child = Child::start(&arguments, directory.path().join("back"));
+        let ready: Value = serde_json::from_str(&child.line()).expect("JSON");
+        (child, ready["address"].as_str().expect("an address").to_owned())
+    };
+    let (mut child, address) = start("127.0.0.1:0");
+    let good = Upstream::named("good");
+    let fulcrum = in_turn(&[&good]).endpoint(&address).service("slow_start: none, outlier: none").start();
+    ask(&fulcrum, 10);
+    assert_eq!(good.requests().len(), 5);
+    child.signal(rustix::process::Signal::KILL);
+    assert_eq!(child.exit_code(), None);
+    let mut client = fulcrum.connect();
+    (0..40).for_each(|_| assert_eq!(client.get("/").text(), "good"));
+    let refused = [("reason", "connect_refused")];
+    assert_eq!(fulcrum.metric("fulcrum_upstream_errors_total", &refused), 3.0);
+
+    let (_again, _) = start(&address);
+    let listening = Instant::now();
+    eventually("it serves again", || (client.get("/").text() != "good").then_some(()));
+    assert!(listening.elapsed() < Duration::from_secs(3), "{:?}", listening.elapsed());
+    assert_eq!(fulcrum.metric("fulcrum_upstream_errors_total", &refused), 3.0, "no request was risked");
 }
