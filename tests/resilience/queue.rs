@@ -142,6 +142,39 @@ fn a_full_endpoint_is_passed_over() {
     assert_eq!(texts, ["one", "other"]);
 }
 
+/// Two full endpoints, a request that waits, and then one of them is taken out of new work and becomes free.
+#[track_caller]
+fn check_withdrawn(state: &str) {
+    let (one, other, setup) = pair();
+    let fulcrum = setup.start();
+    let _first = begin(&fulcrum, "/1");
+    await_in_flight(&fulcrum, 1);
+    let _second = begin(&fulcrum, "/2");
+    eventually("each has one", || (one.arrived() == 1 && other.arrived() == 1).then_some(()));
+    let mut third = begin(&fulcrum, "/3");
+    await_in_flight(&fulcrum, 3);
+    let quoted = format!("\"{}\"", one.upstream.address());
+    let withdrawn = format!("{{ address: {quoted}, state: {state} }}");
+    fulcrum.change(&setup.yaml().replace(&quoted, &withdrawn));
+    one.release();
+    await_in_flight(&fulcrum, 2);
+    hold("nothing new goes there", Duration::from_millis(100), || one.arrived() == 1);
+    other.release();
+    other.upstream.await_requests(2);
+    other.release();
+    assert_eq!(third.response().text(), "other");
+}
+
+#[test]
+fn who_waits_is_not_sent_to_an_endpoint_in_maintenance() {
+    check_withdrawn("maintenance");
+}
+
+#[test]
+fn who_waits_is_not_sent_to_a_draining_endpoint() {
+    check_withdrawn("drain");
+}
+
 fn with_cookie(fulcrum: &Fulcrum, target: &str, cookie: &str) -> Client {
     let mut client = fulcrum.connect();
     client.send(format!("GET {target} HTTP/1.1\r\nHost: test\r\nCookie: {cookie}\r\n\r\n"));
