@@ -243,3 +243,43 @@ fn the_check_of_one_service_is_none_of_the_other() {
     }
     fulcrum.await_errors("no_endpoint", 21);
 }
+
+#[test]
+fn the_line_goes_on_where_all_are_down() {
+    let gated = super::Gated::new("app");
+    let fulcrum = Setup::new(&gated.upstream)
+        .service(
+            "limits: { max_requests: 1 }, health: { tcp: { expect: never }, interval: 100ms, timeout: 50ms }",
+        )
+        .start();
+    let mut line: Vec<_> = (0..3)
+        .map(|number| {
+            let client = begin(&fulcrum, &format!("/{number}"));
+            await_in_flight(&fulcrum, number + 1);
+            client
+        })
+        .collect();
+    for client in &mut line {
+        gated.release();
+        assert_eq!(client.response().text(), "app");
+    }
+}
+
+#[test]
+fn who_joins_later_begins_with_a_small_share() {
+    let (old, new) = (Patient::new("old", 200), Patient::new("new", 200));
+    let setup = checked(&[&old], "");
+    let slow = |setup: &Setup| setup.yaml().replace("slow_start: none", "slow_start: 1h");
+    let fulcrum = Fulcrum::start(&slow(&setup));
+    assert_eq!(fulcrum.get("/").status, 200);
+    fulcrum.change(&slow(&setup.endpoint(new.upstream.address())));
+    eventually("it is checked", || {
+        assert_eq!(fulcrum.get("/").status, 200);
+        (new.served() > 0).then_some(())
+    });
+    let before = new.served();
+    let mut client = fulcrum.connect();
+    (0..200).for_each(|_| assert_eq!(client.get("/").status, 200));
+    let share = new.served() - before;
+    assert!(share < 50, "{share} of 200");
+}

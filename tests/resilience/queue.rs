@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Gated, assert_shed, await_in_flight, begin};
-use crate::harness::{Client, Fulcrum, Setup, eventually, hold};
+use crate::harness::{Client, Conversation, Fulcrum, Setup, Upstream, eventually, hold, ok};
 
 /// One endpoint that takes one request at a time.
 fn narrow(endpoint: &Gated, queue: &str) -> Setup {
@@ -173,6 +173,59 @@ fn who_waits_is_not_sent_to_an_endpoint_in_maintenance() {
 #[test]
 fn who_waits_is_not_sent_to_a_draining_endpoint() {
     check_withdrawn("drain");
+}
+
+#[test]
+fn who_waits_goes_to_an_endpoint_that_comes() {
+    let endpoint = Gated::new("app");
+    let more = Gated::new("more");
+    let setup = narrow(&endpoint, "");
+    let fulcrum = setup.start();
+    let mut line = line_up(&fulcrum, &endpoint, 2);
+    fulcrum.change(&setup.endpoint(more.upstream.address()).yaml());
+    more.release();
+    endpoint.release();
+    assert_eq!(line[0].response().status, 200);
+    endpoint.release();
+    assert_eq!(line[1].response().status, 200);
+}
+
+/// An endpoint that failed and is used all the same, because nobody else is left.
+#[test]
+fn the_line_goes_on_in_panic() {
+    let gate = std::sync::atomic::AtomicBool::new(true);
+    let (release, opened) = std::sync::mpsc::channel::<()>();
+    let opened = std::sync::Mutex::new(opened);
+    let sick = Upstream::new(move |mut conversation: Conversation| {
+        while conversation.request().is_some() {
+            if gate.swap(false, std::sync::atomic::Ordering::Relaxed) {
+                conversation.send("HTTP/1.1 503 Sick\r\nContent-Length: 0\r\n\r\n");
+            } else if opened.lock().expect("nobody panics with it").recv().is_ok() {
+                conversation.send(ok("sick"));
+            }
+        }
+    });
+    let good = Upstream::named("good");
+    let quoted = format!("\"{}\"", good.address());
+    let setup = Setup::new(&sick)
+        .endpoint(good.address())
+        .service("balance: round_robin, limits: { max_requests: 1 }, outlier: { consecutive_errors: 1 }");
+    let fulcrum = setup.start();
+    (0..6).for_each(|_| drop(fulcrum.get("/before")));
+    assert_eq!(sick.requests().len(), 1, "it is ejected");
+    let without = setup.yaml().replace(&quoted, &format!("{{ address: {quoted}, state: maintenance }}"));
+    fulcrum.change(&without);
+    let mut line: Vec<Client> = (0..3)
+        .map(|number| {
+            let client = begin(&fulcrum, &format!("/{number}"));
+            await_in_flight(&fulcrum, number + 1);
+            client
+        })
+        .collect();
+    for client in &mut line {
+        release.send(()).expect("the upstream waits");
+        assert_eq!(client.response().text(), "sick");
+    }
 }
 
 fn with_cookie(fulcrum: &Fulcrum, target: &str, cookie: &str) -> Client {

@@ -146,3 +146,13 @@ fn a_budget_of_nothing_is_spent_at_once() {
     fulcrum.await_metric("fulcrum_upstream_retries_total", &[], 100.0);
     await_hits(&fulcrum, "retry_budget", 50);
 }
+
+#[test]
+fn each_failed_attempt_is_counted_once() {
+    let bad = [resetting(), resetting()];
+    let keys = "outlier: none, retry: { budget: 0%, budget_min: 0/s }";
+    let fulcrum = in_turn(&[&bad[0], &bad[1]]).service(keys).start();
+    let mut client = fulcrum.connect();
+    (0..150).for_each(|_| assert_eq!(client.get("/").status, 502));
+    fulcrum.await_metric("fulcrum_upstream_errors_total", &[], 250.0);
+}

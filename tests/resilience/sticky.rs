@@ -259,6 +259,18 @@ fn shared_caches_do_not_keep_a_pin() {
 }
 
 #[test]
+fn a_cache_control_of_the_route_does_not_make_a_pin_public() {
+    let upstream =
+        Upstream::answering("HTTP/1.1 200 OK\r\nCache-Control: no-cache\r\nContent-Length: 0\r\n\r\n");
+    let route = "{ to: app, headers: { response: { set: { cache-control: \"public, max-age=60\" } } } }";
+    let setup = Setup::new(&upstream).service("sticky: cookie").top("state_dir: @DIR@/state");
+    let fulcrum = setup.route(route).start();
+    let response = fulcrum.get("/");
+    assert!(cookie_of(&response).is_some());
+    assert_eq!(response.head.values("cache-control"), ["private, max-age=60"]);
+}
+
+#[test]
 fn who_belonged_to_a_dead_endpoint_belongs_to_another() {
     let mut upstreams = upstreams();
     let fulcrum = sticky(&upstreams, "").service("pool: { max_idle: 0 }").start();

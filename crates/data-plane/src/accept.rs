@@ -14,9 +14,9 @@ use std::time::Duration;
 use fulcrum_config::Protocol;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Notify;
-use tokio::task::coop::unconstrained;
 
 use crate::connection::Connection;
 use crate::idle::Among;
@@ -120,6 +120,22 @@ impl Queue {
         poll(&mut sockets, Some(&Timespec::default())).map_or(true, |ready| ready > 0)
     }
 
+    /// Accepts whom the kernel has, asking it and not the reactor: that of a socket which is new knows nothing yet.
+    fn accept_now(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        match self {
+            Queue::Tcp(listener) => {
+                let stream = std::net::TcpStream::from(accept_with(listener, flags)?);
+                let peer = canonical(stream.peer_addr()?);
+                Ok((Stream::Tcp(tokio::net::TcpStream::from_std(stream)?), Some(peer)))
+            }
+            Queue::Unix(listener) => {
+                let stream = std::os::unix::net::UnixStream::from(accept_with(listener, flags)?);
+                Ok((Stream::Unix(tokio::net::UnixStream::from_std(stream)?), None))
+            }
+        }
+    }
+
     fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<SocketAddr>)>> {
         match self {
             Queue::Tcp(listener) => listener
@@ -190,7 +206,7 @@ pub(crate) async fn run(worker: Rc<Worker>, bind: BindId, queue: Queue, stop: Rc
         () = stop.notified() => {}
         () = door.accept_all(&worker) => {}
     }
-    door.accept_rest(&worker).await;
+    door.accept_rest(&worker);
 }
 
 /// A socket that connections may still come from, counted since its worker was told of it.
@@ -234,23 +250,16 @@ impl Door {
     }
 
     /// Accepts what the kernel has completed: it would be reset when the socket closes.
-    async fn accept_rest(&mut self, worker: &Rc<Worker>) {
+    fn accept_rest(&mut self, worker: &Rc<Worker>) {
         self.dispatch_client(worker);
-        // Without a budget: to yield looks like an empty queue.
-        unconstrained(poll_fn(|context| {
-            loop {
-                match self.queue.poll_accept(context) {
-                    Poll::Ready(Ok((stream, peer))) => self.dispatch(worker, stream, peer),
-                    Poll::Ready(Err(error)) if is_exhaustion(&error) => {
-                        worker.cells.hit(Limit::FileDescriptors);
-                        return Poll::Ready(());
-                    }
-                    Poll::Ready(Err(_)) => {}
-                    Poll::Pending => return Poll::Ready(()),
-                }
+        loop {
+            match self.queue.accept_now() {
+                Ok((stream, peer)) => self.dispatch(worker, stream, peer),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if is_exhaustion(&error) => return worker.cells.hit(Limit::FileDescriptors),
+                Err(_) => {}
             }
-        }))
-        .await;
+        }
     }
 
     /// Waits at the caps on connections: the kernel's queue holds the rest. Whoever only waits for a request makes room

@@ -45,11 +45,11 @@ impl Forward<'_> {
             Box::pin(self.hold()).await?;
         }
         let key = self.service.key(self.client, self.head, &Facts { head: self.head, client: self.client });
-        let members = self.service.members(&worker);
+        let mut members = self.service.members(&worker);
         let pinned = Pinned::of(self.service, &members, self.head);
         let mut tries = Tries { pinned: pinned.place, ..Tries::default() };
         loop {
-            let place = self.place(&members, &mut tries, key).await?;
+            let place = self.place(&mut members, &mut tries, key).await?;
             let endpoint = members.endpoint(place, self.service, &worker);
             let in_flight = InFlight::new(&endpoint);
             if tries.attempts > 0 {
@@ -72,11 +72,12 @@ impl Forward<'_> {
                         Err(failure)
                             if upstream.reused
                                 && self.may_repeat(&failure)
-                                && tries.delivered < self.service.service.retry.retries =>
+                                && (failure.repeat == Repeat::Any
+                                    || self.service.service.retry.retries > 0) =>
                         {
                             // It was closed while it was pooled, which says nothing of the endpoint. Unless the request
                             // closed it: that counts.
-                            tries.delivered += u8::from(failure.repeat != Repeat::Any);
+                            tries.count_delivery(place, failure.repeat);
                             tries.again = Some(place);
                             failure
                         }
@@ -90,7 +91,9 @@ impl Forward<'_> {
             }
             if !self.service.may_retry(&worker) {
                 worker.cells.hit(Limit::RetryBudget);
-                self.transaction.attempt_failed(failure.reason);
+                if tries.again.is_some() {
+                    self.transaction.attempt_failed(failure.reason);
+                }
                 return Err(failure.reason);
             }
             self.connection.server.rewind();
@@ -118,7 +121,7 @@ impl Forward<'_> {
             Repeat::Idempotent | Repeat::Never => retry.on.reset,
         };
         // A request that kills whoever gets it must not go round.
-        tries.delivered += u8::from(failure.repeat != Repeat::Any);
+        tries.count_delivery(place, failure.repeat);
         if retry.retries == 0
             || !is_wanted
             || tries.delivered > retry.retries
@@ -139,7 +142,7 @@ impl Forward<'_> {
     /// A place at an endpoint, the caller's from here on.
     async fn place(
         &mut self,
-        members: &MembersView,
+        members: &mut Rc<MembersView>,
         tries: &mut Tries,
         key: Option<u64>,
     ) -> Result<usize, Reason> {
@@ -165,8 +168,8 @@ impl Forward<'_> {
     /// Waits in the service's line for a place: at one endpoint, or at any that was not tried.
     async fn wait(
         &mut self,
-        members: &MembersView,
-        tries: &Tries,
+        members: &mut Rc<MembersView>,
+        tries: &mut Tries,
         only: Option<usize>,
     ) -> Result<usize, Reason> {
         let worker = Rc::clone(&self.connection.worker);
@@ -201,14 +204,18 @@ impl Forward<'_> {
         .await;
         self.service.cells.queued.observe(began.elapsed());
         let endpoint = granted?;
-        match members.place_of(&endpoint) {
-            Some(place) => Ok(place),
-            // It has joined the service since the request came: the request has its own view.
-            None => {
-                service.state.queue.pass_on(&endpoint);
-                Err(Reason::QueueTimeout)
-            }
+        if let Some(place) = members.place_of(&endpoint) {
+            return Ok(place);
         }
+        // It has joined the service since the request came.
+        let current = self.service.members(&worker);
+        let Some(place) = current.place_of(&endpoint) else {
+            service.state.queue.pass_on(&endpoint);
+            return Err(Reason::QueueTimeout);
+        };
+        tries.follow(members, &current);
+        *members = current;
+        Ok(place)
     }
 
     /// Waits for the first word of any endpoint, as long as the service does.
@@ -466,11 +473,33 @@ struct Tries {
     pinned: Option<usize>,
     list: Tried,
     attempts: u32,
-    /// Attempts that an endpoint may have seen.
+    /// Endpoints that may have seen the request.
     delivered: u8,
+    /// The last of them.
+    delivered_to: Option<usize>,
     /// A pooled connection turned out to be closed: the same endpoint, by a new connection.
     again: Option<usize>,
     failed: Option<Reason>,
+}
+
+impl Tries {
+    /// Names the same endpoints by their places in another membership.
+    fn follow(&mut self, before: &MembersView, current: &MembersView) {
+        let place = |place: usize| current.place_of(before.at(place));
+        self.pinned = self.pinned.and_then(place);
+        self.delivered_to = self.delivered_to.and_then(place);
+        let serials = self.list.serials(before);
+        self.list = Tried::default();
+        current.places_of(&serials).for_each(|place| self.list.add(place));
+    }
+
+    /// Counts the endpoint at this place once: an endpoint that dies can break a pooled connection and then the new one.
+    fn count_delivery(&mut self, place: usize, repeat: Repeat) {
+        if repeat != Repeat::Any && self.delivered_to != Some(place) {
+            self.delivered_to = Some(place);
+            self.delivered += 1;
+        }
+    }
 }
 
 /// How an attempt that was answered ends.

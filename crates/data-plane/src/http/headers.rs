@@ -183,13 +183,15 @@ pub(crate) fn response(output: &mut Vec<u8>, parts: ResponseParts<'_>) {
     encode::forwarded_fields(output, &head.fields, head.nominates, |name, value, _| {
         is_pin(name, value) || edits.is_some_and(|edits| removes(edits, name))
     });
-    if let Some(edits) = edits {
-        append_edits(output, edits);
+    let is_caching = |name: &str| parts.cookie.is_some() && name.eq_ignore_ascii_case("cache-control");
+    for (name, value) in edits.into_iter().flat_map(|edits| edits.set.iter().chain(&edits.add)) {
+        if !is_caching(name) {
+            encode::field(output, name.as_bytes(), value.as_bytes());
+        }
     }
     if let Some(cookie) = parts.cookie {
         encode::field(output, b"set-cookie", cookie);
-        let caching: Vec<&[u8]> = head.fields.named("cache-control").collect();
-        encode::field(output, b"cache-control", &private(&caching.join(&b", "[..])));
+        encode::field(output, b"cache-control", &private(&caching(head, edits)));
     }
     let is_dated = head.fields.known(Known::Date).next().is_some();
     if !is_dated && !edits.is_some_and(|edits| removes(edits, b"date")) {
@@ -204,6 +206,15 @@ pub(crate) fn response(output: &mut Vec<u8>, parts: ResponseParts<'_>) {
         None => connection(output, parts.keep_alive, parts.version),
     }
     output.extend_from_slice(b"\r\n");
+}
+
+/// What a response says of caching, as the route changes it.
+fn caching(head: &ResponseHead, edits: Option<&HeaderEdits>) -> Vec<u8> {
+    let is_kept = !edits.is_some_and(|edits| removes(edits, b"cache-control"));
+    let received = head.fields.named("cache-control").filter(|_| is_kept);
+    let edited = edits.into_iter().flat_map(|edits| edits.set.iter().chain(&edits.add));
+    let edited = edited.filter(|(name, _)| name.eq_ignore_ascii_case("cache-control"));
+    received.chain(edited.map(|(_, value)| value.as_bytes())).collect::<Vec<_>>().join(&b", "[..])
 }
 
 /// Appends an interim response (RFC 9110 §15.2).

@@ -16,6 +16,8 @@ use crate::service::{MembersView, Service, ServiceView, Sticky};
 pub(crate) struct Pinned {
     /// The place of the endpoint that the client belongs to, if it may still be served there.
     pub(crate) place: Option<usize>,
+    /// That endpoint, wherever it stands later.
+    serial: Option<u64>,
     pin: Option<Pin>,
 }
 
@@ -35,7 +37,7 @@ impl Pinned {
         let Some(pin) = pins.next() else { return Pinned::default() };
         let panic = settings.state.panic();
         let place = members.pinned(&pin.tag).filter(|&place| members.at(place).honours_pins(panic));
-        Pinned { place, pin: Some(pin) }
+        Pinned { place, serial: place.map(|place| members.at(place).serial), pin: Some(pin) }
     }
 
     /// The `Set-Cookie` that the client needs after it was served at `place`; `None` when it has the right one.
@@ -43,7 +45,7 @@ impl Pinned {
         let (Some(sticky), Some(sessions)) = (&service.sticky, members.sessions()) else { return None };
         let now = seconds_since_epoch();
         let (name, endpoint) = (service.name().as_str(), members.at(place).id.as_str());
-        let kept = self.pin.as_ref().filter(|_| self.place == Some(place));
+        let kept = self.pin.as_ref().filter(|_| self.serial == Some(members.at(place).serial));
         let value = match kept {
             Some(pin) if !pin.needs_refresh(now, sticky.max_idle) => return None,
             Some(pin) => sessions.keys.renew(name, endpoint, pin, now),

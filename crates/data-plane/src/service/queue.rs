@@ -3,10 +3,11 @@
 //! Who frees a place hands it to the oldest that can use it, so that nobody who comes later takes it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use super::state::Panic;
 use crate::endpoint::{Endpoint, Gate};
 
 /// The line of a service.
@@ -14,6 +15,8 @@ use crate::endpoint::{Endpoint, Gate};
 pub(crate) struct Queue {
     /// How many wait: what everyone who frees a place asks.
     waiting: AtomicU32,
+    /// How far the service ignores health.
+    panic: AtomicU8,
     line: Mutex<VecDeque<Arc<Ticket>>>,
 }
 
@@ -51,6 +54,22 @@ impl Ticket {
 }
 
 impl Queue {
+    /// How far health is ignored.
+    pub(super) fn panic(&self) -> Panic {
+        match self.panic.load(Ordering::Relaxed) {
+            0 => Panic::No,
+            1 => Panic::Reachable,
+            _ => Panic::All,
+        }
+    }
+
+    /// Ignores health so far from now on; returns how far it did.
+    pub(super) fn set_panic(&self, panic: Panic) -> Panic {
+        let before = self.panic();
+        self.panic.store(panic as u8, Ordering::Relaxed);
+        before
+    }
+
     pub(crate) fn waiting(&self) -> u32 {
         self.waiting.load(Ordering::SeqCst)
     }
@@ -75,7 +94,9 @@ impl Queue {
     /// Hands a place at the endpoint, which the caller has, to the oldest who can use it; else frees it.
     /// Whether somebody has it now.
     pub(crate) fn pass_on(&self, endpoint: &Arc<Endpoint>) -> bool {
-        if self.waiting() > 0 && endpoint.gate().is_healthy() && !endpoint.is_removed() {
+        let gate = endpoint.gate();
+        let is_usable = (gate.is_healthy() || self.panic().admits(gate)) && !endpoint.is_removed();
+        if self.waiting() > 0 && is_usable {
             let mut line = self.line();
             if let Some(at) = line.iter().position(|ticket| ticket.takes(endpoint)) {
                 let ticket = line.remove(at).expect("it was found there");

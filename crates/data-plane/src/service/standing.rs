@@ -53,6 +53,8 @@ pub(crate) struct Standing {
     pub(crate) why: String,
     /// Since when it is healthy, where it was not before; since the data plane's start.
     pub(crate) warm_since: Option<Duration>,
+    /// It has joined a service that had others already.
+    pub(crate) is_late: bool,
     /// How long it warms up.
     pub(crate) slow_start: Duration,
 }
@@ -69,6 +71,7 @@ impl Standing {
             since: SystemTime::now(),
             why: "new".to_owned(),
             warm_since: None,
+            is_late: false,
             slow_start: Duration::ZERO,
         }
     }

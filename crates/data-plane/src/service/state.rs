@@ -4,7 +4,7 @@
 //! [`ServiceState::update`]; what follows for everyone who picks is shown at once.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -29,7 +29,6 @@ pub(crate) struct ServiceState {
     pub(crate) membership: Arc<ArcSwap<Membership>>,
     pub(crate) queue: Queue,
     rules: ArcSwap<Rules>,
-    panic: AtomicU8,
     /// No endpoint has been heard of yet: requests wait a moment.
     holding: AtomicBool,
     /// When it began to exist, since the data plane's start.
@@ -192,7 +191,6 @@ impl ServiceState {
             membership: Arc::new(ArcSwap::from_pointee(Membership::empty())),
             queue: Queue::default(),
             rules: ArcSwap::from_pointee(rules),
-            panic: AtomicU8::new(0),
             holding: AtomicBool::new(true),
             born: now,
             counts: Mutex::default(),
@@ -221,11 +219,7 @@ impl ServiceState {
     }
 
     pub(crate) fn panic(&self) -> Panic {
-        match self.panic.load(Ordering::Relaxed) {
-            0 => Panic::No,
-            1 => Panic::Reachable,
-            _ => Panic::All,
-        }
+        self.queue.panic()
     }
 
     /// Whether requests wait because no endpoint has been heard of yet.
@@ -248,9 +242,15 @@ impl ServiceState {
             *self.budget() = RetryBudget::new(rules.retry.0, rules.retry.1, now);
         }
         self.rules.store(Arc::clone(&rules));
+        let known: HashSet<u64> =
+            self.membership.load().endpoints.iter().map(|endpoint| endpoint.serial).collect();
         for (endpoint, state) in membership.endpoints.iter().zip(states) {
             let mut standing = endpoint.standing();
             let before = endpoint.gate();
+            if !known.is_empty() && !known.contains(&endpoint.serial) {
+                standing.is_late = true;
+                standing.warm_since = Some(now);
+            }
             standing.state = *state;
             let ordered = standing.follow(orders.get(&endpoint.id).cloned());
             standing.slow_start = rules.slow_start;
@@ -299,7 +299,8 @@ impl ServiceState {
         let mut standing = endpoint.standing();
         change(&mut standing, &counts);
         let mut gate = standing.gate(now);
-        if gate.is_healthy() && !before.is_healthy() && !before.has(Gate::UNKNOWN) {
+        // Not those that the service began with: they are all as cold.
+        if gate.is_healthy() && !before.is_healthy() && (standing.is_late || !before.has(Gate::UNKNOWN)) {
             standing.warm_since = Some(now);
             gate = standing.gate(now);
         }
@@ -317,9 +318,10 @@ impl ServiceState {
             counts.book(before, usize::checked_sub);
             counts.book(gate, usize::checked_add);
         }
+        let panic = self.panic();
         self.settle(&counts, now);
         drop(counts);
-        if gate.is_healthy() && !before.is_healthy() {
+        if (gate.is_healthy() && !before.is_healthy()) || panic != self.panic() {
             self.offer_all();
         }
     }
@@ -331,12 +333,12 @@ impl ServiceState {
         let holding = unheard && now.saturating_sub(self.born) < HOLD;
         let panics = counts.total > 0 && in_panic(counts.healthy, counts.total, &rules.panic);
         let panic = match rules.then {
-            _ if !panics || holding => 0,
-            PanicAction::Refuse => 0,
-            PanicAction::All if counts.unreachable < counts.total => 1,
-            PanicAction::All => 2,
+            _ if !panics || holding => Panic::No,
+            PanicAction::Refuse => Panic::No,
+            PanicAction::All if counts.unreachable < counts.total => Panic::Reachable,
+            PanicAction::All => Panic::All,
         };
-        if self.panic.swap(panic, Ordering::Relaxed) == 0 && panic > 0 {
+        if self.queue.set_panic(panic) == Panic::No && panic != Panic::No {
             tracing::warn!(
                 service = %self.name, healthy = counts.healthy, endpoints = counts.total,
                 "too few endpoints are healthy: requests go to all of them"
@@ -349,9 +351,10 @@ impl ServiceState {
     fn offer_all(&self) {
         let membership = self.membership.load();
         for endpoint in &membership.endpoints {
+            let gate = endpoint.gate();
             while self.queue.waiting() > 0
-                && endpoint.gate().is_healthy()
-                && !endpoint.gate().is_withdrawn()
+                && (gate.is_healthy() || self.panic().admits(gate))
+                && !gate.is_withdrawn()
                 && endpoint.try_start(membership.places)
             {
                 // Nobody of those who wait may want this one.
@@ -442,6 +445,8 @@ impl ServiceState {
                 && may_eject(counts.ejected, counts.total, policy.max_ejected_percent)
             {
                 standing.outlier.eject(now, policy);
+                // It begins anew when it comes back.
+                endpoint.answered();
                 standing.why = format!("{errors} attempts failed in a row, the last with {failure}");
                 self.ejections.fetch_add(1, Ordering::Relaxed);
             }
