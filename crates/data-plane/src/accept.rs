@@ -191,14 +191,17 @@ impl Search {
 }
 
 /// Accepts on one socket until the process drains or the address is removed.
-pub(crate) async fn run(worker: Rc<Worker>, bind: BindId, queue: Queue, stop: Rc<Notify>) {
+pub(crate) async fn run(
+    worker: Rc<Worker>,
+    (bind, listener): (BindId, Rc<ListenerView>),
+    queue: Queue,
+    stop: Rc<Notify>,
+) {
     let mut phase = worker.shared.phase.subscribe();
     let drained = async move {
         // The sender lives as long as the data plane.
         let _ = phase.wait_for(|phase| *phase >= Phase::Draining).await;
     };
-    let known = worker.view().listener(bind).map(Rc::clone);
-    let listener = known.expect("an address is opened by its generation");
     let mut door = Door { bind, queue, listener, client: None };
     let _open = OpenDoor(Rc::clone(&worker));
     tokio::select! {

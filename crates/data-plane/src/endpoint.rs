@@ -33,6 +33,8 @@ pub(crate) struct Endpoint {
     errors_in_row: AtomicU32,
     used: AtomicBool,
     removed: AtomicBool,
+    /// A connection was refused since the last one that was made.
+    refused: AtomicBool,
     /// Why the gate is as it is.
     standing: Mutex<Standing>,
 }
@@ -114,13 +116,15 @@ impl Endpoint {
             errors_in_row: AtomicU32::new(0),
             used: AtomicBool::new(false),
             removed: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
             standing: Mutex::new(standing),
         }
     }
 
     /// Requests at this endpoint now, over all workers.
     pub(crate) fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+        // In one order with those who begin to wait for a place.
+        self.in_flight.load(Ordering::SeqCst)
     }
 
     /// How busy it seems: the endpoint that fails fastest must not look idle.
@@ -180,6 +184,16 @@ impl Endpoint {
     /// An attempt has failed; returns how many in a row.
     pub(crate) fn failed(&self) -> u32 {
         self.errors_in_row.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// It has refused a connection.
+    pub(crate) fn refused(&self) {
+        self.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// It has accepted a connection; whether it had refused one before.
+    pub(crate) fn accepted(&self) -> bool {
+        self.refused.load(Ordering::Relaxed) && self.refused.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) fn gate(&self) -> Gate {

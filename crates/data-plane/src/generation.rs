@@ -129,11 +129,6 @@ impl Next {
             memberships.push(next);
         }
         let Doors { listeners, states, binds, bound } = doors;
-        // The last that can fail: from here on clients may connect.
-        for bound in &bound {
-            let name = listeners[binds[&bound.id]].name();
-            bound.listen(name).map_err(|error| PrepareError { causes: vec![error.into()] })?;
-        }
         Ok(Next {
             snapshot: Snapshot::new(config, generation, built, listeners, binds),
             services,
@@ -215,6 +210,17 @@ fn sessions(
     let current = secrets.first().map_or(&[][..], Secret::expose);
     let keys = SessionKeys::new(current, secrets.get(1).map(Secret::expose)).map_err(Cause::SessionKey)?;
     Ok(Arc::new(Sessions { keys, secrets }))
+}
+
+impl Next {
+    /// The last that can fail: from here on clients may connect.
+    pub(crate) fn listen(&self) -> Result<(), PrepareError> {
+        for bound in &self.bound {
+            let name = self.snapshot.listeners[self.snapshot.binds[&bound.id]].name();
+            bound.listen(name).map_err(|error| PrepareError { causes: vec![error.into()] })?;
+        }
+        Ok(())
+    }
 }
 
 /// The listeners of a generation and their addresses.
@@ -332,8 +338,16 @@ impl Control {
         now: Duration,
     ) -> bool {
         let Some(config) = self.config.clone() else { return false };
-        let Some(configured) = config.services.iter().find(|one| one.name == *service) else { return false };
+        let cleared =
+            order.is_none() && self.orders.get_mut(service).is_some_and(|all| all.remove(endpoint).is_some());
+        let Some(configured) = config.services.iter().find(|one| one.name == *service) else {
+            return cleared;
+        };
         let state = &self.services[service];
+        if cleared {
+            self.rebuild(configured, now);
+            return true;
+        }
         if !state.membership.load().endpoints.iter().any(|one| one.id == *endpoint) {
             return false;
         }
@@ -377,10 +391,12 @@ impl Control {
 
     fn open(&mut self, bound: Vec<Bound>, shared: &Shared, workers: &[mpsc::UnboundedSender<Order>]) {
         for mut bound in bound {
+            let snapshot = shared.snapshot.load();
+            let listener = Arc::clone(&snapshot.listeners[snapshot.binds[&bound.id]]);
             for (socket, worker) in std::mem::take(&mut bound.sockets).into_iter().zip(workers) {
                 // From here on, or an end that comes before the worker looks would not wait for it.
                 shared.doors.fetch_add(1, Ordering::SeqCst);
-                tell(worker, Order::Accept(bound.id, socket));
+                tell(worker, Order::Accept(bound.id, Arc::clone(&listener), socket));
             }
             self.bound.push(bound);
         }

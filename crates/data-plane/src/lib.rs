@@ -102,6 +102,14 @@ pub fn prepare(config: &Config) -> Result<Prepared, PrepareError> {
 }
 
 impl Prepared {
+    /// Lets clients connect: the last step that can fail, when everything else is prepared.
+    ///
+    /// # Errors
+    /// An address that another process has begun to listen on meanwhile.
+    pub fn listen(&self) -> Result<(), PrepareError> {
+        self.next.listen()
+    }
+
     /// Starts the workers.
     ///
     /// # Errors
@@ -203,6 +211,14 @@ pub struct Reload<'a> {
 }
 
 impl Reload<'_> {
+    /// Lets clients connect to new addresses: the last step that can fail, when everything else is prepared.
+    ///
+    /// # Errors
+    /// An address that another process has begun to listen on meanwhile.
+    pub fn listen(&self) -> Result<(), PrepareError> {
+        self.next.listen()
+    }
+
     /// Puts it in force and tells its number. Requests that are under way end by what they began with.
     pub fn commit(mut self) -> u64 {
         let generation = self.next.snapshot.generation;

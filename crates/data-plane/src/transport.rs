@@ -88,6 +88,9 @@ pub(crate) async fn connect(
         reason
     })?;
     service.cells.connect.observe(started.elapsed());
+    if endpoint.endpoint.accepted() {
+        endpoint.state.reached(&endpoint.endpoint, worker.shared.now());
+    }
     endpoint.cells.connections.add(1);
     let wire = Wire::new(stream, Rc::clone(&worker.buffers), Rc::clone(&worker.wheel));
     let now = worker.wheel.now();
@@ -113,7 +116,7 @@ async fn make_room(worker: &Worker, service: &ServiceView, endpoint: &Arc<Endpoi
     for _ in 0..ROOM_LOOKS {
         worker.orders.iter().for_each(|worker| {
             // A worker that has ended has no connections.
-            let _ = worker.send(Order::CloseIdle(endpoint.serial));
+            let _ = worker.send(Order::CloseIdle(endpoint.serial, most));
         });
         tokio::time::sleep(ROOM_LOOK).await;
         if endpoint.try_connect(most) {
@@ -124,8 +127,7 @@ async fn make_room(worker: &Worker, service: &ServiceView, endpoint: &Arc<Endpoi
 }
 
 /// Closes the connection to the endpoint that has been idle for longest, if it is at its bound.
-pub(crate) fn close_idle(endpoint: &EndpointView) {
-    let most = endpoint.service.borrow().max_connections;
+pub(crate) fn close_idle(endpoint: &EndpointView, most: u32) {
     let mut idle = endpoint.pool.0.borrow_mut();
     if !idle.is_empty() && endpoint.endpoint.connections() >= most {
         idle.remove(0);

@@ -86,13 +86,13 @@ pub(crate) struct Start {
 /// What the control side tells a worker.
 pub(crate) enum Order {
     /// Accept connections there.
-    Accept(BindId, ListeningSocket),
+    Accept(BindId, Arc<Listener>, ListeningSocket),
     /// Accept what the kernel has completed, then no more.
     StopAccepting(BindId),
     /// Write access records there from now on.
     AccessLog(Option<Sink>),
-    /// Close an idle connection to the endpoint with this serial number: another worker needs one.
-    CloseIdle(u64),
+    /// Close an idle connection to the endpoint with this serial number, which may have so many: another worker needs one.
+    CloseIdle(u64, u32),
 }
 
 /// Runs a worker until the process stops.
@@ -147,21 +147,26 @@ impl Worker {
 
     fn follow(self: &Rc<Self>, order: Order) {
         match order {
-            Order::Accept(bind, socket) => {
+            Order::Accept(bind, listener, socket) => {
                 // A worker that cannot accept would leave its share of the connections in the kernel's queue.
                 let queue = Queue::new(socket).expect("a reactor watches one more socket");
                 let stop = Rc::new(Notify::new());
                 self.accepting.borrow_mut().insert(bind, Rc::clone(&stop));
-                spawn_vital(accept::run(Rc::clone(self), bind, queue, stop));
+                let listener = match self.view().listener(bind) {
+                    Some(listener) => Rc::clone(listener),
+                    // Removed again meanwhile: to be closed in a moment, behind whoever has come.
+                    None => Rc::new(ListenerView::new(&listener, &self.shared, self.index)),
+                };
+                spawn_vital(accept::run(Rc::clone(self), (bind, listener), queue, stop));
             }
             Order::StopAccepting(bind) => {
                 if let Some(stop) = self.accepting.borrow_mut().remove(&bind) {
                     stop.notify_one();
                 }
             }
-            Order::CloseIdle(serial) => {
+            Order::CloseIdle(serial, most) => {
                 if let Some(endpoint) = self.endpoints.borrow().get(&serial) {
-                    transport::close_idle(endpoint);
+                    transport::close_idle(endpoint, most);
                 }
             }
             Order::AccessLog(sink) => {
@@ -191,6 +196,12 @@ impl Worker {
             .or_insert_with(|| Rc::new(EndpointView::new(endpoint, service, self)));
         *view.service.borrow_mut() = Arc::clone(service);
         Rc::clone(view)
+    }
+
+    /// Looks after an endpoint that was forgotten, because it was removed, and has a long connection all the same.
+    pub(crate) fn remember(&self, endpoint: &Rc<EndpointView>) {
+        let serial = endpoint.endpoint.serial;
+        self.endpoints.borrow_mut().entry(serial).or_insert_with(|| Rc::clone(endpoint));
     }
 
     /// Writes an access record, where one is wanted.

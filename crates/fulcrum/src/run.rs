@@ -74,7 +74,9 @@ fn prepare(config: &Config) -> Option<(Prepared, AdminSockets)> {
         AdminSockets::bind(&config.admin).map_err(|error| output::error_line(format_args!("error: {error}")));
     let prepared = fulcrum_data_plane::prepare(config)
         .map_err(|error| output::error_line(format_args!("error: {error}")));
-    Some((prepared.ok()?, sockets.ok()?))
+    let (prepared, sockets) = (prepared.ok()?, sockets.ok()?);
+    prepared.listen().map_err(|error| output::error_line(format_args!("error: {error}"))).ok()?;
+    Some((prepared, sockets))
 }
 
 /// One thread does all the control work: it is little, and traffic has the others.

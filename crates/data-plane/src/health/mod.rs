@@ -76,15 +76,13 @@ pub(crate) async fn run(plane: Arc<DataPlane>) {
     let mut next_tick = Duration::ZERO;
     loop {
         tokio::select! {
-            Some(found) = prober.running.join_next() => {
-                if let Ok(found) = found {
-                    prober.judge(found);
-                }
-            }
+            // First whether this task ran late, then what it may have missed by that.
+            biased;
             _ = ticks.tick() => {
                 let now = Instant::now();
                 let lag = now.saturating_duration_since(expected);
-                if lag > TICK {
+                let worse = prober.late.get().is_none_or(|(at, worst)| lag >= worst || now - at > LONGEST);
+                if lag > TICK && worse {
                     prober.late.set(Some((now, lag)));
                 }
                 expected = now + TICK;
@@ -95,6 +93,11 @@ pub(crate) async fn run(plane: Arc<DataPlane>) {
                 }
                 prober.scan(since);
                 prober.start_due(since);
+            }
+            Some(found) = prober.running.join_next() => {
+                if let Ok(found) = found {
+                    prober.judge(found);
+                }
             }
         }
     }
@@ -107,7 +110,7 @@ struct Prober {
     rng: Rng,
     /// The change of endpoints that was seen last, and when.
     seen: Option<(u64, Duration)>,
-    /// When this task last ran late, and by how much.
+    /// When this task ran latest in a while, and by how much.
     late: Cell<Option<(Instant, Duration)>>,
 }
 
@@ -242,6 +245,8 @@ impl Target {
     }
 }
 
+/// No probe takes longer.
+const LONGEST: Duration = Duration::from_secs(60);
 /// How often due probes are looked for.
 const TICK: Duration = Duration::from_millis(50);
 /// How often all endpoints are looked through, where no change is known.

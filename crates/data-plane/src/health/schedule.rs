@@ -17,8 +17,8 @@ pub(super) type Key = (u64, Kind);
 /// Everything that is to be probed.
 #[derive(Debug)]
 pub(super) struct Schedule<T> {
-    /// `None` while its probe runs.
-    entries: HashMap<Key, Option<T>>,
+    /// When each is due; `None` while its probe runs.
+    entries: HashMap<Key, Option<(Duration, T)>>,
     due: BinaryHeap<Reverse<(Duration, Key)>>,
 }
 
@@ -32,14 +32,14 @@ impl<T> Schedule<T> {
     /// Takes up what is not known yet, due at once.
     pub(super) fn add(&mut self, key: Key, now: Duration, target: impl FnOnce() -> T) {
         if let std::collections::hash_map::Entry::Vacant(entry) = self.entries.entry(key) {
-            entry.insert(Some(target()));
+            entry.insert(Some((now, target())));
             self.due.push(Reverse((now, key)));
         }
     }
 
     /// Drops what is wanted no more; what runs is dropped by [`forget`](Self::forget).
     pub(super) fn retain(&mut self, mut is_wanted: impl FnMut(&T) -> bool) {
-        self.entries.retain(|_, target| target.as_ref().is_none_or(&mut is_wanted));
+        self.entries.retain(|_, target| target.as_ref().is_none_or(|(_, target)| is_wanted(target)));
     }
 
     /// The first that is due. It is running until it is put back or forgotten.
@@ -49,7 +49,9 @@ impl<T> Schedule<T> {
                 return None;
             }
             self.due.pop();
-            if let Some(target) = self.entries.get_mut(&key).and_then(Option::take) {
+            // What was dropped and taken up again is due by its new entry alone.
+            let entry = self.entries.get_mut(&key).and_then(|entry| entry.take_if(|(at, _)| *at == due));
+            if let Some((_, target)) = entry {
                 return Some(target);
             }
         }
@@ -58,7 +60,7 @@ impl<T> Schedule<T> {
 
     /// Its probe is over; the next one is due then.
     pub(super) fn put_back(&mut self, key: Key, due: Duration, target: T) {
-        self.entries.insert(key, Some(target));
+        self.entries.insert(key, Some((due, target)));
         self.due.push(Reverse((due, key)));
     }
 
@@ -108,6 +110,20 @@ mod tests {
         schedule.forget((2, Kind::Knock));
         schedule.add((2, Kind::Knock), at(5), || 3);
         assert_eq!(schedule.take_due(at(5)), Some(3));
+    }
+
+    #[test]
+    fn what_is_dropped_and_taken_up_again_is_probed_once() {
+        let mut schedule = Schedule::default();
+        schedule.add((1, Kind::Check), at(0), || "old");
+        assert_eq!(schedule.take_due(at(0)), Some("old"));
+        schedule.put_back((1, Kind::Check), at(100), "old");
+        schedule.retain(|_| false);
+        schedule.add((1, Kind::Check), at(50), || "new");
+        assert_eq!(schedule.take_due(at(50)), Some("new"));
+        schedule.put_back((1, Kind::Check), at(150), "new");
+        assert_eq!((schedule.take_due(at(149)), schedule.take_due(at(150))), (None, Some("new")));
+        assert_eq!(schedule.take_due(at(1000)), None);
     }
 
     #[test]

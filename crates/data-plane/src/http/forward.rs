@@ -21,7 +21,7 @@ use crate::http1::head::response_has_body;
 use crate::metrics::Limit;
 use crate::service::{EndpointView, Failing, InFlight, MembersView, NoPick, ServiceView, Staying, Tried};
 use crate::snapshot::Changes;
-use crate::timer::Timer;
+use crate::timer::{Millis, Timer};
 use crate::transport::{self, Upstream};
 
 /// A request on its way to a service.
@@ -49,22 +49,28 @@ impl Forward<'_> {
         let pinned = Pinned::of(self.service, &members, self.head);
         let mut tries = Tries { pinned: pinned.place, ..Tries::default() };
         loop {
-            let place = self.place(&mut members, &mut tries, key).await?;
+            let is_again = tries.again.is_some();
+            let (place, held) = match tries.again.take() {
+                Some((place, in_flight)) => (place, Some(in_flight)),
+                None => (self.place(&mut members, &mut tries, key).await?, None),
+            };
             let endpoint = members.endpoint(place, self.service, &worker);
-            let in_flight = InFlight::new(&endpoint);
+            let in_flight = held.unwrap_or_else(|| InFlight::new(&endpoint));
             if tries.attempts > 0 {
                 self.service.cells.retries.add(1);
             }
             tries.attempts += 1;
             let began = self.transaction.attempt(&endpoint);
-            let is_again = tries.again.take().is_some();
             let failure = match self.connect(&endpoint, is_again, began).await {
                 Ok(mut upstream) => {
                     let cookie = pinned.renewal(&self.service.service, &members, place);
                     match self.attempt(&endpoint, &mut upstream, began, cookie.as_deref()).await {
                         Ok(Outcome { next, keep_upstream }) => {
+                            // The connection first: whoever gets the place needs one.
                             if keep_upstream {
                                 transport::give_back(&worker, self.service, &endpoint, upstream);
+                            } else {
+                                drop(upstream);
                             }
                             drop(in_flight);
                             return self.flush(next).await;
@@ -78,7 +84,7 @@ impl Forward<'_> {
                             // It was closed while it was pooled, which says nothing of the endpoint. Unless the request
                             // closed it: that counts.
                             tries.count_delivery(place, failure.repeat);
-                            tries.again = Some(place);
+                            tries.again = Some((place, in_flight));
                             failure
                         }
                         Err(failure) => failure,
@@ -147,8 +153,7 @@ impl Forward<'_> {
         key: Option<u64>,
     ) -> Result<usize, Reason> {
         let worker = Rc::clone(&self.connection.worker);
-        let wanted = tries.again.or(tries.pinned.filter(|&place| !tries.list.contains(place)));
-        if let Some(place) = wanted {
+        if let Some(place) = tries.pinned.filter(|&place| !tries.list.contains(place)) {
             if members.at(place).try_start(members.places()) {
                 return Ok(place);
             }
@@ -222,8 +227,9 @@ impl Forward<'_> {
     async fn hold(&mut self) -> Result<(), Reason> {
         let state = Arc::clone(&self.service.service.state);
         let (server, timer) = (&mut self.connection.server, self.timer);
+        let deadline = timer.now() + HOLD;
         poll_fn(|context| {
-            if !state.is_holding() {
+            if !state.is_holding() || timer.now() >= deadline {
                 return Poll::Ready(Ok(()));
             }
             if server.request_is_complete() && server.poll_broken(context).is_ready() {
@@ -433,6 +439,7 @@ impl Forward<'_> {
         };
         self.transaction.let_go(&worker);
         // As long as the endpoint is not taken away from it for good.
+        worker.remember(endpoint);
         let _staying = Staying::new(endpoint);
         let mut over = pin!(endpoint.streams.over());
         let reason = poll_fn(|context| match tunnel.poll(context) {
@@ -466,6 +473,10 @@ impl Forward<'_> {
     }
 }
 
+/// A request waits no longer for the first word of an endpoint, in milliseconds: its service says so before, as long as it is
+/// configured.
+const HOLD: Millis = 6000;
+
 /// What became of a request so far.
 #[derive(Default)]
 struct Tries {
@@ -478,7 +489,7 @@ struct Tries {
     /// The last of them.
     delivered_to: Option<usize>,
     /// A pooled connection turned out to be closed: the same endpoint, by a new connection.
-    again: Option<usize>,
+    again: Option<(usize, InFlight)>,
     failed: Option<Reason>,
 }
 

@@ -3,7 +3,7 @@
 //! Who frees a place hands it to the oldest that can use it, so that nobody who comes later takes it.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -11,12 +11,15 @@ use super::state::Panic;
 use crate::endpoint::{Endpoint, Gate};
 
 /// The line of a service.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Queue {
     /// How many wait: what everyone who frees a place asks.
     waiting: AtomicU32,
     /// How far the service ignores health.
     panic: AtomicU8,
+    /// Requests that one endpoint may have at a time.
+    places: AtomicU32,
+    retired: AtomicBool,
     line: Mutex<VecDeque<Arc<Ticket>>>,
 }
 
@@ -50,6 +53,18 @@ impl Ticket {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Queue {
+            waiting: AtomicU32::new(0),
+            panic: AtomicU8::new(0),
+            places: AtomicU32::new(u32::MAX),
+            retired: AtomicBool::new(false),
+            line: Mutex::default(),
+        }
     }
 }
 
@@ -91,29 +106,55 @@ impl Queue {
         Some(Waiting { queue: self, ticket })
     }
 
+    /// Requests that one endpoint may have at a time from now on.
+    pub(super) fn set_places(&self, places: u32) {
+        self.places.store(places, Ordering::Relaxed);
+    }
+
+    /// The service is configured no more: who waits is still served by the endpoints it had.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+
     /// Hands a place at the endpoint, which the caller has, to the oldest who can use it; else frees it.
     /// Whether somebody has it now.
     pub(crate) fn pass_on(&self, endpoint: &Arc<Endpoint>) -> bool {
         let gate = endpoint.gate();
-        let is_usable = (gate.is_healthy() || self.panic().admits(gate)) && !endpoint.is_removed();
-        if self.waiting() > 0 && is_usable {
-            let mut line = self.line();
-            if let Some(at) = line.iter().position(|ticket| ticket.takes(endpoint)) {
-                let ticket = line.remove(at).expect("it was found there");
-                self.waiting.fetch_sub(1, Ordering::SeqCst);
-                let mut inner = ticket.inner();
-                inner.granted = Some(Arc::clone(endpoint));
-                let waker = inner.waker.take();
-                drop(inner);
-                drop(line);
-                if let Some(waker) = waker {
-                    waker.wake();
-                }
-                return true;
+        let is_usable = (gate.is_healthy() || self.panic().admits(gate))
+            && (!endpoint.is_removed() || self.retired.load(Ordering::Relaxed));
+        if !is_usable {
+            endpoint.finished();
+            return false;
+        }
+        if self.waiting() == 0 {
+            endpoint.finished();
+            // Who has joined in between has looked before the place was free.
+            let places = self.places.load(Ordering::Relaxed);
+            if self.waiting() == 0 || !endpoint.try_start(places) {
+                return false;
             }
         }
-        endpoint.finished();
-        false
+        self.hand_over(endpoint)
+    }
+
+    /// Under the lock of the line, so that who joins either is found or finds the place free.
+    fn hand_over(&self, endpoint: &Arc<Endpoint>) -> bool {
+        let mut line = self.line();
+        let Some(at) = line.iter().position(|ticket| ticket.takes(endpoint)) else {
+            endpoint.finished();
+            return false;
+        };
+        let ticket = line.remove(at).expect("it was found there");
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        let mut inner = ticket.inner();
+        inner.granted = Some(Arc::clone(endpoint));
+        let waker = inner.waker.take();
+        drop(inner);
+        drop(line);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
     }
 }
 

@@ -31,8 +31,8 @@ pub(crate) struct ServiceState {
     rules: ArcSwap<Rules>,
     /// No endpoint has been heard of yet: requests wait a moment.
     holding: AtomicBool,
-    /// When it began to exist, since the data plane's start.
-    born: Duration,
+    /// Until when it may hold requests, in milliseconds since the data plane's start.
+    hold_until: AtomicU64,
     counts: Mutex<Counts>,
     budget: Mutex<RetryBudget>,
     pub(crate) ejections: AtomicU64,
@@ -192,7 +192,7 @@ impl ServiceState {
             queue: Queue::default(),
             rules: ArcSwap::from_pointee(rules),
             holding: AtomicBool::new(true),
-            born: now,
+            hold_until: AtomicU64::new(millis(now + HOLD)),
             counts: Mutex::default(),
             budget: Mutex::new(budget),
             ejections: AtomicU64::new(0),
@@ -275,7 +275,13 @@ impl ServiceState {
         for endpoint in before.endpoints.iter().filter(|endpoint| !kept.contains(&endpoint.serial)) {
             endpoint.remove();
         }
+        let had = counts.healthy > 0;
         *counts = Counts::of(&current.endpoints);
+        if had && counts.unknown == counts.total {
+            // All of them are new, or their check is: the service begins anew.
+            self.hold_until.store(millis(now + HOLD), Ordering::Relaxed);
+        }
+        self.queue.set_places(current.places);
         CHANGES.fetch_add(1, Ordering::Relaxed);
         self.settle(&counts, now);
         drop(counts);
@@ -285,6 +291,10 @@ impl ServiceState {
     /// The service is configured no more.
     pub(crate) fn retire(&self) {
         self.membership.load().endpoints.iter().for_each(|endpoint| endpoint.remove());
+        self.hold_until.store(0, Ordering::Relaxed);
+        self.holding.store(false, Ordering::Relaxed);
+        self.queue.retire();
+        self.offer_all();
     }
 
     /// Changes what is known of an endpoint, and shows what follows.
@@ -329,8 +339,13 @@ impl ServiceState {
     /// Draws the conclusions for the service as a whole.
     fn settle(&self, counts: &Counts, now: Duration) {
         let rules = self.rules.load();
-        let unheard = counts.unknown == counts.total && (counts.total > 0 || rules.has_names);
-        let holding = unheard && now.saturating_sub(self.born) < HOLD;
+        let is_awaited = counts.unknown > 0 || (counts.total == 0 && rules.has_names);
+        if counts.healthy > 0 {
+            // Heard of: what comes later is no beginning.
+            self.hold_until.store(0, Ordering::Relaxed);
+        }
+        let holding =
+            counts.healthy == 0 && is_awaited && millis(now) < self.hold_until.load(Ordering::Relaxed);
         let panics = counts.total > 0 && in_panic(counts.healthy, counts.total, &rules.panic);
         let panic = match rules.then {
             _ if !panics || holding => Panic::No,
@@ -431,6 +446,9 @@ impl ServiceState {
         let errors = endpoint.failed();
         let rules = self.rules.load();
         let is_refused = failure == Failing::Reason(Reason::ConnectRefused);
+        if is_refused {
+            endpoint.refused();
+        }
         let policy = rules.outlier.as_ref().filter(|policy| errors >= policy.consecutive_errors.get());
         if !is_refused && policy.is_none() {
             return;
@@ -442,6 +460,7 @@ impl ServiceState {
             }
             let Some(policy) = policy else { return };
             if !standing.outlier.is_ejected(now)
+                && (counts.healthy > 1 || !endpoint.gate().is_healthy())
                 && may_eject(counts.ejected, counts.total, policy.max_ejected_percent)
             {
                 standing.outlier.eject(now, policy);
@@ -480,6 +499,10 @@ impl ServiceState {
 
 /// Changes of endpoints in this process.
 static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// How long requests wait for the first word of any endpoint.
 const HOLD: Duration = Duration::from_secs(5);

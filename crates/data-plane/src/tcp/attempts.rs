@@ -168,8 +168,9 @@ impl<'a> Attempts<'a> {
     async fn hold(&mut self) -> Result<(), Reason> {
         let state = &self.service.service.state;
         let (client, timer) = (&mut *self.client, self.timer);
+        let deadline = timer.now() + HOLD;
         poll_fn(|context| {
-            if !state.is_holding() {
+            if !state.is_holding() || timer.now() >= deadline {
                 return Poll::Ready(Ok(()));
             }
             timer.set(timer.now() + 1);
@@ -197,3 +198,7 @@ fn broken<T>(client: &mut Wire, context: &mut Context<'_>) -> Poll<Result<T, Rea
 
 /// Most endpoints that one connection is tried on.
 const MOST_FAILED: usize = 8;
+
+/// A connection waits no longer for the first word of an endpoint, in milliseconds: its service says so before, as long as it is
+/// configured.
+const HOLD: Millis = 6000;

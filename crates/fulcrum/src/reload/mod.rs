@@ -197,6 +197,7 @@ impl Owner {
             (Ok(data_plane), Ok(admin)) => (data_plane, admin),
             (data_plane, admin) => return Err(Refusal::of_planes(data_plane.err(), admin.err())),
         };
+        data_plane.listen().map_err(|error| Refusal::of_planes(Some(error), None))?;
         let generation = data_plane.commit();
         self.admin.commit(admin);
         self.telemetry.show(config.log.level);
