@@ -226,4 +226,38 @@ mod tests {
         check(EndpointState::Maintenance, false, false);
         check(EndpointState::Maintenance, true, false);
     }
+
+    /// A place freed between a look and the joining of the line must not be lost: nobody would look again.
+    #[test]
+    fn nobody_waits_beside_a_free_place() {
+        let (queue, endpoint) = (Queue::default(), endpoint(EndpointState::Up));
+        queue.set_places(1);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for round in 0..5_000 {
+                        take(&queue, &endpoint, round);
+                        queue.pass_on(&endpoint);
+                    }
+                });
+            }
+        });
+        assert_eq!((endpoint.in_flight(), queue.waiting()), (0, 0));
+    }
+
+    /// Takes the only place, as a request does: a look, the line, another look, patience.
+    fn take(queue: &Queue, endpoint: &Arc<Endpoint>, round: u32) {
+        if endpoint.try_start(1) {
+            return;
+        }
+        let mut waiting = queue.join(10, None, Vec::new()).expect("there is room");
+        if endpoint.try_start(1) {
+            return;
+        }
+        let patience = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while waiting.poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            assert!(std::time::Instant::now() < patience, "round {round}: a place was lost");
+            std::thread::yield_now();
+        }
+    }
 }
