@@ -246,8 +246,11 @@ impl Door {
                     worker.cells.hit(Limit::FileDescriptors);
                     tokio::time::sleep(PAUSE).await;
                 }
-                // The peer gave up while it was in the queue (accept(2) lists what can be pending on a new socket).
-                Err(_) => {}
+                Err(error) if is_of_the_peer(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "connections cannot be accepted");
+                    tokio::time::sleep(PAUSE).await;
+                }
             }
         }
     }
@@ -260,7 +263,8 @@ impl Door {
                 Ok((stream, peer)) => self.dispatch(worker, stream, peer),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if is_exhaustion(&error) => return worker.cells.hit(Limit::FileDescriptors),
-                Err(_) => {}
+                Err(error) if is_of_the_peer(&error) => {}
+                Err(error) => return tracing::warn!(%error, "the last connections cannot be accepted"),
             }
         }
     }
@@ -365,6 +369,31 @@ impl Door {
             tracing::warn!(limit = limit.name(), listener = %listener.name(), peer, "a client finds no room");
         }
     }
+}
+
+/// The peer gave up while it was in the queue: accept(2) lists what can be pending on a new socket.
+fn is_of_the_peer(error: &io::Error) -> bool {
+    use Errno as E;
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(
+        code,
+        Some(
+            E::CONNABORTED
+                | E::CONNRESET
+                | E::INTR
+                | E::NETDOWN
+                | E::PROTO
+                | E::NOPROTOOPT
+                | E::HOSTDOWN
+                | E::NONET
+                | E::HOSTUNREACH
+                | E::OPNOTSUPP
+                | E::NETUNREACH
+                | E::PERM
+                | E::NOTCONN
+                | E::TIMEDOUT
+        )
+    )
 }
 
 fn is_exhaustion(error: &io::Error) -> bool {

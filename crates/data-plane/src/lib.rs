@@ -483,7 +483,9 @@ log: { access: none }
     #[test]
     fn an_order_that_has_run_out_is_gone_for_good() {
         let config = fulcrum_config::load_text("a.yaml", CONFIG, &|_| None).expect("it is right").config;
-        let plane = prepare(&config).expect("a free port").start().expect("a thread");
+        let prepared = prepare(&config).expect("a free port");
+        prepared.listen().expect("nobody else listens");
+        let plane = prepared.start().expect("a thread");
         let (service, endpoint) = ("app".parse().expect("a name"), "blue".parse().expect("an id"));
         let check = |state: &str, weight: u16, has_order: bool| {
             let status = plane.endpoint_status(&service, &endpoint).expect("it is there");
