@@ -444,8 +444,10 @@ fn serve(worker: &Rc<Worker>, listener: &Rc<ListenerView>, stream: Stream, arriv
     // What is spoken here may have changed while we waited for somebody to come.
     let listener = view.listener(arrival.bind).unwrap_or(listener);
     match &listener.listener.protocol {
-        Protocol::Http => worker.spawn(Connection::new(worker, listener, stream, arrival).serve()),
-        Protocol::Tcp(_) => worker.spawn(tcp::Connection::new(worker, listener, stream, arrival).serve()),
+        Protocol::Http => worker.spawn(Box::new(Connection::new(worker, listener, stream, arrival)).serve()),
+        Protocol::Tcp(_) => {
+            worker.spawn(Box::new(tcp::Connection::new(worker, listener, stream, arrival)).serve())
+        }
     }
 }
 

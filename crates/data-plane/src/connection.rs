@@ -126,8 +126,9 @@ impl Connection {
         self.is_orphan || self.worker.is_draining()
     }
 
-    /// Serves requests until the connection ends.
-    pub(crate) async fn serve(mut self) {
+    /// Serves requests until the connection ends. Boxed, because a future holds room for its arguments twice, and so does
+    /// the task around it.
+    pub(crate) async fn serve(mut self: Box<Self>) {
         let timer = poll_fn(|context| Poll::Ready(self.worker.wheel.timer(context.waker().clone()))).await;
         let mut deadline = timer.now().saturating_add(self.listener.listener.header_timeout);
         let mut idle = None;
@@ -321,3 +322,18 @@ const GRACE: Millis = 1000;
 const LINGER: Millis = 2000;
 /// Bytes that are read only to be dropped.
 const MAX_DISCARDED: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an idle connection costs is its box and its task, which holds the future twice.
+    #[test]
+    fn an_idle_connection_is_small() {
+        fn size<F: Future>(_: impl Fn(Box<Connection>) -> F) -> usize {
+            size_of::<F>()
+        }
+        let (connection, task) = (size_of::<Connection>(), 2 * size(|connection| connection.serve()));
+        assert!(connection + task <= 1200, "{connection} and {task} bytes");
+    }
+}

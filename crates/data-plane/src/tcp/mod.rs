@@ -86,8 +86,9 @@ impl Connection {
         }
     }
 
-    /// Serves the connection to its end.
-    pub(crate) async fn serve(mut self) {
+    /// Serves the connection to its end. Boxed, because a future holds room for its arguments twice, and so does the
+    /// task around it.
+    pub(crate) async fn serve(mut self: Box<Self>) {
         let timer = poll_fn(|context| Poll::Ready(self.worker.wheel.timer(context.waker().clone()))).await;
         let reason = self.run(&timer).await.err().unwrap_or(Reason::Ok);
         self.finish(reason);
