@@ -23,6 +23,9 @@ use crate::process::{LOAD_CORE, PROXY_CORE, Process};
 
 /// Memory, where the machine has a file system in it: answers from files must not wait for a disk.
 const MEMORY: &str = "/dev/shm";
+/// Apart from the configuration, whose folder Fulcrum watches: each write there would wake it.
+const LOGS: &str = "logs";
+const ACCESS_LOG: &str = "logs/access.log";
 /// A proxy that has not answered by then has failed.
 const START_DEADLINE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(1);
@@ -72,6 +75,7 @@ impl Stage {
     pub(crate) fn start(&mut self, peer: &Peer, setup: &Setup) -> io::Result<Proxy> {
         self.next += 1;
         let folder = new_folder(self.folder.path(), &format!("{}-{}", self.next, peer.kind.name()))?;
+        new_folder(&folder, LOGS)?;
         let (listen, upstream) = (endpoint(1, free_port()?), self.upstream(setup)?);
         let config = peer.configuration(setup, &Place { listen, upstream, folder: &folder })?;
         fs::write(peer.config_file(&folder), config)?;
@@ -186,7 +190,7 @@ impl Proxy {
 
     /// Bytes of its access log, which is a file or its standard output.
     pub(crate) fn log_size(&self) -> io::Result<u64> {
-        let file = fs::metadata(self.folder.join("access.log")).map_or(0, |metadata| metadata.len());
+        let file = fs::metadata(self.folder.join(ACCESS_LOG)).map_or(0, |metadata| metadata.len());
         Ok(file + fs::metadata(self.folder.join("output.log"))?.len())
     }
 }

@@ -118,7 +118,7 @@ fn fulcrum(setup: &Setup, port: u16) -> Parts {
         let endpoints: Vec<_> = endpoints.iter().map(|endpoint| format!("\"{endpoint}\"")).collect();
         let _ = writeln!(services, "  {name}: {{ endpoints: [{}]{options} }}", endpoints.join(", "));
     });
-    Parts { routes, services, access_log: log(setup, "@DIR@/access.log", "none") }
+    Parts { routes, services, access_log: log(setup, "@DIR@/logs/access.log", "none") }
 }
 
 fn nginx(setup: &Setup, port: u16) -> Parts {
@@ -146,7 +146,7 @@ fn nginx(setup: &Setup, port: u16) -> Parts {
         let _ =
             writeln!(services, "upstream {name} {{{servers} keepalive 128; keepalive_requests 10000000; }}");
     });
-    let access_log = log(setup, "@DIR@/access.log combined buffer=32k flush=1s", "off");
+    let access_log = log(setup, "@DIR@/logs/access.log combined buffer=32k flush=1s", "off");
     Parts { routes, services, access_log }
 }
 

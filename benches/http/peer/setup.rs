@@ -40,7 +40,7 @@ pub(crate) enum Routes {
 /// Something that costs, and is on only where it is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Feature {
-    /// Every request is logged to `access.log` in the proxy's folder or to its standard output.
+    /// Every request is logged to `logs/access.log` in the proxy's folder or to its standard output.
     AccessLog,
     /// Endpoints are checked over HTTP every two seconds.
     Health,
