@@ -75,6 +75,17 @@ impl Process {
     /// Resident bytes: of one process its RSS; of several the sum of their proportional sizes, so that pages which
     /// they share count once.
     pub(crate) fn memory(&self) -> io::Result<u64> {
+        let start = Instant::now();
+        loop {
+            match self.memory_now() {
+                // One of the family has ended between being found and being looked at.
+                Err(_) if start.elapsed() < PATIENCE => thread::sleep(POLL),
+                found => return found,
+            }
+        }
+    }
+
+    fn memory_now(&self) -> io::Result<u64> {
         match self.family()?.as_slice() {
             [alone] => field_of(*alone, "status", "VmRSS:"),
             family => family.iter().map(|pid| field_of(*pid, "smaps_rollup", "Pss:")).sum(),

@@ -10,7 +10,7 @@ use crate::report::{Cell, median};
 use crate::stage::Proxy;
 
 use super::latency::load;
-use super::{Bench, WARM_UP, milliseconds};
+use super::{Bench, WARM_UP, megabytes, milliseconds};
 
 /// What came of it with one proxy.
 struct Measured {
@@ -21,6 +21,8 @@ struct Measured {
     during: Outcome,
     /// Seconds that each took.
     seconds: Vec<f64>,
+    /// Bytes before them and right after the last.
+    memory: [u64; 2],
 }
 
 impl Bench<'_> {
@@ -57,11 +59,13 @@ impl Bench<'_> {
         // Pooled connections to the endpoints are made first.
         generator::run(&Load { duration: WARM_UP, ..quiet.clone() }).map_err(blame)?;
         let before = self.open_loop("before reloads", &proxy, &quiet)?;
+        let memory = proxy.process.memory()?;
         super::progress("during reloads", &peer.label);
         let work = || reload_all(&proxy, &versions, &prepared);
         let (during, seconds) = generator::run_while(&counting, work).map_err(blame)?;
         self.note_overload("during reloads", &proxy, &counting, &during);
-        Ok(Measured { label: peer.label.clone(), quiet: before, during, seconds })
+        let memory = [memory, proxy.process.memory()?];
+        Ok(Measured { label: peer.label.clone(), quiet: before, during, seconds, memory })
     }
 
     fn add_reload(&mut self, measured: &[Measured], rate: f64) {
@@ -83,6 +87,8 @@ impl Bench<'_> {
         row("p99, ms, while one reload follows the other", &|one| p99(&one.during));
         row("longest, ms, meanwhile", &|one| milliseconds(one.during.latency.max()));
         row("failed requests per million, meanwhile", &|one| failed_per_million(&one.during));
+        row("RSS, MB, before", &|one| megabytes(one.memory[0]));
+        row("RSS, MB, right after", &|one| megabytes(one.memory[1]));
     }
 }
 
