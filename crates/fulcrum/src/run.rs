@@ -109,7 +109,7 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
 
     let (stop, stopped) = oneshot::channel();
     let owner = Owner { files, config, data_plane: Arc::clone(&data_plane), admin, telemetry, history };
-    let owner = tokio::spawn(owner.run(requests, touched, stopped));
+    let owner = owner.start(requests, touched, stopped)?;
     let signal = ending(&mut signals, &reloader, &data_plane).await;
     tracing::info!("{signal}: ending");
     // A reload that has begun is finished; what it changed is what ends.
