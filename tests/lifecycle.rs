@@ -4,6 +4,7 @@
 mod demo;
 mod drain;
 mod last_moment;
+mod order_ends;
 mod overrides;
 mod processes;
 mod reload;
