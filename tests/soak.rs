@@ -14,6 +14,7 @@ mod noise;
 mod panic;
 mod slow_body;
 mod slow_reader;
+mod slow_transfer;
 mod strace;
 mod watchdog;
 mod workers;
