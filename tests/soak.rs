@@ -12,6 +12,7 @@ mod generator;
 mod histogram;
 mod noise;
 mod panic;
+mod reloads;
 mod slow_body;
 mod slow_reader;
 mod slow_transfer;

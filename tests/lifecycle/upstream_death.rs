@@ -71,7 +71,7 @@ fn ask_on(address: &str, number: usize, tally: &Tally) {
         if tally.is_over.load(Ordering::Acquire) {
             break;
         }
-        let is_post = (number + count) % 2 == 0;
+        let is_post = (number + count).is_multiple_of(2);
         let began_after = tally.is_dead.load(Ordering::Acquire);
         let (method, rest) = if is_post { ("POST", "Content-Length: 2\r\n\r\nhi") } else { ("GET", "\r\n") };
         let target = format!("/load?id={number}-{count}");
