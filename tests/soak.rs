@@ -14,6 +14,7 @@ mod noise;
 mod panic;
 mod reloads;
 mod slow_body;
+mod slow_clients;
 mod slow_reader;
 mod slow_transfer;
 mod strace;
