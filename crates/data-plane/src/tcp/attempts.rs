@@ -56,8 +56,7 @@ impl<'a> Attempts<'a> {
         (facts, failed): (&'a mut Facts, &'a mut Vec<u64>),
     ) -> Self {
         let members = service.members(worker);
-        let mut tried = Tried::default();
-        members.places_of(failed).for_each(|place| tried.add(place));
+        let tried = tried_among(&members, failed);
         Attempts { worker, service, client, timer, facts, failed, members, tried, reason: None }
     }
 
@@ -130,6 +129,22 @@ impl<'a> Attempts<'a> {
         match self.members.pick(&self.service.service, &self.tried, key, self.worker) {
             Ok(place) => Ok(Arc::clone(self.members.at(place))),
             Err(NoPick::Full) => self.wait().await,
+            Err(NoPick::None) => self.look_again(key).await,
+        }
+    }
+
+    /// Nobody was found, perhaps because the service is just being changed: what it is then counts.
+    async fn look_again(&mut self, key: Option<u64>) -> Result<Arc<Endpoint>, Reason> {
+        let state = &self.service.service.state;
+        state.await_change();
+        if state.is_holding() {
+            self.hold().await?;
+        }
+        self.members = self.service.members(self.worker);
+        self.tried = tried_among(&self.members, self.failed);
+        match self.members.pick(&self.service.service, &self.tried, key, self.worker) {
+            Ok(place) => Ok(Arc::clone(self.members.at(place))),
+            Err(NoPick::Full) => self.wait().await,
             Err(NoPick::None) => Err(self.reason.unwrap_or(Reason::NoEndpoint)),
         }
     }
@@ -189,6 +204,13 @@ impl<'a> Attempts<'a> {
         })
         .await
     }
+}
+
+/// The endpoints of these serials that are members.
+fn tried_among(members: &MembersView, failed: &[u64]) -> Tried {
+    let mut tried = Tried::default();
+    members.places_of(failed).for_each(|place| tried.add(place));
+    tried
 }
 
 /// Ready when the client has gone away.
