@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::connection::{Connection, Flushed, Next};
@@ -19,9 +19,11 @@ use crate::http::upgrade::{Half, Tunnel};
 use crate::http::{Client, Facts};
 use crate::http1::head::response_has_body;
 use crate::metrics::Limit;
-use crate::service::{EndpointView, Failing, InFlight, MembersView, NoPick, ServiceView, Staying, Tried};
+use crate::service::{
+    EndpointView, Failing, InFlight, Line, MembersView, NoPick, ServiceView, Staying, Tried, Waiter,
+};
 use crate::snapshot::Changes;
-use crate::timer::{Millis, Timer};
+use crate::timer::Timer;
 use crate::transport::{self, Upstream};
 
 /// A request on its way to a service.
@@ -42,7 +44,8 @@ impl Forward<'_> {
         let worker = Rc::clone(&self.connection.worker);
         self.service.count();
         if self.service.service.state.is_holding() {
-            Box::pin(self.hold()).await?;
+            let state = &self.service.service.state;
+            Box::pin(self.waiter().hold(state)).await?;
         }
         let key = self.service.key(self.client, self.head, &Facts { head: self.head, client: self.client });
         let mut members = self.service.members(&worker);
@@ -178,37 +181,18 @@ impl Forward<'_> {
         only: Option<usize>,
     ) -> Result<usize, Reason> {
         let worker = Rc::clone(&self.connection.worker);
-        let service = &self.service.service;
-        let serial = only.map(|place| members.at(place).serial);
-        let joined = service.state.queue.join(service.queue.max, serial, tries.list.serials(members));
-        let mut waiting = joined.ok_or(Reason::QueueFull)?;
-        let began = Instant::now();
-        // A place may have been freed just before we joined.
-        let free = match only {
-            Some(place) => members.at(place).try_start(members.places()).then_some(place),
-            None => members.pick(service, &tries.list, None, &worker).ok(),
+        let view = self.service;
+        let service = &view.service;
+        let line =
+            Line { only: only.map(|place| members.at(place).serial), tried: tries.list.serials(members) };
+        let free = || {
+            let place = match only {
+                Some(place) => members.at(place).try_start(members.places()).then_some(place),
+                None => members.pick(service, &tries.list, None, &worker).ok(),
+            };
+            place.map(|place| Arc::clone(members.at(place)))
         };
-        if let Some(place) = free {
-            return Ok(place);
-        }
-        let deadline = self.timer.now().saturating_add(service.queue.timeout);
-        let (server, timer) = (&mut self.connection.server, self.timer);
-        let granted = poll_fn(|context| {
-            if let Poll::Ready(endpoint) = waiting.poll(context) {
-                return Poll::Ready(Ok(endpoint));
-            }
-            if server.request_is_complete() && server.poll_broken(context).is_ready() {
-                return Poll::Ready(Err(Reason::ClientClosed));
-            }
-            if timer.now() >= deadline {
-                return Poll::Ready(Err(Reason::QueueTimeout));
-            }
-            timer.set(deadline);
-            Poll::Pending
-        })
-        .await;
-        self.service.cells.queued.observe(began.elapsed());
-        let endpoint = granted?;
+        let endpoint = self.waiter().queue(view, line, free).await?;
         if let Some(place) = members.place_of(&endpoint) {
             return Ok(place);
         }
@@ -223,22 +207,14 @@ impl Forward<'_> {
         Ok(place)
     }
 
-    /// Waits for the first word of any endpoint, as long as the service does.
-    async fn hold(&mut self) -> Result<(), Reason> {
-        let state = Arc::clone(&self.service.service.state);
-        let (server, timer) = (&mut self.connection.server, self.timer);
-        let deadline = timer.now() + HOLD;
-        poll_fn(|context| {
-            if !state.is_holding() || timer.now() >= deadline {
-                return Poll::Ready(Ok(()));
-            }
-            if server.request_is_complete() && server.poll_broken(context).is_ready() {
-                return Poll::Ready(Err(Reason::ClientClosed));
-            }
-            timer.set(timer.now() + 1);
-            Poll::Pending
-        })
-        .await
+    /// Who waits: the client may only be gone once it has sent everything.
+    fn waiter(&mut self) -> Waiter<'_, impl FnMut(&mut Context<'_>) -> Poll<()>> {
+        let server = &mut self.connection.server;
+        let gone = |context: &mut Context<'_>| match server.request_is_complete() {
+            true => server.poll_broken(context),
+            false => Poll::Pending,
+        };
+        Waiter { timer: self.timer, gone }
     }
 
     /// A connection to the endpoint, unless the client goes away meanwhile.
@@ -249,21 +225,15 @@ impl Forward<'_> {
         began: Instant,
     ) -> Result<Box<Upstream>, Reason> {
         let worker = Rc::clone(&self.connection.worker);
-        let server = &mut self.connection.server;
+        let service = self.service;
         if self.head.method.is_idempotent() {
-            server.start_recording();
+            self.connection.server.start_recording();
         }
-        if !is_again && let Some(upstream) = transport::checkout(&worker, self.service, endpoint) {
+        if !is_again && let Some(upstream) = transport::checkout(&worker, service, endpoint) {
             return Ok(upstream);
         }
-        let mut connecting = pin!(transport::connect(&worker, self.service, endpoint));
-        let upstream = poll_fn(|context| match connecting.as_mut().poll(context) {
-            Poll::Pending if server.request_is_complete() && server.poll_broken(context).is_ready() => {
-                Poll::Ready(Err(Reason::ClientClosed))
-            }
-            polled => polled,
-        })
-        .await?;
+        let connecting = pin!(transport::connect(&worker, service, endpoint));
+        let upstream = self.waiter().connect(connecting).await?;
         self.transaction.time_connect = Some(began.elapsed());
         Ok(upstream)
     }
@@ -472,10 +442,6 @@ impl Forward<'_> {
         }
     }
 }
-
-/// A request waits no longer for the first word of an endpoint, in milliseconds: its service says so before, as long as it is
-/// configured.
-const HOLD: Millis = 6000;
 
 /// What became of a request so far.
 #[derive(Default)]

@@ -11,6 +11,7 @@ mod standing;
 mod state;
 mod streams;
 mod view;
+mod waiting;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub(crate) use standing::Standing;
 pub(crate) use state::{Check, Failing, Panic, Rules, ServiceState};
 pub(crate) use streams::Staying;
 pub(crate) use view::{EndpointView, InFlight, MembersView, NoPick, Penalty, ServiceView, Tried};
+pub(crate) use waiting::{Line, Waiter};
 
 /// What a generation says of a service.
 #[derive(Debug)]
