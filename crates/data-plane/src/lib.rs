@@ -16,6 +16,7 @@ mod connection;
 mod data_plane;
 mod descriptors;
 mod endpoint;
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
 mod generation;

@@ -12,7 +12,7 @@ use crate::http::error::Reason;
 use crate::http::exchange::{Exchange, Failure, Rules};
 use crate::http::field;
 use crate::http::headers::{self, RequestParts, ResponseParts};
-use crate::http::message::{Framing, RequestHead, ResponseHead, Version};
+use crate::http::message::{Framing, Persistence, RequestHead, ResponseHead, Version};
 use crate::http::upgrade::{Half, Tunnel};
 use crate::http1::head::response_has_body;
 use crate::service::{EndpointView, Failing, Staying};
@@ -79,15 +79,16 @@ impl Forward<'_> {
         self.transaction.attempt_answered(response.status);
         judge(endpoint, response.status, worker.shared.now());
         let framing = downstream_framing(response, self.head);
-        let keep_alive = self.head.keep_alive
+        let may_stay = self.head.keep_alive
             && exchange.is_uploaded()
             && framing != Framing::UntilClose
             && !is_last
             && !worker.is_draining();
+        let persistence = if may_stay { Persistence::KeepAlive } else { Persistence::Close };
         let parts = ResponseParts {
             head: response,
             framing,
-            keep_alive,
+            persistence,
             version: self.head.version,
             date: &worker.date,
             changes: self.changes.as_deref(),
@@ -123,11 +124,13 @@ impl Forward<'_> {
             let next = if is_open_ended { Next::Reset } else { Next::Close };
             return Ok(Outcome { next, keep_upstream: false });
         }
-        let next = match (keep_alive, self.connection.server.request_is_complete()) {
-            (true, _) => Next::KeepAlive,
-            (false, true) if framing != Framing::UntilClose && self.head.keep_alive => Next::Linger,
-            (false, true) => Next::Close,
-            (false, false) => Next::Linger,
+        let next = match (persistence, self.connection.server.request_is_complete()) {
+            (Persistence::KeepAlive, _) => Next::KeepAlive,
+            (Persistence::Close, true) if framing != Framing::UntilClose && self.head.keep_alive => {
+                Next::Linger
+            }
+            (Persistence::Close, true) => Next::Close,
+            (Persistence::Close, false) => Next::Linger,
         };
         let keep_upstream = response.keep_alive && is_uploaded && response.framing != Framing::UntilClose;
         Ok(Outcome { next, keep_upstream })
@@ -169,7 +172,7 @@ impl Forward<'_> {
         let parts = ResponseParts {
             head: response,
             framing: Framing::None,
-            keep_alive: true,
+            persistence: Persistence::KeepAlive,
             version: Version::Http11,
             date: &worker.date,
             changes: self.changes.as_deref(),
