@@ -15,7 +15,8 @@ use crate::http::headers::{self, RequestParts, ResponseParts};
 use crate::http::message::{Framing, Persistence, RequestHead, ResponseHead, Version};
 use crate::http::upgrade::{Half, Tunnel};
 use crate::http1::head::response_has_body;
-use crate::service::{EndpointView, Failing, Staying};
+use crate::service::{EndpointView, Failing, LongResponse, Staying};
+use crate::timer::Millis;
 use crate::transport::Upstream;
 
 /// How an attempt that was answered ends.
@@ -103,15 +104,28 @@ impl Forward<'_> {
         exchange.start_body(if has_body { framing } else { Framing::None }, idle);
         // What does not come at once may come for long.
         let mut at_once = true;
-        let transaction = &mut *self.transaction;
+        let (transaction, timer) = (&mut *self.transaction, self.timer);
+        let since = timer.now();
+        let mut long = None;
         let done = poll_fn(|context| {
             let polled = exchange.poll_body(context);
-            if polled.is_pending() && std::mem::take(&mut at_once) {
+            if polled.is_ready() {
+                return polled;
+            }
+            if std::mem::take(&mut at_once) {
                 transaction.let_go(&worker);
             }
-            polled
+            if response.is_stream || timer.now() >= since + LONG {
+                let long = long.get_or_insert_with(|| {
+                    worker.remember(endpoint);
+                    LongResponse::new(endpoint, since)
+                });
+                return long.poll_over(context).map(|()| Err(Reason::DrainTimeout));
+            }
+            Poll::Pending
         })
         .await;
+        drop(long);
         let is_uploaded = exchange.is_uploaded();
         if let Err(reason) = done {
             if reason.is_upstream_fault() && self.connection.server.unsend_response(mark) {
@@ -224,3 +238,6 @@ fn downstream_framing(response: &ResponseHead, head: &RequestHead) -> Framing {
         framing => framing,
     }
 }
+
+/// What has been coming for so long, in milliseconds, is not over in a moment.
+const LONG: Millis = 1000;
