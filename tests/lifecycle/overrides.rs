@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Client, Fulcrum, Output, Setup, Upstream, eventually, fulcrum, ok};
 
@@ -174,6 +174,38 @@ fn orders_survive_a_reload() {
     assert!(table.contains("app/green: draining since ") && table.contains("weight 3 by order"), "{table}");
     order(&daemon, "undrain app/green");
     assert_eq!(shares(&daemon, 40), expected([("blue", 20), ("green", 20)]));
+}
+
+#[test]
+fn an_order_without_its_endpoint_is_listed_and_can_be_cleared() {
+    let (blue, green) = (Upstream::named("blue"), Upstream::named("green"));
+    let setup = pair(&blue, &green, "balance: round_robin");
+    let daemon = setup.start();
+    order(&daemon, "maintenance app/green --reason disk");
+    assert_eq!(daemon.status()["absent_overrides"], json!([]));
+
+    daemon.change(&Setup::new(&blue).yaml());
+    let listed = json!([{
+        "service": "app", "endpoint": "green",
+        "override": { "state": "maintenance", "weight": null, "reason": "disk", "until": null },
+    }]);
+    assert_eq!(daemon.status()["absent_overrides"], listed);
+    let table = order(&daemon, "status");
+    assert!(table.contains("app/green: absent (ordered: maintenance, disk)\n"), "{table}");
+
+    daemon.change(&setup.yaml());
+    assert_eq!(daemon.status()["absent_overrides"], json!([]), "it is back");
+    assert_eq!(endpoint(&daemon, "green")["state"], "maintenance");
+
+    // Also where the service is gone.
+    daemon.change(&setup.yaml().replace("app", "shop"));
+    assert_eq!(daemon.status()["absent_overrides"], listed);
+    assert_eq!(order(&daemon, "undrain app/green"), "app/green: absent (its order was cleared)\n");
+    assert_eq!(daemon.status()["absent_overrides"], json!([]));
+    let again = command(&daemon, "undrain app/green");
+    assert!(again.stderr.contains("there is no service \"app\""), "{}", again.stderr);
+    daemon.change(&setup.yaml());
+    assert_eq!(endpoint(&daemon, "green")["state"], "up");
 }
 
 #[test]

@@ -184,6 +184,7 @@ fn status(
             workers: status.workers.into_iter().map(Into::into).collect(),
             listeners: status.listeners.into_iter().map(Into::into).collect(),
             services: status.services.into_iter().map(Into::into).collect(),
+            absent_overrides: status.absent_orders.into_iter().map(Into::into).collect(),
         }
     })
 }

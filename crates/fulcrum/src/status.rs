@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use hyper::{Method, StatusCode};
 
-use crate::admin::{EndpointStatus, ListenerStatus, ServiceStatus, State, StatusDocument, WorkerStatus};
+use crate::admin::{
+    AbsentOverride, EndpointStatus, ListenerStatus, OrderDocument, OrderedState, ServiceStatus, State,
+    StatusDocument, WorkerStatus,
+};
 use crate::ask::{self, AskError};
 use crate::cli::{Format, StatusOptions};
 use crate::client::ANSWER_WITHIN;
@@ -49,7 +52,8 @@ fn table(status: &StatusDocument) -> String {
         ["SERVICE", "BALANCE", "ENDPOINT", "ADDRESS", "STATE", "WEIGHT", "IN FLIGHT", "REQUESTS", "ERRORS"],
         endpoints,
     );
-    let notes: Vec<String> = status.services.iter().flat_map(notes).collect();
+    let absent = status.absent_overrides.iter().map(absent_note);
+    let notes: Vec<String> = status.services.iter().flat_map(notes).chain(absent).collect();
     if !notes.is_empty() {
         text = text + "\n" + &notes.concat();
     }
@@ -146,10 +150,28 @@ fn endpoint_note(service: &ServiceStatus, endpoint: &EndpointStatus) -> Option<S
     Some(note + "\n")
 }
 
+/// An order that waits for its endpoint: `shop/red: absent (ordered: drain), until 2026-01-02T03:04:05Z`.
+fn absent_note(absent: &AbsentOverride) -> String {
+    let order = &absent.order;
+    let state = match order.state {
+        Some(OrderedState::Up) => "ordered: up",
+        Some(OrderedState::Drain) => "ordered: drain",
+        Some(OrderedState::Maintenance) => "ordered: maintenance",
+        None => "ordered",
+    };
+    let reason = order.reason.as_ref().map_or_else(String::new, |reason| format!(", {reason}"));
+    format!("{}/{}: absent ({state}{reason}){}\n", absent.service, absent.endpoint, terms(order))
+}
+
 /// An endpoint's state in words: `draining since 2026-01-02T03:04:05Z (ordered: disk), weight 5 by order`.
 pub(crate) fn line_of(endpoint: &EndpointStatus) -> String {
-    let mut line = format!("{} since {} ({})", endpoint.state, endpoint.since, endpoint.why);
-    let order = endpoint.order.clone().unwrap_or_default();
+    let line = format!("{} since {} ({})", endpoint.state, endpoint.since, endpoint.why);
+    line + &endpoint.order.as_ref().map_or_else(String::new, terms)
+}
+
+/// The rest of an order.
+fn terms(order: &OrderDocument) -> String {
+    let mut line = String::new();
     if let Some(weight) = order.weight {
         line += &format!(", weight {weight} by order");
     }
@@ -193,7 +215,7 @@ fn span(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::{ConfigStatus, OrderDocument, OrderedState, QueueStatus};
+    use crate::admin::{ConfigStatus, QueueStatus};
     use crate::reload::{ConfigHistory, LastError, Mistakes};
 
     fn service(name: &str, endpoints: Vec<EndpointStatus>) -> ServiceStatus {
@@ -279,6 +301,15 @@ mod tests {
                     ..service("cart", vec![ordered("red")])
                 },
             ],
+            absent_overrides: vec![AbsentOverride {
+                service: "cart".to_owned(),
+                endpoint: "gone".to_owned(),
+                order: OrderDocument {
+                    state: Some(OrderedState::Maintenance),
+                    reason: Some("disk".to_owned()),
+                    ..OrderDocument::default()
+                },
+            }],
         };
         let expected = "\
 fulcrum 1.2.3, process 42: ready for 3m 5s, generation 1
@@ -298,6 +329,7 @@ cart     round_robin  red       10.0.0.1:8080  draining  7       2          1000
 shop/green: down since 2027-01-15T08:00:00Z (its reason)
 cart: 1 of 2 healthy; too few are healthy, all that accept connections are used; 3 in the queue
 cart/red: draining since 2027-01-15T08:00:00Z (its reason), weight 7 by order, until 2027-01-15T09:00:00Z; last failed check: status 500
+cart/gone: absent (ordered: maintenance, disk)
 
 WORKER  CONNECTIONS  ACCEPTED
 0       3            9

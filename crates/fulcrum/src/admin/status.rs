@@ -31,6 +31,16 @@ pub(crate) struct StatusDocument {
     pub(crate) workers: Vec<WorkerStatus>,
     pub(crate) listeners: Vec<ListenerStatus>,
     pub(crate) services: Vec<ServiceStatus>,
+    pub(crate) absent_overrides: Vec<AbsentOverride>,
+}
+
+/// What is ordered of an endpoint that there is not, now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AbsentOverride {
+    pub(crate) service: String,
+    pub(crate) endpoint: String,
+    #[serde(rename = "override")]
+    pub(crate) order: OrderDocument,
 }
 
 /// The configuration in use, and the last attempt to use another.
@@ -124,6 +134,16 @@ pub(crate) struct EndpointStatus {
     pub(crate) order: Option<OrderDocument>,
     /// What its last check has found; nothing when that has passed.
     pub(crate) last_check_failure: Option<String>,
+}
+
+impl From<data_plane::AbsentOrder> for AbsentOverride {
+    fn from(absent: data_plane::AbsentOrder) -> Self {
+        AbsentOverride {
+            service: absent.service.to_string(),
+            endpoint: absent.endpoint.to_string(),
+            order: absent.order.into(),
+        }
+    }
 }
 
 impl From<data_plane::WorkerStatus> for WorkerStatus {
