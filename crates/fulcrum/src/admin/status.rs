@@ -32,6 +32,21 @@ pub(crate) struct StatusDocument {
     pub(crate) listeners: Vec<ListenerStatus>,
     pub(crate) services: Vec<ServiceStatus>,
     pub(crate) absent_overrides: Vec<AbsentOverride>,
+    pub(crate) host_names: Vec<HostNameStatus>,
+}
+
+/// A host name among the endpoints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct HostNameStatus {
+    pub(crate) name: String,
+    /// The last good ones.
+    pub(crate) addresses: Vec<String>,
+    /// Nothing before the first one.
+    pub(crate) last_answer: Option<Timestamp>,
+    /// What was wrong with the last look-up, also with one kind of addresses of an answered one.
+    pub(crate) last_failure: Option<String>,
+    /// Look-ups in a row that gave no addresses.
+    pub(crate) failures: u32,
 }
 
 /// What is ordered of an endpoint that there is not, now.
