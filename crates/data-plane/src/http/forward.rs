@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::connection::{Connection, Flushed, Next};
 use crate::http::error::Reason;
-use crate::http::exchange::{Exchange, Failure, Repeat, Rules};
+use crate::http::exchange::{Exchange, Failure, LOOK, Repeat, Rules};
 use crate::http::headers::{self, RequestParts, ResponseParts};
 use crate::http::message::{Framing, RequestHead, ResponseHead, Version};
 use crate::http::sticky::Pinned;
@@ -19,7 +19,9 @@ use crate::http::upgrade::{Half, Tunnel};
 use crate::http::{Client, Facts};
 use crate::http1::head::response_has_body;
 use crate::metrics::Limit;
-use crate::service::{EndpointView, Failing, InFlight, MembersView, NoPick, ServiceView, Staying, Tried};
+use crate::service::{
+    EndpointView, Failing, InFlight, MembersView, NoPick, ServiceView, Staying, Tried, Watch,
+};
 use crate::snapshot::Changes;
 use crate::timer::{Millis, Timer};
 use crate::transport::{self, Upstream};
@@ -64,7 +66,10 @@ impl Forward<'_> {
             let failure = match self.connect(&endpoint, is_again, began).await {
                 Ok(mut upstream) => {
                     let cookie = pinned.renewal(&self.service.service, &members, place);
-                    match self.attempt(&endpoint, &mut upstream, began, cookie.as_deref()).await {
+                    let may_leave = self.may_leave(&tries, place);
+                    let attempt =
+                        Attempt { endpoint: &endpoint, began, cookie: cookie.as_deref(), may_leave };
+                    match self.attempt(&attempt, &mut upstream).await {
                         Ok(Outcome { next, keep_upstream }) => {
                             // The connection first: whoever gets the place needs one.
                             if keep_upstream {
@@ -77,6 +82,7 @@ impl Forward<'_> {
                         }
                         Err(failure)
                             if upstream.reused
+                                && failure.reason.is_broken_connection()
                                 && self.may_repeat(&failure)
                                 && (failure.repeat == Repeat::Any
                                     || self.service.service.retry.retries > 0) =>
@@ -117,13 +123,12 @@ impl Forward<'_> {
         let worker = &self.connection.worker;
         self.transaction.attempt_failed(failure.reason);
         if failure.reason.is_upstream_fault() {
-            worker.penalize(endpoint);
-            let failing = Failing::Reason(failure.reason);
-            endpoint.state.attempt_failed(&endpoint.endpoint, failing, worker.shared.now());
+            self.blame(endpoint, failure.reason);
         }
         let retry = &self.service.service.retry;
         let is_wanted = match failure.repeat {
             Repeat::Any => retry.on.connect,
+            _ if failure.reason == Reason::ResponseHeaderTimeout => retry.on.timeout,
             Repeat::Idempotent | Repeat::Never => retry.on.reset,
         };
         // A request that kills whoever gets it must not go round.
@@ -143,6 +148,25 @@ impl Forward<'_> {
             return Err(failure.reason);
         }
         Ok(())
+    }
+
+    /// Holds a failed attempt against the endpoint.
+    fn blame(&self, endpoint: &EndpointView, reason: Reason) {
+        let worker = &self.connection.worker;
+        worker.penalize(endpoint);
+        // That its check fails is known already.
+        if reason != Reason::EndpointDown {
+            let failing = Failing::Reason(reason);
+            endpoint.state.attempt_failed(&endpoint.endpoint, failing, worker.shared.now());
+        }
+    }
+
+    /// Whether the request goes elsewhere when the check of its endpoint fails before an answer has come. What must not
+    /// be done twice stays: the answer may still come.
+    fn may_leave(&self, tries: &Tries, place: usize) -> bool {
+        let retry = &self.service.service.retry;
+        let delivered = tries.delivered + u8::from(tries.delivered_to != Some(place));
+        retry.on.reset && delivered <= retry.retries && self.head.method.is_idempotent()
     }
 
     /// A place at an endpoint, the caller's from here on.
@@ -244,7 +268,7 @@ impl Forward<'_> {
     /// A connection to the endpoint, unless the client goes away meanwhile.
     async fn connect(
         &mut self,
-        endpoint: &EndpointView,
+        endpoint: &Rc<EndpointView>,
         is_again: bool,
         began: Instant,
     ) -> Result<Box<Upstream>, Reason> {
@@ -257,9 +281,19 @@ impl Forward<'_> {
             return Ok(upstream);
         }
         let mut connecting = pin!(transport::connect(&worker, self.service, endpoint));
+        let retry = &self.service.service.retry;
+        let watch = (retry.retries > 0 && retry.on.connect).then(|| Watch::new(endpoint));
+        let timer = self.timer;
         let upstream = poll_fn(|context| match connecting.as_mut().poll(context) {
             Poll::Pending if server.request_is_complete() && server.poll_broken(context).is_ready() => {
                 Poll::Ready(Err(Reason::ClientClosed))
+            }
+            Poll::Pending if watch.as_ref().is_some_and(Watch::is_lost) => {
+                Poll::Ready(Err(Reason::EndpointDown))
+            }
+            Poll::Pending => {
+                timer.set(timer.now() + LOOK);
+                Poll::Pending
             }
             polled => polled,
         })
@@ -278,13 +312,7 @@ impl Forward<'_> {
     }
 
     /// One request on one connection.
-    async fn attempt(
-        &mut self,
-        endpoint: &Rc<EndpointView>,
-        upstream: &mut Upstream,
-        began: Instant,
-        cookie: Option<&[u8]>,
-    ) -> Result<Outcome, Failure> {
+    async fn attempt(&mut self, attempt: &Attempt<'_>, upstream: &mut Upstream) -> Result<Outcome, Failure> {
         let parts = RequestParts {
             sticky: self.service.service.sticky.as_ref(),
             head: self.head,
@@ -296,18 +324,18 @@ impl Forward<'_> {
         upstream.connection.start_request(self.head.framing);
         let worker = Rc::clone(&self.connection.worker);
         let mut response = worker.take_response();
-        let outcome = self.exchange(endpoint, upstream, &mut response, (began, cookie)).await;
+        let outcome = self.exchange(attempt, upstream, &mut response).await;
         worker.give_response(response);
         outcome
     }
 
     async fn exchange(
         &mut self,
-        endpoint: &Rc<EndpointView>,
+        attempt: &Attempt<'_>,
         upstream: &mut Upstream,
         response: &mut ResponseHead,
-        (began, cookie): (Instant, Option<&[u8]>),
     ) -> Result<Outcome, Failure> {
+        let Attempt { endpoint, began, cookie, may_leave } = *attempt;
         debug_assert!(endpoint.endpoint.in_flight() > 0, "the attempt is counted");
         let rules = self.rules();
         let worker = Rc::clone(&self.connection.worker);
@@ -315,6 +343,7 @@ impl Forward<'_> {
         let server = &mut self.connection.server;
         let changes = self.changes.as_deref();
         let mut exchange = Exchange::new(server, &mut upstream.connection, self.timer, rules, changes);
+        exchange.watch = may_leave.then(|| Watch::new(endpoint));
         poll_fn(|context| exchange.poll_head(context, response)).await?;
         let answered = Instant::now();
         let waited = answered.saturating_duration_since(began);
@@ -328,7 +357,7 @@ impl Forward<'_> {
             return Ok(self.tunnel(endpoint, upstream, response, cookie).await);
         }
         self.transaction.attempt_answered(response.status);
-        judge(endpoint, response.status, worker.shared.now());
+        let verdict = judge(endpoint, response, worker.shared.now());
         let framing = downstream_framing(response, self.head);
         let keep_alive = self.head.keep_alive
             && exchange.is_uploaded()
@@ -368,11 +397,17 @@ impl Forward<'_> {
                 // The client has seen nothing of it: it can still learn what happened.
                 return Err(reason.into());
             }
+            if reason.is_upstream_fault() && verdict == Verdict::Open {
+                self.blame(endpoint, reason);
+            }
             self.transaction.attempt_failed(reason);
             self.transaction.reason = reason;
             let is_open_ended = self.connection.server.ends_with_connection();
             let next = if is_open_ended { Next::Reset } else { Next::Close };
             return Ok(Outcome { next, keep_upstream: false });
+        }
+        if verdict == Verdict::Open {
+            endpoint.endpoint.answered();
         }
         let next = match (keep_alive, self.connection.server.request_is_complete()) {
             (true, _) => Next::KeepAlive,
@@ -520,12 +555,37 @@ struct Outcome {
     keep_upstream: bool,
 }
 
-/// A gateway's error is a failure of the endpoint; every other answer is a good one.
-fn judge(endpoint: &EndpointView, status: u16, now: Duration) {
-    if matches!(status, 502..=504) {
-        endpoint.state.attempt_failed(&endpoint.endpoint, Failing::Status(status), now);
-    } else {
-        endpoint.endpoint.answered();
+/// One request at one endpoint.
+struct Attempt<'a> {
+    endpoint: &'a Rc<EndpointView>,
+    began: Instant,
+    /// What pins the client there.
+    cookie: Option<&'a [u8]>,
+    /// See [`Forward::may_leave`].
+    may_leave: bool,
+}
+
+/// What a response's head says of its endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It is counted: a failure, or the beginning of a stream, which may have no end.
+    Given,
+    /// Good, if its body comes to its end: an endpoint that breaks off all its responses is of no use.
+    Open,
+}
+
+/// An error of the endpoint or its gateway is a failure of the endpoint; every other answer is a good one.
+fn judge(endpoint: &EndpointView, response: &ResponseHead, now: Duration) -> Verdict {
+    match response.status {
+        status @ 502..=504 => {
+            endpoint.state.attempt_failed(&endpoint.endpoint, Failing::Status(status), now);
+            Verdict::Given
+        }
+        _ if response.is_stream => {
+            endpoint.endpoint.answered();
+            Verdict::Given
+        }
+        _ => Verdict::Open,
     }
 }
 

@@ -29,7 +29,7 @@ pub use standing::Override;
 pub(crate) use standing::Standing;
 pub(crate) use state::{Check, Failing, Panic, Rules, ServiceState};
 pub(crate) use streams::Staying;
-pub(crate) use view::{EndpointView, InFlight, MembersView, NoPick, Penalty, ServiceView, Tried};
+pub(crate) use view::{EndpointView, InFlight, MembersView, NoPick, Penalty, ServiceView, Tried, Watch};
 
 /// What a generation says of a service.
 #[derive(Debug)]

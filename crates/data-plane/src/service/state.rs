@@ -218,6 +218,11 @@ impl ServiceState {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether any endpoint is healthy: asked only when one is not.
+    pub(crate) fn has_healthy(&self) -> bool {
+        self.counts().healthy > 0
+    }
+
     pub(crate) fn panic(&self) -> Panic {
         self.queue.panic()
     }
@@ -426,8 +431,13 @@ impl ServiceState {
                 Some(_) => standing.why = checked.failure.clone().unwrap_or_default(),
                 None => {}
             }
-            if passed && standing.outlier.is_ejected(now) {
-                standing.outlier.restore();
+            match change {
+                // It has seen the end of what was wrong.
+                Some(Condition::Up) => standing.outlier.restore(),
+                _ if passed && standing.outlier.check_passed(now) => {
+                    "its check passes".clone_into(&mut standing.why);
+                }
+                _ => {}
             }
         });
     }
