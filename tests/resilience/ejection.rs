@@ -35,7 +35,8 @@ fn check_share(statuses: &'static [u16], keys: &str, expected: usize) {
 }
 
 #[test]
-fn errors_of_a_gateway_in_a_row_eject() {
+fn errors_in_a_row_eject() {
+    check_share(&[500], "", 5);
     check_share(&[503], "", 5);
     check_share(&[502], "", 5);
     check_share(&[504, 503, 502], "", 5);
@@ -44,7 +45,7 @@ fn errors_of_a_gateway_in_a_row_eject() {
 
 #[test]
 fn other_answers_do_not_eject() {
-    check_share(&[500], "", 20);
+    check_share(&[501], "", 20);
     check_share(&[404], "", 20);
     check_share(&[503, 503, 503, 503, 200], "", 20);
     check_share(&[503], ", outlier: none", 20);

@@ -577,7 +577,7 @@ enum Verdict {
 /// An error of the endpoint or its gateway is a failure of the endpoint; every other answer is a good one.
 fn judge(endpoint: &EndpointView, response: &ResponseHead, now: Duration) -> Verdict {
     match response.status {
-        status @ 502..=504 => {
+        status @ (500 | 502..=504) => {
             endpoint.state.attempt_failed(&endpoint.endpoint, Failing::Status(status), now);
             Verdict::Given
         }
