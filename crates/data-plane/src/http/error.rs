@@ -95,6 +95,8 @@ reasons! {
     TruncatedResponse = 502 "truncated_response",
     /// 101 where nobody asked for it.
     UnexpectedUpgrade = 502 "unexpected_upgrade",
+    /// The check of the endpoint began to fail before a response, and the request could be sent nowhere else.
+    EndpointDown = 503 "endpoint_down",
     /// The service has no endpoint that may be tried.
     NoEndpoint = 503 "no_endpoint",
     /// Every endpoint of the service is full, and so is its queue (`limits.queue.max`).
@@ -127,6 +129,11 @@ impl Reason {
         self as usize
     }
 
+    /// Whether the connection ended before a response: it may have been closed while nobody used it.
+    pub(crate) fn is_broken_connection(self) -> bool {
+        matches!(self, Reason::UpstreamReset | Reason::UpstreamClosed)
+    }
+
     /// Whether the upstream is to blame, for the endpoint's counters.
     pub(crate) fn is_upstream_fault(self) -> bool {
         matches!(
@@ -141,6 +148,7 @@ impl Reason {
                 | Reason::UnexpectedUpgrade
                 | Reason::ResponseHeaderTimeout
                 | Reason::ResponseIdleTimeout
+                | Reason::EndpointDown
         )
     }
 }

@@ -37,8 +37,8 @@ pub(crate) use standing::Standing;
 pub(crate) use state::ServiceState;
 pub(crate) use streams::{LongResponse, Staying};
 pub(crate) use verdict::Failing;
-pub(crate) use view::{EndpointView, InFlight, MembersView, NoPick, Penalty, ServiceView, Tried};
-pub(crate) use waiting::{Line, Waiter};
+pub(crate) use view::{EndpointView, InFlight, MembersView, NoPick, Penalty, ServiceView, Tried, Watch};
+pub(crate) use waiting::{LOOK, Line, Waiter};
 
 /// What a generation says of a service.
 #[derive(Debug)]

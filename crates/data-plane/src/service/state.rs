@@ -75,6 +75,11 @@ impl ServiceState {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether any endpoint is healthy: asked only when one is not.
+    pub(crate) fn has_healthy(&self) -> bool {
+        self.counts().healthy > 0
+    }
+
     pub(crate) fn panic(&self) -> Panic {
         self.queue.panic()
     }

@@ -166,7 +166,7 @@ impl<'a> Attempts<'a> {
     /// A connection to the endpoint, unless the client goes away meanwhile.
     async fn connect(&mut self, endpoint: &EndpointView) -> Result<Box<Upstream>, Reason> {
         let connecting = pin!(transport::connect(self.worker, self.service, endpoint));
-        waiter(self.client, self.timer).connect(connecting).await
+        waiter(self.client, self.timer).connect(connecting, None).await
     }
 }
 

@@ -1,0 +1,76 @@
+//! The two proxies side by side, in front of the same upstreams.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::harness::{Child, Fulcrum, eventually};
+
+/// What both proxies are told.
+#[derive(Clone, Debug)]
+pub(super) struct Job<'a> {
+    /// Red, green and blue.
+    pub(super) main: [&'a str; 3],
+    pub(super) second: &'a str,
+    /// How long they wait for a response; `None` is Fulcrum's default.
+    pub(super) response_timeout: Option<&'static str>,
+}
+
+/// HAProxy.
+#[derive(Debug)]
+pub(super) struct Haproxy {
+    _child: Child,
+    _directory: TempDir,
+    pub(super) address: SocketAddr,
+}
+
+impl Job<'_> {
+    fn complete(&self, template: &str) -> String {
+        let [red, green, blue] = self.main;
+        let filled = template.replace("@RED@", red).replace("@GREEN@", green).replace("@BLUE@", blue);
+        filled.replace("@SECOND@", self.second)
+    }
+
+    pub(super) fn fulcrum(&self) -> Fulcrum {
+        let keys = self.response_timeout.map(|time| {
+            format!(
+                "    timeouts: {{ response_header: {time} }}\n    retry: {{ on: [connect, reset, timeout] }}"
+            )
+        });
+        let yaml = self.complete(include_str!("fulcrum.yaml"));
+        Fulcrum::start(&yaml.replace("@SERVICE@", &keys.unwrap_or_default()))
+    }
+
+    pub(super) fn haproxy(&self) -> Haproxy {
+        let directory = tempfile::tempdir().expect("room for a directory");
+        let address = free_address();
+        let config = self.complete(include_str!("haproxy.cfg")).replace("@LISTEN@", &address.to_string());
+        let config = config.replace("@TIMEOUT@", self.response_timeout.unwrap_or("60s"));
+        let file = directory.path().join("haproxy.cfg");
+        fs::write(&file, config).expect("room for a file");
+        let mut command = Command::new(program());
+        command.arg("-db").arg("-f").arg(&file);
+        let child = Child::spawn(command, directory.path().join("stderr"));
+        eventually("HAProxy accepts connections", || TcpStream::connect(address).ok());
+        Haproxy { _child: child, _directory: directory, address }
+    }
+}
+
+/// The version of HAProxy, as it tells it.
+pub(super) fn version() -> String {
+    let output = Command::new(program()).arg("-v").output().expect("HAProxy is installed: .ci/need haproxy");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.split(' ').nth(2).expect("HAProxy version N").to_owned()
+}
+
+/// Daemons live in sbin, which is not in everybody's PATH.
+fn program() -> &'static str {
+    if std::path::Path::new("/usr/sbin/haproxy").exists() { "/usr/sbin/haproxy" } else { "haproxy" }
+}
+
+/// Nobody's yet, at a host where no connection begins.
+fn free_address() -> SocketAddr {
+    TcpListener::bind("127.61.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
+}
