@@ -71,6 +71,51 @@ fn what_gets_no_answer_in_time_is_repeated_where_that_is_wanted() {
     check_silent("POST", ", retry: { on: [connect, reset, timeout] }", 504);
 }
 
+/// What two requests are answered where one of the endpoints answers nothing but 503, and how often that one is asked.
+#[track_caller]
+fn check_unavailable(method: &str, retry: &str, expected: [u16; 2], asked: usize) {
+    let good = Upstream::named("good");
+    let busy = Upstream::new(|mut conversation: Conversation| {
+        while conversation.request().is_some() {
+            conversation.send("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy");
+        }
+    });
+    let fulcrum = in_turn(&[&busy, &good]).service(&format!("outlier: none{retry}")).start();
+    let mut client = fulcrum.connect();
+    let request = format!("{method} / HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\nhi");
+    let mut statuses = [client.ask(&request).status, client.ask(&request).status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, expected, "{method}{retry}");
+    assert_eq!(busy.requests().len(), asked, "{method}{retry}");
+}
+
+#[test]
+fn what_is_answered_503_is_repeated_where_that_is_wanted() {
+    check_unavailable("GET", "", [200, 503], 1);
+    check_unavailable("GET", ", retry: { on: [connect, reset, unavailable] }", [200, 200], 1);
+    check_unavailable("PUT", ", retry: { on: unavailable }", [200, 200], 1);
+    check_unavailable("POST", ", retry: { on: unavailable }", [200, 503], 1);
+}
+
+#[test]
+fn the_last_503_is_the_upstreams_own() {
+    fn busy() -> Upstream {
+        Upstream::new(|mut conversation: Conversation| {
+            while conversation.request().is_some() {
+                conversation
+                    .send("HTTP/1.1 503 Service Unavailable\r\nX-Busy: yes\r\nContent-Length: 4\r\n\r\nbusy");
+            }
+        })
+    }
+    let (one, two) = (busy(), busy());
+    for all in [&[&one][..], &[&one, &two]] {
+        let fulcrum = in_turn(all).service("outlier: none, retry: { on: unavailable }").start();
+        let response = fulcrum.get("/");
+        assert_eq!((response.status, response.field("x-busy")), (503, Some("yes")));
+        assert_eq!(fulcrum.record_of("/")["attempts"], all.len());
+    }
+}
+
 #[test]
 fn refusals_are_final_where_they_are_not_to_be_repeated() {
     // Three refusals in a row, and it gets no more: of 20 requests three fail.

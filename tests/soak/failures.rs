@@ -18,6 +18,7 @@ use backend::Manner;
 use measure::Figures;
 use network::Network;
 use process::Process;
+use proxies::Wish;
 use stage::{DURING, Outcome, Script, Stage};
 
 /// Shows the rows and judges them: nothing is done twice, nobody else notices, and HAProxy is no better.
@@ -37,16 +38,6 @@ fn judge_losses(what: &str, outcome: &Outcome) {
     let failed = |figures: &Figures| figures.gets + figures.posts;
     assert!(failed(fulcrum) <= failed(haproxy) + CHANCE, "failed requests: {outcome:?}");
     assert!(fulcrum.posts <= haproxy.posts + CHANCE, "failed POSTs: {outcome:?}");
-}
-
-/// The same for answers that HAProxy repeats instead of passing them on: so many in a row until an endpoint is out.
-#[track_caller]
-fn judge_ejections(what: &str, outcome: &Outcome, ejections: usize) {
-    judge_others(what, outcome);
-    let Outcome { fulcrum, haproxy } = outcome;
-    assert!(fulcrum.gets + fulcrum.posts <= ejections * IN_A_ROW + CHANCE, "failed requests: {outcome:?}");
-    assert!(fulcrum.posts <= haproxy.posts + CHANCE, "failed POSTs: {outcome:?}");
-    assert_returns(fulcrum, haproxy);
 }
 
 /// Shows the rows: nothing is done twice, and nobody else notices.
@@ -70,8 +61,8 @@ fn assert_returns(fulcrum: &Figures, haproxy: &Figures) {
 }
 
 /// The first upstream behaves like this for a while.
-fn misbehaves(manner: Manner, response_timeout: Option<&'static str>) -> Outcome {
-    Stage::new(response_timeout).run(|script| {
+fn misbehaves(manner: Manner, wish: Wish) -> Outcome {
+    Stage::new(wish).run(|script| {
         script.fail(0..1, |process| process.behave(manner));
         script.last();
         script.recover(0..1, |process| process.behave(Manner::Well));
@@ -94,75 +85,82 @@ fn freezes(script: &mut Script<'_>) {
 #[test]
 #[ignore = "takes 25 s beside HAProxy"]
 fn one_freezes() {
-    judge("1 freezes (SIGSTOP)", &Stage::new(None).run(freezes));
+    judge("1 freezes (SIGSTOP)", &Stage::new(Wish::Nothing).run(freezes));
 }
 
 #[test]
 #[ignore = "takes 25 s beside HAProxy"]
 fn one_freezes_with_a_timeout() {
-    judge("1 freezes, timeout 2s", &Stage::new(Some("2s")).run(freezes));
+    judge("1 freezes, timeout 2s", &Stage::new(Wish::Within("2s")).run(freezes));
 }
 
 #[test]
 #[ignore = "takes 25 s beside HAProxy"]
 fn one_never_answers() {
-    judge("2 accepts, never answers", &misbehaves(Manner::Mute, None));
+    judge("2 accepts, never answers", &misbehaves(Manner::Mute, Wish::Nothing));
 }
 
 #[test]
 #[ignore = "takes 25 s beside HAProxy"]
 fn one_answers_nothing_but_its_check() {
-    judge("2 never answers but its check, timeout 2s", &misbehaves(Manner::MuteBehindItsCheck, Some("2s")));
+    judge(
+        "2 never answers but its check, timeout 2s",
+        &misbehaves(Manner::MuteBehindItsCheck, Wish::Within("2s")),
+    );
 }
 
 #[test]
 #[ignore = "takes 25 s beside HAProxy"]
 fn one_answers_500() {
-    judge("3 answers 500", &misbehaves(Manner::Error, None));
+    judge("3 answers 500", &misbehaves(Manner::Error, Wish::Nothing));
 }
 
 #[test]
 #[ignore = "takes 25 s beside HAProxy"]
 fn one_answers_500_but_to_its_check() {
-    judge("3 answers 500 but to its check", &misbehaves(Manner::ErrorBehindItsCheck, None));
+    judge("3 answers 500 but to its check", &misbehaves(Manner::ErrorBehindItsCheck, Wish::Nothing));
 }
 
 #[test]
 #[ignore = "takes 25 s beside HAProxy"]
 fn one_answers_503() {
-    judge_ejections("3 answers 503", &misbehaves(Manner::Unavailable, None), 1);
+    judge("3 answers 503", &misbehaves(Manner::Unavailable, Wish::NoUnavailable));
 }
 
 #[test]
 #[ignore = "takes 25 s beside HAProxy"]
 fn one_answers_503_but_to_its_check() {
-    let outcome = misbehaves(Manner::UnavailableBehindItsCheck, None);
-    // Let in again by one good check, then by two, and so on.
-    judge_ejections("3 answers 503 but to its check", &outcome, 4);
+    judge(
+        "3 answers 503 but to its check",
+        &misbehaves(Manner::UnavailableBehindItsCheck, Wish::NoUnavailable),
+    );
 }
 
 #[test]
 #[ignore = "takes 25 s beside HAProxy"]
 fn one_is_killed() {
-    judge("4 is killed (SIGKILL), refuses", &Stage::new(None).run(|script| die(script, 0..1)));
+    judge("4 is killed (SIGKILL), refuses", &Stage::new(Wish::Nothing).run(|script| die(script, 0..1)));
 }
 
 #[test]
 #[ignore = "takes 25 s beside HAProxy"]
 fn one_breaks_off_its_responses() {
-    judge("5 resets in mid-response", &misbehaves(Manner::Breaking, None));
+    judge("5 resets in mid-response", &misbehaves(Manner::Breaking, Wish::Nothing));
 }
 
 #[test]
 #[ignore = "takes 25 s beside HAProxy"]
 fn one_breaks_off_its_responses_but_to_its_check() {
-    judge("5 resets in mid-response but not to its check", &misbehaves(Manner::BreakingBehindItsCheck, None));
+    judge(
+        "5 resets in mid-response but not to its check",
+        &misbehaves(Manner::BreakingBehindItsCheck, Wish::Nothing),
+    );
 }
 
 #[test]
 #[ignore = "takes 25 s beside HAProxy"]
 fn one_flaps() {
-    let outcome = Stage::new(None).run(|script| {
+    let outcome = Stage::new(Wish::Nothing).run(|script| {
         script.fail(0..1, |_| ());
         for _ in 0..DURING.as_secs() / 2 {
             script.main[0].kill();
@@ -181,7 +179,7 @@ fn one_vanishes() {
     let network = Network::new();
     let red =
         |directory: &std::path::Path| Process::start_by(network.prefix(), "red", &network.far(), directory);
-    let outcome = Stage::with(None, red).run(|script| {
+    let outcome = Stage::with(Wish::Nothing, red).run(|script| {
         script.fail(0..1, |_| network.lose());
         script.last();
         script.recover(0..1, |_| network.restore());
@@ -192,11 +190,9 @@ fn one_vanishes() {
 #[test]
 #[ignore = "takes 25 s beside HAProxy"]
 fn all_die() {
-    judge("8 all die", &Stage::new(None).run(|script| die(script, 0..3)));
+    judge("8 all die", &Stage::new(Wish::Nothing).run(|script| die(script, 0..3)));
 }
 
-/// `outlier.consecutive_errors`.
-const IN_A_ROW: usize = 5;
 /// Requests more or less that fail by chance.
 const CHANCE: usize = 5;
 /// How much later, by the phase of the checks.

@@ -22,4 +22,6 @@ pub struct RetryOn {
     pub reset: bool,
     /// No response has begun in time, and the request may be repeated.
     pub timeout: bool,
+    /// The answer is 503, and the request may be repeated.
+    pub unavailable: bool,
 }

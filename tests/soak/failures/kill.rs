@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use super::load::{self, Record};
 use super::process::Process;
-use super::proxies::Job;
+use super::proxies::{Job, Wish};
 use crate::harness::{Client, eventually};
 
 const CLIENTS: usize = 64;
@@ -51,7 +51,7 @@ fn one_is_killed_at_full_load() {
     let job = Job {
         main: addresses.each_ref().map(|address| address.as_str()),
         second: &second.address,
-        response_timeout: None,
+        wish: Wish::Nothing,
     };
     let fulcrum = job.fulcrum();
     let proxy = fulcrum.address().parse().expect("an address");

@@ -8,14 +8,24 @@ use tempfile::TempDir;
 
 use crate::harness::{Child, Fulcrum, eventually};
 
+/// What an operator asks for beyond endpoints and checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// Nothing: the defaults.
+    Nothing,
+    /// Responses within this time, or another attempt.
+    Within(&'static str),
+    /// Another attempt after 503, which HAProxy is told in any case.
+    NoUnavailable,
+}
+
 /// What both proxies are told.
 #[derive(Clone, Debug)]
 pub(super) struct Job<'a> {
     /// Red, green and blue.
     pub(super) main: [&'a str; 3],
     pub(super) second: &'a str,
-    /// How long they wait for a response; `None` is Fulcrum's default.
-    pub(super) response_timeout: Option<&'static str>,
+    pub(super) wish: Wish,
 }
 
 /// HAProxy.
@@ -34,20 +44,23 @@ impl Job<'_> {
     }
 
     pub(super) fn fulcrum(&self) -> Fulcrum {
-        let keys = self.response_timeout.map(|time| {
-            format!(
+        let keys = match self.wish {
+            Wish::Nothing => String::new(),
+            Wish::Within(time) => format!(
                 "    timeouts: {{ response_header: {time} }}\n    retry: {{ on: [connect, reset, timeout] }}"
-            )
-        });
+            ),
+            Wish::NoUnavailable => "    retry: { on: [connect, reset, unavailable] }".to_owned(),
+        };
         let yaml = self.complete(include_str!("fulcrum.yaml"));
-        Fulcrum::start(&yaml.replace("@SERVICE@", &keys.unwrap_or_default()))
+        Fulcrum::start(&yaml.replace("@SERVICE@", &keys))
     }
 
     pub(super) fn haproxy(&self) -> Haproxy {
         let directory = tempfile::tempdir().expect("room for a directory");
         let address = free_address();
         let config = self.complete(include_str!("haproxy.cfg")).replace("@LISTEN@", &address.to_string());
-        let config = config.replace("@TIMEOUT@", self.response_timeout.unwrap_or("60s"));
+        let config =
+            config.replace("@TIMEOUT@", if let Wish::Within(time) = self.wish { time } else { "60s" });
         let file = directory.path().join("haproxy.cfg");
         fs::write(&file, config).expect("room for a file");
         let mut command = Command::new(program());

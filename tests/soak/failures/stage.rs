@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::load::{self, Load, Record};
 use super::measure::{Figures, Times};
 use super::process::Process;
-use super::proxies::{self, Job};
+use super::proxies::{self, Job, Wish};
 use crate::harness::{Client, eventually};
 
 /// The upstreams of both services.
@@ -21,7 +21,7 @@ pub(super) struct Stage {
     /// The three of the service under test: red, green, blue.
     pub(super) main: Vec<Process>,
     second: Process,
-    response_timeout: Option<&'static str>,
+    wish: Wish,
     _directory: TempDir,
 }
 
@@ -40,15 +40,12 @@ pub(super) struct Outcome {
 }
 
 impl Stage {
-    pub(super) fn new(response_timeout: Option<&'static str>) -> Self {
-        Self::with(response_timeout, |directory| Process::start("red", "127.60.0.1", directory))
+    pub(super) fn new(wish: Wish) -> Self {
+        Self::with(wish, |directory| Process::start("red", "127.60.0.1", directory))
     }
 
     /// The same with the first upstream as the caller makes it.
-    pub(super) fn with(
-        response_timeout: Option<&'static str>,
-        red: impl FnOnce(&std::path::Path) -> Process,
-    ) -> Self {
+    pub(super) fn with(wish: Wish, red: impl FnOnce(&std::path::Path) -> Process) -> Self {
         let directory = tempfile::tempdir().expect("room for a directory");
         let path = directory.path();
         let others = [("green", "127.60.0.2"), ("blue", "127.60.0.3")];
@@ -56,7 +53,7 @@ impl Stage {
             .chain(others.map(|(name, host)| Process::start(name, host, path)))
             .collect();
         let second = Process::start("second", "127.60.0.4", path);
-        Stage { main, second, response_timeout, _directory: directory }
+        Stage { main, second, wish, _directory: directory }
     }
 
     /// Lets it happen under load.
@@ -65,7 +62,7 @@ impl Stage {
         let job = Job {
             main: [&addresses[0], &addresses[1], &addresses[2]],
             second: &self.second.address,
-            response_timeout: self.response_timeout,
+            wish: self.wish,
         };
         let (fulcrum, haproxy) = (job.fulcrum(), job.haproxy());
         let proxies = [fulcrum.address().parse().expect("an address"), haproxy.address];

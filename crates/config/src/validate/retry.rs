@@ -15,6 +15,7 @@ pub(crate) fn retry(layers: Option<Layers<'_, RawRetry>>) -> Retry {
             connect: has(RetryCause::Connect),
             reset: has(RetryCause::Reset),
             timeout: has(RetryCause::Timeout),
+            unavailable: has(RetryCause::Unavailable),
         }
     });
     Retry {
@@ -25,10 +26,11 @@ pub(crate) fn retry(layers: Option<Layers<'_, RawRetry>>) -> Retry {
     }
 }
 
-/// One more attempt hides a dying endpoint, but what takes too long at one may do so at another; the budget keeps a dying service from being asked twice as often.
+/// One more attempt hides a dying endpoint, but what takes too long at one may do so at another, and 503 may be meant for
+/// the client; the budget keeps a dying service from being asked twice as often.
 const DEFAULT: Retry = Retry {
     retries: 1,
-    on: RetryOn { connect: true, reset: true, timeout: false },
+    on: RetryOn { connect: true, reset: true, timeout: false, unavailable: false },
     budget: 20,
     budget_min: 10,
 };

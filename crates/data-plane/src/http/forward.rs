@@ -19,7 +19,7 @@ use crate::http::transaction::Transaction;
 use crate::http::{Client, Facts};
 use crate::metrics::Limit;
 use crate::service::{
-    EndpointView, Failing, InFlight, Line, MembersView, NoPick, ServiceView, Waiter, Watch,
+    EndpointView, Failing, HOLD, InFlight, Line, MembersView, NoPick, ServiceView, Waiter, Watch,
 };
 use crate::snapshot::Changes;
 use crate::timer::Timer;
@@ -45,14 +45,15 @@ impl Forward<'_> {
     pub(crate) async fn run(mut self) -> Result<Next, Reason> {
         let worker = Rc::clone(&self.connection.worker);
         self.service.count();
+        let hold_until = self.timer.now() + HOLD;
         if self.service.service.state.is_holding() {
             let state = &self.service.service.state;
-            Box::pin(self.waiter().hold(state)).await?;
+            Box::pin(self.waiter().hold(state, hold_until)).await?;
         }
         let key = self.service.key(self.client, self.head, &Facts { head: self.head, client: self.client });
         let mut members = self.service.members(&worker);
         let pinned = Pinned::of(self.service, &members, self.head);
-        let mut tries = Tries { pinned: pinned.place, ..Tries::default() };
+        let mut tries = Tries { pinned: pinned.place, hold_until, ..Tries::default() };
         loop {
             let is_again = tries.again.is_some();
             let (place, held) = match tries.again.take() {
@@ -69,9 +70,15 @@ impl Forward<'_> {
             let failure = match self.connect(&endpoint, is_again, began).await {
                 Ok(mut upstream) => {
                     let cookie = pinned.renewal(&self.service.service, &members, place);
-                    let may_leave = self.may_leave(&tries, place);
-                    let attempt =
-                        Attempt { endpoint: &endpoint, began, cookie: cookie.as_deref(), may_leave };
+                    let is_spare = self.is_spare(&tries, place);
+                    let on = self.service.service.retry.on;
+                    let attempt = Attempt {
+                        endpoint: &endpoint,
+                        began,
+                        cookie: cookie.as_deref(),
+                        may_leave: on.reset && is_spare,
+                        may_decline: on.unavailable && is_spare && members.len() > tries.attempts as usize,
+                    };
                     match self.attempt(&attempt, &mut upstream).await {
                         Ok(Outcome { next, keep_upstream }) => {
                             // The connection first: whoever gets the place needs one.
@@ -132,6 +139,7 @@ impl Forward<'_> {
         let is_wanted = match failure.repeat {
             Repeat::Any => retry.on.connect,
             _ if failure.reason == Reason::ResponseHeaderTimeout => retry.on.timeout,
+            _ if failure.reason == Reason::UpstreamUnavailable => retry.on.unavailable,
             Repeat::Idempotent | Repeat::Never => retry.on.reset,
         };
         // A request that kills whoever gets it must not go round.
@@ -164,12 +172,11 @@ impl Forward<'_> {
         }
     }
 
-    /// Whether the request goes elsewhere when the check of its endpoint fails before an answer has come. What must not
-    /// be done twice stays: the answer may still come.
-    fn may_leave(&self, tries: &Tries, place: usize) -> bool {
-        let retry = &self.service.service.retry;
+    /// Whether there is another try after the one at this place. What must not be done twice has none: the answer may
+    /// still come.
+    fn is_spare(&self, tries: &Tries, place: usize) -> bool {
         let delivered = tries.delivered + u8::from(tries.delivered_to != Some(place));
-        retry.on.reset && delivered <= retry.retries && self.head.method.is_idempotent()
+        delivered <= self.service.service.retry.retries && self.head.method.is_idempotent()
     }
 
     /// A place at an endpoint, the caller's from here on.
@@ -208,7 +215,7 @@ impl Forward<'_> {
         let view = self.service;
         view.service.state.await_change();
         if view.service.state.is_holding() {
-            self.waiter().hold(&view.service.state).await?;
+            self.waiter().hold(&view.service.state, tries.hold_until).await?;
         }
         let current = view.members(&worker);
         tries.follow(members, &current);

@@ -112,6 +112,11 @@ impl MembersView {
         }
     }
 
+    /// How many there are, whatever their state.
+    pub(crate) fn len(&self) -> usize {
+        self.endpoints.len()
+    }
+
     /// Chooses an endpoint that has not been tried and has a place free, and takes the place.
     pub(crate) fn pick(
         &self,

@@ -27,9 +27,8 @@ pub(crate) struct Line {
 }
 
 impl<Gone: FnMut(&mut Context<'_>) -> Poll<()>> Waiter<'_, Gone> {
-    /// Waits for the first word of any endpoint, as long as the service does.
-    pub(crate) async fn hold(mut self, state: &ServiceState) -> Result<(), Reason> {
-        let deadline = self.timer.now() + HOLD;
+    /// Waits for the first word of any endpoint, as long as the service does, but not beyond the deadline.
+    pub(crate) async fn hold(mut self, state: &ServiceState, deadline: Millis) -> Result<(), Reason> {
         poll_fn(|context| {
             if !state.is_holding() || self.timer.now() >= deadline {
                 return Poll::Ready(Ok(()));
@@ -106,4 +105,4 @@ pub(crate) const LOOK: Millis = 250;
 
 /// Nobody waits longer for the first word of an endpoint, in milliseconds: the service says so before, as long as it is
 /// configured.
-const HOLD: Millis = 6000;
+pub(crate) const HOLD: Millis = 6000;

@@ -1,7 +1,6 @@
 //! One attempt: the request on one connection, its response to the client, or a tunnel.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -9,13 +8,13 @@ use std::time::{Duration, Instant};
 use super::Forward;
 use crate::connection::Next;
 use crate::http::error::Reason;
-use crate::http::exchange::{Exchange, Failure, Rules};
+use crate::http::exchange::{Exchange, Failure, Repeat, Rules};
 use crate::http::field;
 use crate::http::headers::{self, RequestParts, ResponseParts};
 use crate::http::message::{Framing, Persistence, RequestHead, ResponseHead, Version};
 use crate::http::upgrade::{Half, Tunnel};
 use crate::http1::head::response_has_body;
-use crate::service::{EndpointView, Failing, LongResponse, Staying, Watch};
+use crate::service::{EndpointView, Failing, LongStay, Watch};
 use crate::timer::Millis;
 use crate::transport::Upstream;
 
@@ -32,8 +31,10 @@ pub(super) struct Attempt<'a> {
     pub(super) began: Instant,
     /// What pins the client there.
     pub(super) cookie: Option<&'a [u8]>,
-    /// See [`Forward::may_leave`].
+    /// It goes elsewhere when the check of the endpoint fails before an answer has come.
     pub(super) may_leave: bool,
+    /// An answer of 503 is not for the client: the request goes elsewhere.
+    pub(super) may_decline: bool,
 }
 
 impl Forward<'_> {
@@ -65,7 +66,7 @@ impl Forward<'_> {
         upstream: &mut Upstream,
         response: &mut ResponseHead,
     ) -> Result<Outcome, Failure> {
-        let Attempt { endpoint, began, cookie, may_leave } = *attempt;
+        let Attempt { endpoint, began, cookie, may_leave, may_decline } = *attempt;
         debug_assert!(endpoint.endpoint.in_flight() > 0, "the attempt is counted");
         let rules = self.rules();
         let worker = Rc::clone(&self.connection.worker);
@@ -75,6 +76,9 @@ impl Forward<'_> {
         let mut exchange = Exchange::new(server, &mut upstream.connection, self.timer, rules, changes);
         exchange.watch = may_leave.then(|| Watch::new(endpoint));
         poll_fn(|context| exchange.poll_head(context, response)).await?;
+        if may_decline && response.status == 503 && exchange.server.can_replay() {
+            return Err(Failure { reason: Reason::UpstreamUnavailable, repeat: Repeat::Idempotent });
+        }
         let answered = Instant::now();
         let waited = answered.saturating_duration_since(began);
         self.service.cells.first_byte.observe(waited);
@@ -127,10 +131,11 @@ impl Forward<'_> {
             if response.is_stream || timer.now() >= since + LONG {
                 let long = long.get_or_insert_with(|| {
                     worker.remember(endpoint);
-                    LongResponse::new(endpoint, since)
+                    LongStay::new(endpoint, since)
                 });
                 return long.poll_over(context).map(|()| Err(Reason::DrainTimeout));
             }
+            timer.also_at(since + LONG);
             Poll::Pending
         })
         .await;
@@ -221,10 +226,9 @@ impl Forward<'_> {
         self.transaction.let_go(&worker);
         // As long as the endpoint is not taken away from it for good.
         worker.remember(endpoint);
-        let _staying = Staying::new(endpoint);
-        let mut over = pin!(endpoint.streams.over());
+        let mut stay = LongStay::new(endpoint, self.timer.now());
         let reason = poll_fn(|context| match tunnel.poll(context) {
-            Poll::Pending if over.as_mut().poll(context).is_ready() => Poll::Ready(Reason::DrainTimeout),
+            Poll::Pending if stay.poll_over(context).is_ready() => Poll::Ready(Reason::DrainTimeout),
             polled => polled,
         })
         .await;
