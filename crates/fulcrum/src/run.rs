@@ -110,15 +110,20 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving");
 
     let (stop, stopped) = oneshot::channel();
+    let shutdown = config.shutdown.clone();
     let owner = Owner { files, config, data_plane: Arc::clone(&data_plane), admin, telemetry, history };
     let owner = owner.start(requests, touched, stopped)?;
     let signal = ending(&mut signals, &reloader, &data_plane).await;
     tracing::info!("{signal}: ending");
     // A reload that has begun is finished; what it changed is what ends.
     let _ = stop.send(());
-    let Owner { config, admin, .. } = owner.await?;
-    let drained = shutdown::drain(&data_plane, &readiness, &config.shutdown, &mut signals).await;
-    admin.end().await;
+    // Without an owner, whose end was told, requests still have the time that they were promised at the start.
+    let owner = owner.await.ok();
+    let shutdown = owner.as_ref().map_or(&shutdown, |owner| &owner.config.shutdown);
+    let drained = shutdown::drain(&data_plane, &readiness, shutdown, &mut signals).await;
+    if let Some(Owner { admin, .. }) = owner {
+        admin.end().await;
+    }
     if drained == Drained::Forced {
         // Not even for threads to end: that is what a second signal means.
         process::exit(Exit::Failed.code().into());
