@@ -60,6 +60,19 @@ fn broken_connections_eject() {
     assert_eq!(good.requests().len(), 40, "each was tried again");
 }
 
+#[test]
+fn an_error_with_a_broken_body_counts_once() {
+    let sick = Upstream::new(|mut conversation: Conversation| {
+        if conversation.request().is_some() {
+            conversation.send("HTTP/1.1 500 Told\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n");
+        }
+    });
+    let good = Upstream::named("good");
+    let fulcrum = in_turn(&[&sick, &good]).service("slow_start: none").start();
+    ask(&fulcrum, 40);
+    assert_eq!(sick.requests().len(), 5);
+}
+
 /// How many of 40 requests an upstream gets that breaks off the bodies of all its responses behind so many bytes.
 #[track_caller]
 fn check_broken_bodies(sent: usize) {

@@ -56,6 +56,33 @@ fn assert_unknown(fulcrum: &Fulcrum, cookie: &str) {
     assert_eq!(homes.len(), 3, "{cookie} is no pin");
 }
 
+/// A client that waits for the place of its endpoint goes elsewhere as soon as that takes no requests any more.
+#[test]
+fn who_waits_for_an_endpoint_that_is_taken_out_goes_elsewhere() {
+    let gated = [super::Gated::new("0"), super::Gated::new("1")];
+    let setup = gated.iter().fold(Setup::default(), |setup, one| {
+        let address = one.upstream.address();
+        setup.endpoint(&format!("{{ id: \"{address}\", address: \"{address}\" }}"))
+    });
+    let keys = "balance: round_robin, sticky: cookie, limits: { max_requests: 1, queue: { timeout: 60s } }";
+    let fulcrum = setup.service(keys).top("state_dir: @DIR@/state").start();
+    gated.iter().for_each(super::Gated::release);
+    let (cookie, home) = arrive(&fulcrum);
+    let home = usize::from(home == "1");
+    let request = format!("GET / HTTP/1.1\r\nHost: test\r\nCookie: {cookie}\r\n\r\n");
+    let (mut first, mut second) = (fulcrum.connect(), fulcrum.connect());
+    first.send(&request);
+    eventually("it is at home", || (gated[home].arrived() == 2).then_some(()));
+    second.send(&request);
+    fulcrum.await_metric("fulcrum_upstream_queue_waiting", &[], 1.0);
+    let endpoint = format!("app/{}", gated[home].upstream.address());
+    let ordered = crate::harness::fulcrum(["maintenance", &endpoint, "--admin", &fulcrum.admin()]);
+    assert_eq!(ordered.code, Some(0), "{}", ordered.stderr);
+    assert_eq!(second.response().status, 200);
+    gated[home].release();
+    assert_eq!(first.response().status, 200);
+}
+
 #[test]
 fn a_client_comes_back_to_its_endpoint() {
     let upstreams = upstreams();

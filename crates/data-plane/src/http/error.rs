@@ -137,6 +137,11 @@ impl Reason {
         matches!(self, Reason::UpstreamReset | Reason::UpstreamClosed)
     }
 
+    /// Whether the retry that follows was taken out of the budget before: the request left only because there was one.
+    pub(crate) fn is_paid(self) -> bool {
+        matches!(self, Reason::EndpointDown | Reason::UpstreamUnavailable)
+    }
+
     /// Whether the upstream is to blame, for the endpoint's counters.
     pub(crate) fn is_upstream_fault(self) -> bool {
         matches!(

@@ -32,7 +32,7 @@ pub(crate) struct Exchange<'a> {
     /// What the route changes.
     changes: Option<&'a Changes>,
     /// The endpoint, where the request may leave it before it has answered.
-    pub(crate) watch: Option<Watch>,
+    pub(crate) watch: Option<Watch<'a>>,
 }
 
 /// What the request and its surroundings ask of the exchange.
@@ -155,7 +155,7 @@ impl<'a> Exchange<'a> {
             return Poll::Ready(Err(Failure { reason, repeat }));
         }
         let watch = self.watch.as_ref().filter(|_| can_repeat);
-        if watch.is_some_and(Watch::is_lost) {
+        if watch.is_some_and(|watch| watch.is_lost()) {
             return Poll::Ready(Err(Failure { reason: Reason::EndpointDown, repeat: Repeat::Idempotent }));
         }
         self.timer.set(if watch.is_some() { deadline.min(self.timer.now() + LOOK) } else { deadline });

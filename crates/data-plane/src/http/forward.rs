@@ -19,7 +19,7 @@ use crate::http::transaction::Transaction;
 use crate::http::{Client, Facts};
 use crate::metrics::Limit;
 use crate::service::{
-    EndpointView, Failing, HOLD, InFlight, Line, MembersView, NoPick, ServiceView, Waiter, Watch,
+    EndpointView, Failing, HOLD, InFlight, Line, MembersView, NoPick, ServiceView, Spare, Waiter, Watch,
 };
 use crate::snapshot::Changes;
 use crate::timer::Timer;
@@ -67,18 +67,18 @@ impl Forward<'_> {
             }
             tries.attempts += 1;
             let began = self.transaction.attempt(&endpoint);
-            let failure = match self.connect(&endpoint, is_again, began).await {
+            let spare = Spare {
+                service: self.service,
+                worker: &worker,
+                members: &members,
+                tried: &tries.list,
+                place,
+            };
+            let failure = match self.connect(&endpoint, is_again, began, spare).await {
                 Ok(mut upstream) => {
                     let cookie = pinned.renewal(&self.service.service, &members, place);
-                    let is_spare = self.is_spare(&tries, place);
-                    let on = self.service.service.retry.on;
-                    let attempt = Attempt {
-                        endpoint: &endpoint,
-                        began,
-                        cookie: cookie.as_deref(),
-                        may_leave: on.reset && is_spare,
-                        may_decline: on.unavailable && is_spare && members.len() > tries.attempts as usize,
-                    };
+                    let spare = self.may_have_spare(&tries, place).then_some(spare);
+                    let attempt = Attempt { endpoint: &endpoint, began, cookie: cookie.as_deref(), spare };
                     match self.attempt(&attempt, &mut upstream).await {
                         Ok(Outcome { next, keep_upstream }) => {
                             // The connection first: whoever gets the place needs one.
@@ -111,7 +111,7 @@ impl Forward<'_> {
             if tries.again.is_none() {
                 self.settle(&failure, &endpoint, &mut tries, place)?;
             }
-            if !self.service.may_retry(&worker) {
+            if !failure.reason.is_paid() && !self.service.may_retry(&worker) {
                 worker.cells.hit(Limit::RetryBudget);
                 if tries.again.is_some() {
                     self.transaction.attempt_failed(failure.reason);
@@ -172,9 +172,9 @@ impl Forward<'_> {
         }
     }
 
-    /// Whether there is another try after the one at this place. What must not be done twice has none: the answer may
-    /// still come.
-    fn is_spare(&self, tries: &Tries, place: usize) -> bool {
+    /// Whether there may be another try after the one at this place. What must not be done twice has none: the answer
+    /// may still come.
+    fn may_have_spare(&self, tries: &Tries, place: usize) -> bool {
         let delivered = tries.delivered + u8::from(tries.delivered_to != Some(place));
         delivered <= self.service.service.retry.retries && self.head.method.is_idempotent()
     }
@@ -246,7 +246,9 @@ impl Forward<'_> {
             };
             place.map(|place| Arc::clone(members.at(place)))
         };
-        let endpoint = self.waiter().queue(view, line, free).await?;
+        let panic = || service.state.panic();
+        let stays = || only.is_none_or(|place| members.at(place).honours_pins(panic()));
+        let endpoint = self.waiter().queue(view, line, free, stays).await?;
         if let Some(place) = members.place_of(&endpoint) {
             return Ok(place);
         }
@@ -277,6 +279,7 @@ impl Forward<'_> {
         endpoint: &Rc<EndpointView>,
         is_again: bool,
         began: Instant,
+        spare: Spare<'_>,
     ) -> Result<Box<Upstream>, Reason> {
         let worker = Rc::clone(&self.connection.worker);
         let service = self.service;
@@ -288,7 +291,7 @@ impl Forward<'_> {
         }
         let connecting = pin!(transport::connect(&worker, service, endpoint));
         let retry = &service.service.retry;
-        let watch = (retry.retries > 0 && retry.on.connect).then(|| Watch::new(endpoint));
+        let watch = (retry.retries > 0 && retry.on.connect).then(|| Watch::new(endpoint, spare));
         let upstream = self.waiter().connect(connecting, watch.as_ref()).await?;
         self.transaction.time_connect = Some(began.elapsed());
         Ok(upstream)

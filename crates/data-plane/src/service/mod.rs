@@ -37,7 +37,9 @@ pub(crate) use standing::Standing;
 pub(crate) use state::ServiceState;
 pub(crate) use streams::{LongStay, Staying};
 pub(crate) use verdict::Failing;
-pub(crate) use view::{EndpointView, InFlight, MembersView, NoPick, Penalty, ServiceView, Tried, Watch};
+pub(crate) use view::{
+    EndpointView, InFlight, MembersView, NoPick, Penalty, ServiceView, Spare, Tried, Watch,
+};
 pub(crate) use waiting::{HOLD, LOOK, Line, Waiter};
 
 /// What a generation says of a service.

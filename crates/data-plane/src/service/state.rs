@@ -75,11 +75,6 @@ impl ServiceState {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether any endpoint is healthy: asked only when one is not.
-    pub(crate) fn has_healthy(&self) -> bool {
-        self.counts().healthy > 0
-    }
-
     pub(crate) fn panic(&self) -> Panic {
         self.queue.panic()
     }
@@ -162,6 +157,8 @@ impl ServiceState {
         self.membership.load().endpoints.iter().for_each(|endpoint| endpoint.remove());
         self.hold_until.store(0, Ordering::Relaxed);
         self.holding.store(false, Ordering::Relaxed);
+        // Nobody checks them any more: who has waited for their first word tries them all the same.
+        self.queue.set_panic(Panic::All);
         self.queue.retire();
         self.offer_all();
     }

@@ -234,21 +234,43 @@ impl Drop for InFlight {
     }
 }
 
-/// An endpoint that a request waits for: whether its check fails meanwhile.
-pub(crate) struct Watch {
-    endpoint: Rc<EndpointView>,
-    was_down: bool,
+/// Another try of a request, beside the one under way: if there is somewhere to go, and a retry to be had.
+#[derive(Clone, Copy)]
+pub(crate) struct Spare<'a> {
+    pub(crate) service: &'a ServiceView,
+    pub(crate) worker: &'a Worker,
+    pub(crate) members: &'a MembersView,
+    /// Those that will not do, besides the one under way.
+    pub(crate) tried: &'a Tried,
+    /// The one under way.
+    pub(crate) place: usize,
 }
 
-impl Watch {
-    pub(crate) fn new(endpoint: &Rc<EndpointView>) -> Self {
-        Watch { endpoint: Rc::clone(endpoint), was_down: endpoint.endpoint.gate().has(Gate::DOWN) }
+impl Spare<'_> {
+    /// Takes the retry, which is paid then.
+    pub(crate) fn take(&self) -> bool {
+        let others =
+            (0..self.members.len()).filter(|&place| place != self.place && !self.tried.contains(place));
+        let mut gates = others.map(|place| self.members.at(place).gate());
+        gates.any(|gate| gate.is_healthy() && !gate.is_withdrawn()) && self.service.may_retry(self.worker)
+    }
+}
+
+/// An endpoint that a request waits for: whether its check fails meanwhile.
+pub(crate) struct Watch<'a> {
+    endpoint: &'a EndpointView,
+    was_down: bool,
+    spare: Spare<'a>,
+}
+
+impl<'a> Watch<'a> {
+    pub(crate) fn new(endpoint: &'a EndpointView, spare: Spare<'a>) -> Self {
+        Watch { endpoint, was_down: endpoint.endpoint.gate().has(Gate::DOWN), spare }
     }
 
-    /// Whether its check has begun to fail, and other endpoints are healthy. When all checks fail the checks may be wrong.
+    /// Whether its check has begun to fail, and the request can go elsewhere: then it has to, the retry is taken.
     pub(crate) fn is_lost(&self) -> bool {
-        let gate = self.endpoint.endpoint.gate();
-        !self.was_down && gate.has(Gate::DOWN) && self.endpoint.state.has_healthy()
+        !self.was_down && self.endpoint.endpoint.gate().has(Gate::DOWN) && self.spare.take()
     }
 }
 

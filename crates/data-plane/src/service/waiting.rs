@@ -40,14 +40,17 @@ impl<Gone: FnMut(&mut Context<'_>) -> Poll<()>> Waiter<'_, Gone> {
     }
 
     /// Waits in the service's line for a place at an endpoint, the caller's from then on. `free` takes one that is free:
-    /// it may have been freed just before we joined.
+    /// it may have been freed just before we joined. Who `stays` no longer, because the only endpoint that will do takes
+    /// no requests now, has waited long enough.
     pub(crate) async fn queue(
         mut self,
         service: &ServiceView,
         line: Line,
         free: impl FnOnce() -> Option<Arc<Endpoint>>,
+        stays: impl Fn() -> bool,
     ) -> Result<Arc<Endpoint>, Reason> {
         let limits = service.service.queue;
+        let looks = line.only.is_some();
         let joined = service.service.state.queue.join(limits.max, line.only, line.tried);
         let mut place = joined.ok_or(Reason::QueueFull)?;
         let began = Instant::now();
@@ -62,10 +65,10 @@ impl<Gone: FnMut(&mut Context<'_>) -> Poll<()>> Waiter<'_, Gone> {
             if let Poll::Ready(gone) = self.poll_gone(context) {
                 return Poll::Ready(gone);
             }
-            if self.timer.now() >= deadline {
+            if self.timer.now() >= deadline || !stays() {
                 return Poll::Ready(Err(Reason::QueueTimeout));
             }
-            self.timer.set(deadline);
+            self.timer.set(if looks { deadline.min(self.timer.now() + LOOK) } else { deadline });
             Poll::Pending
         })
         .await;
@@ -77,14 +80,14 @@ impl<Gone: FnMut(&mut Context<'_>) -> Poll<()>> Waiter<'_, Gone> {
     pub(crate) async fn connect<T>(
         mut self,
         mut connecting: Pin<&mut impl Future<Output = Result<T, Reason>>>,
-        watch: Option<&Watch>,
+        watch: Option<&Watch<'_>>,
     ) -> Result<T, Reason> {
         poll_fn(|context| {
             let polled = connecting.as_mut().poll(context);
             if polled.is_ready() {
                 return polled;
             }
-            if watch.is_some_and(Watch::is_lost) {
+            if watch.is_some_and(|watch| watch.is_lost()) {
                 return Poll::Ready(Err(Reason::EndpointDown));
             }
             if watch.is_some() {

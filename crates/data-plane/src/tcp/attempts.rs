@@ -164,7 +164,7 @@ impl<'a> Attempts<'a> {
             let place = members.pick(&view.service, tried, None, worker).ok()?;
             Some(Arc::clone(members.at(place)))
         };
-        waiter(self.client, self.timer).queue(view, line, free).await
+        waiter(self.client, self.timer).queue(view, line, free, || true).await
     }
 
     /// A connection to the endpoint, unless the client goes away meanwhile.

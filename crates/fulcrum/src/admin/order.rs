@@ -238,6 +238,7 @@ mod tests {
         check(r#"{"state":"up","stat":1}"#, Err("stat"));
         check(r#"{"state":"up","until":1800000000}"#, Err("passed"));
         check(r#"{"state":"up","until":"tomorrow"}"#, Err("expected a time"));
+        check(r#"{"state":"up","until":18446744073709551615}"#, Err("expected a time"));
         check(r#"{"state":"up","reason":"a\nb"}"#, Err("256"));
         check(&format!(r#"{{"state":"up","reason":"{}"}}"#, "é".repeat(257)), Err("256"));
         check(r#"{"reason":"only"}"#, Err("orders nothing"));

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Forward;
 use crate::connection::Next;
@@ -14,7 +14,7 @@ use crate::http::headers::{self, RequestParts, ResponseParts};
 use crate::http::message::{Framing, Persistence, RequestHead, ResponseHead, Version};
 use crate::http::upgrade::{Half, Tunnel};
 use crate::http1::head::response_has_body;
-use crate::service::{EndpointView, Failing, LongStay, Watch};
+use crate::service::{EndpointView, Failing, LongStay, Spare, Watch};
 use crate::timer::Millis;
 use crate::transport::Upstream;
 
@@ -31,10 +31,8 @@ pub(super) struct Attempt<'a> {
     pub(super) began: Instant,
     /// What pins the client there.
     pub(super) cookie: Option<&'a [u8]>,
-    /// It goes elsewhere when the check of the endpoint fails before an answer has come.
-    pub(super) may_leave: bool,
-    /// An answer of 503 is not for the client: the request goes elsewhere.
-    pub(super) may_decline: bool,
+    /// It goes elsewhere when the check of the endpoint fails before an answer has come, or when that is 503, as configured.
+    pub(super) spare: Option<Spare<'a>>,
 }
 
 impl Forward<'_> {
@@ -66,7 +64,8 @@ impl Forward<'_> {
         upstream: &mut Upstream,
         response: &mut ResponseHead,
     ) -> Result<Outcome, Failure> {
-        let Attempt { endpoint, began, cookie, may_leave, may_decline } = *attempt;
+        let Attempt { endpoint, began, cookie, spare } = *attempt;
+        let on = self.service.service.retry.on;
         debug_assert!(endpoint.endpoint.in_flight() > 0, "the attempt is counted");
         let rules = self.rules();
         let worker = Rc::clone(&self.connection.worker);
@@ -74,9 +73,11 @@ impl Forward<'_> {
         let server = &mut self.connection.server;
         let changes = self.changes.as_deref();
         let mut exchange = Exchange::new(server, &mut upstream.connection, self.timer, rules, changes);
-        exchange.watch = may_leave.then(|| Watch::new(endpoint));
+        exchange.watch = spare.filter(|_| on.reset).map(|spare| Watch::new(endpoint, spare));
         poll_fn(|context| exchange.poll_head(context, response)).await?;
-        if may_decline && response.status == 503 && exchange.server.can_replay() {
+        let may_decline = on.unavailable && response.status == 503 && exchange.server.can_replay();
+        if may_decline && spare.is_some_and(|spare| spare.take()) {
+            self.transaction.attempt_answered(response.status);
             return Err(Failure { reason: Reason::UpstreamUnavailable, repeat: Repeat::Idempotent });
         }
         let answered = Instant::now();
@@ -91,7 +92,7 @@ impl Forward<'_> {
             return Ok(self.tunnel(endpoint, upstream, response, cookie).await);
         }
         self.transaction.attempt_answered(response.status);
-        let verdict = judge(endpoint, response, worker.shared.now());
+        let verdict = judge(endpoint, response);
         let framing = downstream_framing(response, self.head);
         let may_stay = self.head.keep_alive
             && exchange.is_uploaded()
@@ -146,8 +147,10 @@ impl Forward<'_> {
                 // The client has seen nothing of it: it can still learn what happened.
                 return Err(reason.into());
             }
-            if reason.is_upstream_fault() && verdict == Verdict::Open {
-                self.blame(endpoint, reason);
+            match verdict {
+                _ if reason.is_upstream_fault() => self.blame(endpoint, reason),
+                Verdict::Failing(status) => self.failed_with(endpoint, status),
+                Verdict::Begun | Verdict::Good => {}
             }
             self.transaction.attempt_failed(reason);
             self.transaction.reason = reason;
@@ -155,8 +158,10 @@ impl Forward<'_> {
             let next = if is_open_ended { Next::Reset } else { Next::Close };
             return Ok(Outcome { next, keep_upstream: false });
         }
-        if verdict == Verdict::Open {
-            endpoint.endpoint.answered();
+        match verdict {
+            Verdict::Failing(status) => self.failed_with(endpoint, status),
+            Verdict::Good => endpoint.endpoint.answered(),
+            Verdict::Begun => {}
         }
         let next = match (persistence, self.connection.server.request_is_complete()) {
             (Persistence::KeepAlive, _) => Next::KeepAlive,
@@ -168,6 +173,11 @@ impl Forward<'_> {
         };
         let keep_upstream = response.keep_alive && is_uploaded && response.framing != Framing::UntilClose;
         Ok(Outcome { next, keep_upstream })
+    }
+
+    fn failed_with(&self, endpoint: &EndpointView, status: u16) {
+        let now = self.connection.worker.shared.now();
+        endpoint.state.attempt_failed(&endpoint.endpoint, Failing::Status(status), now);
     }
 
     fn rules(&self) -> Rules {
@@ -240,27 +250,25 @@ impl Forward<'_> {
     }
 }
 
-/// What a response's head says of its endpoint.
+/// What a response's head says of its endpoint, which counts when the body has come to its end: an endpoint that breaks
+/// off all its responses is of no use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
-    /// It is counted: a failure, or the beginning of a stream, which may have no end.
-    Given,
-    /// Good, if its body comes to its end: an endpoint that breaks off all its responses is of no use.
-    Open,
+    Failing(u16),
+    Good,
+    /// Good, and counted: a stream may have no end.
+    Begun,
 }
 
 /// An error of the endpoint or its gateway is a failure of the endpoint; every other answer is a good one.
-fn judge(endpoint: &EndpointView, response: &ResponseHead, now: Duration) -> Verdict {
+fn judge(endpoint: &EndpointView, response: &ResponseHead) -> Verdict {
     match response.status {
-        status @ (500 | 502..=504) => {
-            endpoint.state.attempt_failed(&endpoint.endpoint, Failing::Status(status), now);
-            Verdict::Given
-        }
+        status @ (500 | 502..=504) => Verdict::Failing(status),
         _ if response.is_stream => {
             endpoint.endpoint.answered();
-            Verdict::Given
+            Verdict::Begun
         }
-        _ => Verdict::Open,
+        _ => Verdict::Good,
     }
 }
 
