@@ -7,3 +7,6 @@
 //! It serves nobody and decides nothing about traffic: it learns, and tells whoever asked to be told.
 
 pub mod discovery;
+pub mod eviction;
+pub mod lease;
+pub mod state;
