@@ -10,3 +10,4 @@ pub mod discovery;
 pub mod eviction;
 pub mod lease;
 pub mod state;
+pub mod store;

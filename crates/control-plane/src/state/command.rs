@@ -191,6 +191,21 @@ pub struct Change {
     pub(super) removal: Removal,
 }
 
+impl Change {
+    /// Whether it says only that a lease has run out, or was renewed.
+    pub fn is_of_the_lease(&self) -> bool {
+        self.cause == Cause::Lease
+    }
+
+    /// What is remembered of an instance that has gone.
+    pub fn departure(&self) -> Option<&Departure> {
+        match &self.removal {
+            Removal::Left(departure) => Some(departure),
+            Removal::None | Removal::Returned(_) => None,
+        }
+    }
+}
+
 /// What a change did to the memory of who has gone.
 #[derive(Clone, Debug)]
 pub(super) enum Removal {

@@ -114,12 +114,13 @@ impl State {
         }
     }
 
-    /// Puts back what a store has kept. Its lease begins now.
+    /// Puts back what a store has kept, whose events are all before those of this state. Its lease begins now.
     pub fn restore(&mut self, instance: Instance, now: Now) -> Arc<Lease> {
+        debug_assert!(instance.sequence <= self.sequence, "numbers are reserved before they are given out");
         let lease = Arc::new(Lease::new(instance.epoch.0, instance.ttl(), now.lease));
         let service = self.services.entry(instance.key.service.clone()).or_default();
-        service.index = service.index.max(instance.sequence);
-        self.sequence = self.sequence.max(instance.sequence);
+        // Nobody knows which numbers were told of a service before.
+        service.index = self.sequence;
         let id = instance.key.id.clone();
         let instance = Arc::new(instance);
         let slot = Slot { instance: Arc::clone(&instance), lease: Arc::clone(&lease) };
@@ -128,6 +129,16 @@ impl State {
         }
         self.note_ends(&instance);
         lease
+    }
+
+    /// Puts back the memory of who has gone.
+    pub fn remember(&mut self, service: ServiceName, departure: Departure) {
+        self.services.entry(service).or_default().remember(departure);
+    }
+
+    /// Whether who has gone is still remembered.
+    pub fn remembers(&self, key: &Key) -> bool {
+        self.services.get(&key.service).is_some_and(|service| service.departed.contains_key(&key.id))
     }
 
     /// The last event.
