@@ -9,12 +9,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fulcrum_balance::Rng;
 use fulcrum_model::{Reach, ServiceName};
 
-use crate::state::{Command, Epoch, Eviction, Evidence, Hold, Instance, Key, State};
+use crate::lease::Lease;
+use crate::state::{Command, Eviction, Evidence, Hold, Instance, Key, State};
 
 /// How much silence is believed.
 #[derive(Clone, Copy, Debug)]
@@ -43,10 +45,19 @@ pub struct Silent {
     rng: Rng,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Lapse {
-    epoch: Epoch,
+    lease: Arc<Lease>,
     at: Duration,
+}
+
+/// What comes of a look at everyone who is silent.
+#[derive(Debug, Default)]
+pub struct Judgement {
+    /// To be applied.
+    pub commands: Vec<Command>,
+    /// They are silent no more: their leases have to be looked after again.
+    pub heard: Vec<(Key, Arc<Lease>)>,
 }
 
 /// How many of a service have gone without evidence, since when.
@@ -78,8 +89,8 @@ impl Silent {
     }
 
     /// The lease of an instance has run out.
-    pub fn add(&mut self, key: Key, epoch: Epoch, now: Duration) {
-        self.since.insert(key, Lapse { epoch, at: now });
+    pub fn add(&mut self, key: Key, lease: Arc<Lease>, now: Duration) {
+        self.since.insert(key, Lapse { lease, at: now });
     }
 
     /// How many are silent.
@@ -105,32 +116,36 @@ impl Silent {
         policy: &Policy,
         reach: &dyn Fn(&Key) -> Reach,
         now: Duration,
-    ) -> Vec<Command> {
-        let mut commands = self.forget_heard(state, now);
+    ) -> Judgement {
+        let mut judgement = self.forget_heard(state, now);
         self.change_mood(state, policy, now);
         let services: BTreeSet<ServiceName> = self.since.keys().map(|key| key.service.clone()).collect();
         for service in services {
-            self.judge_service(&service, state, policy, reach, now, &mut commands);
+            self.judge_service(&service, state, policy, reach, now, &mut judgement.commands);
         }
         self.windows.retain(|service, _| state.count(service) > 0);
-        commands
+        judgement
     }
 
     /// Forgets who is heard of again, was replaced, or has gone.
-    fn forget_heard(&mut self, state: &State, now: Duration) -> Vec<Command> {
-        let mut heard = Vec::new();
+    fn forget_heard(&mut self, state: &State, now: Duration) -> Judgement {
+        let mut judgement = Judgement::default();
         self.since.retain(|key, lapse| {
             let Some((instance, lease)) = state.find(key) else { return false };
-            if instance.epoch != lapse.epoch {
+            if !Arc::ptr_eq(lease, &lapse.lease) {
                 return false;
             }
-            let is_silent = lease.is_lapsed(now);
-            if !is_silent && instance.suspect.is_some() {
-                heard.push(Command::Suspect { key: key.clone(), epoch: lapse.epoch, hold: None });
+            if lease.is_lapsed(now) {
+                return true;
             }
-            is_silent
+            if instance.suspect.is_some() {
+                let (key, epoch) = (key.clone(), instance.epoch);
+                judgement.commands.push(Command::Suspect { key, epoch, hold: None });
+            }
+            judgement.heard.push((key.clone(), Arc::clone(lease)));
+            false
         });
-        heard
+        judgement
     }
 
     fn change_mood(&mut self, state: &State, policy: &Policy, now: Duration) {
@@ -175,12 +190,12 @@ impl Silent {
         let view = View::of(service, state, reach);
         let mut left = view.total;
         let mut unproven = Vec::new();
-        for (instance, lapse) in self.silent_of(service, state) {
+        for (instance, since) in self.silent_of(service, state) {
             let verdict = match (self.mood, reach(&instance.key)) {
                 (Mood::Frozen { .. }, _) => Verdict::Keep(Hold::MassLapse),
                 (_, Reach::Reachable) => Verdict::Keep(Hold::Reachable),
                 (Mood::Releasing, _) => Verdict::Unproven,
-                (Mood::Normal, reach) => view.judge(instance, reach, now.saturating_sub(lapse.at)),
+                (Mood::Normal, reach) => view.judge(instance, reach, now.saturating_sub(since)),
             };
             match verdict {
                 Verdict::Go(evidence) => {
@@ -206,9 +221,9 @@ impl Silent {
         }
     }
 
-    fn silent_of<'a>(&self, service: &ServiceName, state: &'a State) -> Vec<(&'a Instance, Lapse)> {
+    fn silent_of<'a>(&self, service: &ServiceName, state: &'a State) -> Vec<(&'a Instance, Duration)> {
         let all = state.instances(service);
-        all.filter_map(|(instance, _)| Some((&**instance, *self.since.get(&instance.key)?))).collect()
+        all.filter_map(|(instance, _)| Some((&**instance, self.since.get(&instance.key)?.at))).collect()
     }
 
     /// How many of a service may still go without evidence in this time-to-live.

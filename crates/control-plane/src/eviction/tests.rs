@@ -18,7 +18,7 @@ struct World {
     seed: u64,
     state: State,
     silent: Silent,
-    wheel: Wheel<(Key, Epoch)>,
+    wheel: Wheel<Key>,
     policy: Policy,
     now: Duration,
     reach: HashMap<Key, Reach>,
@@ -75,8 +75,8 @@ impl World {
             expected: Expected::Anything,
         });
         self.state.apply(command, self.time()).expect("registered");
-        let (instance, lease) = self.state.find(key).expect("registered");
-        self.wheel.insert((key.clone(), instance.epoch), std::sync::Arc::clone(lease));
+        let (_, lease) = self.state.find(key).expect("registered");
+        self.wheel.insert(key.clone(), Arc::clone(lease));
         self.beating.insert(key.clone(), true);
     }
 
@@ -96,25 +96,18 @@ impl World {
                 lease.renew(self.now);
             }
         }
-        for ((key, epoch), _) in self.wheel.lapsed(self.now) {
-            self.silent.add(key, epoch, self.now);
+        for (key, lease) in self.wheel.lapsed(self.now) {
+            self.silent.add(key, lease, self.now);
         }
         let reach = &self.reach;
         let known = |key: &Key| reach.get(key).copied().unwrap_or_default();
-        let commands = self.silent.judge(&self.state, &self.policy, &known, self.now);
+        let judgement = self.silent.judge(&self.state, &self.policy, &known, self.now);
+        for (key, lease) in judgement.heard {
+            self.wheel.insert(key, lease);
+        }
         let mut gone = Vec::new();
-        for command in commands {
-            // A kept instance whose heartbeats come back is looked after again.
-            let heard = match &command {
-                Command::Suspect { key, hold: None, .. } => Some(key.clone()),
-                _ => None,
-            };
+        for command in judgement.commands {
             gone.extend(self.state.apply(command, self.time()).expect("its commands are sound").changes);
-            if let Some(key) = heard
-                && let Some((instance, lease)) = self.state.find(&key)
-            {
-                self.wheel.insert((key, instance.epoch), std::sync::Arc::clone(lease));
-            }
         }
         gone.retain(|change| matches!(change.cause, Cause::Evicted(_)));
         gone
@@ -232,6 +225,13 @@ fn many_on_one_host_are_no_failure_of_the_network() {
 /// What must hold after each second, whatever fails.
 fn check_invariants(world: &World, gone: &[Change], before: &HashMap<ServiceName, usize>) {
     let seed = world.seed;
+    for (service, _) in world.state.services() {
+        for (instance, lease) in world.state.instances(service) {
+            let is_overdue = lease.deadline() + 3 * SECOND < world.now;
+            let is_seen = !is_overdue || world.silent.since.contains_key(&instance.key);
+            assert!(is_seen, "seed {seed}: nobody looks after {:?}", instance.key);
+        }
+    }
     let mut without_evidence: HashMap<&ServiceName, usize> = HashMap::new();
     for change in gone {
         let Cause::Evicted(evidence) = change.cause else { panic!("seed {seed}: {:?}", change.cause) };
