@@ -9,5 +9,6 @@
 pub mod discovery;
 pub mod eviction;
 pub mod lease;
+pub mod registry;
 pub mod state;
 pub mod store;

@@ -8,6 +8,7 @@ use fulcrum_model::{InstanceId, Registration};
 
 use super::instance::{Epoch, Hold, Incarnation, Instance, Key, Overlay, Principal, Sequence};
 use super::service::Slot;
+use crate::lease::Lease;
 
 /// A wish for a change.
 #[derive(Clone, Debug)]
@@ -195,6 +196,11 @@ impl Change {
     /// Whether it says only that a lease has run out, or was renewed.
     pub fn is_of_the_lease(&self) -> bool {
         self.cause == Cause::Lease
+    }
+
+    /// Whether the instance came to this lease by it.
+    pub fn has_new_lease(&self, lease: &Arc<Lease>) -> bool {
+        self.after.is_some() && self.slot_before.as_ref().is_none_or(|slot| !Arc::ptr_eq(&slot.lease, lease))
     }
 
     /// What is remembered of an instance that has gone.

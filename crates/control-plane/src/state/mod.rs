@@ -136,9 +136,14 @@ impl State {
         self.services.entry(service).or_default().remember(departure);
     }
 
-    /// Whether who has gone is still remembered.
-    pub fn remembers(&self, key: &Key) -> bool {
-        self.services.get(&key.service).is_some_and(|service| service.departed.contains_key(&key.id))
+    /// What is still remembered of who has gone.
+    pub fn departure(&self, key: &Key) -> Option<&Departure> {
+        self.services.get(&key.service)?.departed.get(&key.id)
+    }
+
+    /// The last change of a service; nothing when nothing is remembered of it.
+    pub fn index(&self, service: &ServiceName) -> Option<Sequence> {
+        self.services.get(service).map(|service| service.index)
     }
 
     /// The last event.
@@ -169,6 +174,12 @@ impl State {
             .into_iter()
             .flat_map(|service| service.instances.values())
             .map(|slot| (&slot.instance, &slot.lease))
+    }
+
+    /// All instances, in no order.
+    pub fn all(&self) -> impl Iterator<Item = (&Arc<Instance>, &Arc<Lease>)> {
+        let slots = self.services.values().flat_map(|service| service.instances.values());
+        slots.map(|slot| (&slot.instance, &slot.lease))
     }
 
     /// How many instances a service has.

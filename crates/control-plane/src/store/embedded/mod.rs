@@ -168,6 +168,42 @@ impl Embedded {
         Ok(())
     }
 
+    /// Writes down how these are, whatever the file says of them.
+    ///
+    /// # Errors
+    /// As of [`commit`](Self::commit).
+    pub fn set<'a>(
+        &mut self,
+        all: impl Iterator<Item = (&'a Key, Option<&'a Instance>, Option<&'a Departure>)>,
+    ) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write()?;
+        {
+            let mut instances = transaction.open_table(INSTANCES)?;
+            let mut departed = transaction.open_table(DEPARTED)?;
+            for (key, instance, departure) in all {
+                let key = write_key(key);
+                match instance {
+                    Some(instance) => {
+                        instances.insert(key.as_str(), record::write_instance(instance).as_slice())?;
+                    }
+                    None => {
+                        instances.remove(key.as_str())?;
+                    }
+                }
+                match departure {
+                    Some(departure) => {
+                        departed.insert(key.as_str(), record::write_departure(departure).as_slice())?;
+                    }
+                    None => {
+                        departed.remove(key.as_str())?;
+                    }
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
     /// Forgets those who went so long ago that nobody needs to remember.
     ///
     /// # Errors

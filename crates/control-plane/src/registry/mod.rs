@@ -1,0 +1,290 @@
+//! The registry, running: one writer changes it, everyone reads what is published.
+//!
+//! ```text
+//!   register, leave, order ─► Writer (a thread): State::apply ─► store ─► answer ─► publish ─► watchers
+//!   heartbeat ─► Published: find the lease, one store                        ▲
+//!   leases that lapse ─► eviction (evidence from the data plane) ────────────┘
+//! ```
+//!
+//! What a reader sees has been kept before. Without room on the disk changes are refused, and reading, watching and
+//! heartbeats go on.
+
+mod published;
+mod watch;
+mod writer;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use fulcrum_balance::Rng;
+use fulcrum_model::{InstanceId, Reach, ServiceName};
+use tokio::sync::oneshot;
+
+use crate::eviction::{Mood, Policy};
+use crate::state::{Bounds, Command, Epoch, Instance, Key, Refusal, Sequence};
+use crate::store::{OpenError, StoreEpoch};
+use published::Contents;
+use writer::Writer;
+
+pub use published::{Entry, Published};
+pub use watch::{Event, Reset, Watcher};
+
+/// How a registry is to be run.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The file that it is kept in.
+    pub file: PathBuf,
+    /// How much silence is believed.
+    pub policy: Policy,
+    /// How much it holds.
+    pub bounds: Bounds,
+}
+
+/// What is known of the way to an instance, by whoever sends traffic there.
+pub type Evidence = Box<dyn Fn(&Key) -> Reach + Send>;
+
+/// A registry that runs until it is stopped.
+pub struct Registry {
+    shared: Arc<Shared>,
+    requests: SyncSender<Request>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the writer and the readers have in common.
+#[derive(Debug)]
+struct Shared {
+    epoch: StoreEpoch,
+    started: Instant,
+    /// How long the lease clock has stood still, in milliseconds.
+    stood_still: AtomicU64,
+    contents: Contents,
+    stopping: AtomicBool,
+    counters: Counters,
+    mood: Mutex<Mood>,
+}
+
+/// What has been counted since the start.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Heartbeats that renewed a lease.
+    pub renewals: AtomicU64,
+    /// Heartbeats of instances that are not registered.
+    pub unknown: AtomicU64,
+    /// Heartbeats of registrations that were replaced.
+    pub stale: AtomicU64,
+    /// Commits to the store.
+    pub commits: AtomicU64,
+    /// Commits that failed.
+    pub failures: AtomicU64,
+    /// Instances removed for want of heartbeats.
+    pub evictions: AtomicU64,
+    /// Changes that found the queue full.
+    pub overloads: AtomicU64,
+    /// Watchers that were too slow and begin anew.
+    pub resets: AtomicU64,
+    /// Whether the store takes changes now.
+    pub is_writable: AtomicBool,
+}
+
+/// A wish, and who waits for the outcome.
+struct Request {
+    command: Command,
+    answer: oneshot::Sender<Result<Outcome, Failure>>,
+}
+
+/// What came of a wish.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// As it is now; as it was last, when it has gone.
+    pub instance: Arc<Instance>,
+    /// Whether anything has changed.
+    pub has_changed: bool,
+}
+
+/// Why a wish was not fulfilled. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// It cannot be.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// What has changed cannot be kept at the moment. Try again.
+    #[error("the registry's file cannot be written at the moment")]
+    Store,
+    /// Too many want something at once. Try again.
+    #[error("too many changes are waiting")]
+    Overload,
+    /// The registry ends.
+    #[error("the registry is ending")]
+    Ending,
+}
+
+/// What came of a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beat {
+    /// The lease was renewed.
+    Renewed,
+    /// The lease was renewed, and the instance should know that it is to finish what it has.
+    Draining,
+    /// No such instance: it should register.
+    Unknown,
+    /// The instance was registered anew, by another process: whoever sent this should end.
+    StaleEpoch {
+        /// The registration number now.
+        current: Epoch,
+    },
+}
+
+impl Registry {
+    /// Opens the file and begins. `seed` makes its random choices differ from those of others.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or the system gives no thread.
+    pub fn start(settings: Settings, evidence: Evidence, seed: u64) -> Result<Registry, StartError> {
+        let started = Instant::now();
+        let (writer, shared) = Writer::open(settings, evidence, Rng::from_seed(seed), started)?;
+        let (requests, receiver) = sync_channel(QUEUE);
+        let thread = std::thread::Builder::new().name("registry".to_owned());
+        let thread = thread.spawn(move || writer.run(&receiver))?;
+        Ok(Registry { shared, requests, writer: Mutex::new(Some(thread)) })
+    }
+
+    /// Has the writer apply a command; returns when the change has been kept.
+    ///
+    /// # Errors
+    /// Why nothing has changed.
+    pub async fn apply(&self, command: Command) -> Result<Outcome, Failure> {
+        let (answer, outcome) = oneshot::channel();
+        self.requests.try_send(Request { command, answer }).map_err(|error| match error {
+            TrySendError::Full(_) => {
+                self.shared.counters.overloads.fetch_add(1, Ordering::Relaxed);
+                Failure::Overload
+            }
+            TrySendError::Disconnected(_) => Failure::Ending,
+        })?;
+        outcome.await.unwrap_or(Err(Failure::Ending))
+    }
+
+    /// A heartbeat. Of whichever registration, when no epoch is given.
+    pub fn beat(
+        &self,
+        service: &ServiceName,
+        id: &InstanceId,
+        epoch: Option<Epoch>,
+        in_flight: Option<u32>,
+    ) -> Beat {
+        let counters = &self.shared.counters;
+        let published = self.shared.contents.service(service);
+        let Some(entry) = published.as_ref().and_then(|published| published.find(id)) else {
+            counters.unknown.fetch_add(1, Ordering::Relaxed);
+            return Beat::Unknown;
+        };
+        let current = entry.instance.epoch;
+        if epoch.is_some_and(|epoch| epoch != current) {
+            counters.stale.fetch_add(1, Ordering::Relaxed);
+            return Beat::StaleEpoch { current };
+        }
+        entry.lease.renew(self.shared.lease_now());
+        if let Some(in_flight) = in_flight {
+            entry.lease.report(in_flight);
+        }
+        counters.renewals.fetch_add(1, Ordering::Relaxed);
+        if entry.instance.drain_until.is_some() { Beat::Draining } else { Beat::Renewed }
+    }
+
+    /// The instances of a service; `None` when there never was one, as far as is remembered.
+    pub fn service(&self, name: &ServiceName) -> Option<Arc<Published>> {
+        self.shared.contents.service(name)
+    }
+
+    /// All services, by name, and the last event of any.
+    pub fn services(&self) -> (Vec<(ServiceName, Arc<Published>)>, Sequence) {
+        self.shared.contents.all()
+    }
+
+    /// Follows these services, or all, from the state that is published now, or from the event after `since`.
+    ///
+    /// # Errors
+    /// Not all that has happened since then is known any more.
+    pub fn watch(
+        &self,
+        services: Option<Vec<ServiceName>>,
+        since: Option<Sequence>,
+    ) -> Result<Watcher, Reset> {
+        Watcher::new(Arc::clone(&self.shared), services, since)
+    }
+
+    /// How many follow it now.
+    pub fn watchers(&self) -> usize {
+        self.shared.contents.wakers.count()
+    }
+
+    /// Which history this is.
+    pub fn epoch(&self) -> StoreEpoch {
+        self.shared.epoch
+    }
+
+    /// How long a lease still lasts; zero when it has run out.
+    pub fn remaining(&self, entry: &Entry) -> Duration {
+        entry.lease.deadline().saturating_sub(self.shared.lease_now())
+    }
+
+    /// What is believed of the silence of instances.
+    pub fn mood(&self) -> Mood {
+        *self.shared.mood.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// Ends: what has been asked for is done first. Blocks for as long as that takes.
+    pub fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Err(_)) = writer.map(JoinHandle::join) {
+            tracing::error!("the registry's writer has died");
+        }
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("epoch", &self.shared.epoch).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn lease_now(&self) -> Duration {
+        let stood_still = Duration::from_millis(self.stood_still.load(Ordering::Relaxed));
+        self.started.elapsed().saturating_sub(stood_still)
+    }
+}
+
+/// Why a registry cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Its file cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The system gives no thread.
+    #[error("cannot start the registry: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Changes that wait for the writer; more are refused.
+const QUEUE: usize = 8192;
+
+#[cfg(test)]
+mod tests;
