@@ -50,14 +50,46 @@ fn await_end(cast: &[Process]) {
 fn the_demo_checks_itself_and_leaves_no_children() {
     let (mut demo, _directory) = demo(&["--for", "5s"]);
     let text = read_to(&demo, "checked at the start");
-    for number in 1..=5 {
+    for number in 1..=8 {
         assert!(text.contains(&format!("\n{number}. ")), "no {number}. thing to try in\n{text}");
     }
     let cast = cast_of(&demo);
     read_to(&demo, "checked at the end");
     assert_eq!(demo.exit_code(), Some(0), "{}", demo.stderr());
     assert!(!cast.iter().any(Process::is_running), "it has waited for all of them");
-    assert_eq!(demo.stderr(), "");
+    let stderr = demo.stderr();
+    assert!(stderr.lines().all(|line| line.contains("fulcrum::reload")), "only the bad file: {stderr}");
+}
+
+/// The demo checks itself with a client of its own: this is what a visitor does.
+#[test]
+fn its_commands_can_be_pasted_into_a_shell() {
+    let (mut demo, _directory) = demo(&[]);
+    let text = read_to(&demo, "Ctrl-C ends all of it");
+    let commands =
+        text.lines().filter_map(|line| line.strip_prefix("   ")).filter(|line| !line.starts_with(' '));
+    let shown: Vec<(&str, String)> = commands.map(|command| (command, paste(command))).collect();
+    let of = |part: &str| -> Vec<&str> {
+        shown.iter().filter(|(command, _)| command.contains(part)).map(|(_, shown)| shown.as_str()).collect()
+    };
+    // Behind it is what some versions of curl say of their progress.
+    let answers = of("kill -9").concat().lines().next().map(|line| line.trim().to_owned());
+    assert_eq!(answers.as_deref(), Some("1000 200"), "no request has failed: {shown:?}");
+    let refused = of("exit code").concat();
+    assert!(refused.contains("did you mean `balance`?") && refused.contains("exit code 1"), "{refused}");
+    let reloaded = of("reload --wait");
+    assert_eq!(reloaded.len(), 2, "{shown:?}");
+    assert!(reloaded.iter().all(|shown| shown.starts_with("generation ")), "{reloaded:?}");
+    read_to(&demo, "green has ended (signal: 9 (SIGKILL))");
+    eventually("green is back", || (children_of(demo.pid()).len() == 4).then_some(()));
+    demo.signal(Signal::INT);
+    assert_eq!(demo.exit_code(), Some(0), "{}", demo.stderr());
+}
+
+/// What a command of the shell shows.
+fn paste(command: &str) -> String {
+    let output = Command::new("sh").args(["-c", command]).output().expect("a shell");
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
 #[test]

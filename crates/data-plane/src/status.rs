@@ -1,8 +1,12 @@
 //! What the data plane looks like right now, as plain values.
 
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
-use crate::service::Override;
+use fulcrum_model::{EndpointId, ServiceName};
+
+use crate::data_plane::DataPlane;
+use crate::service::{Membership, Override, Service};
 
 /// A look at the whole data plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,4 +93,75 @@ pub struct EndpointStatus {
     pub requests: u64,
     /// Failed attempts so far.
     pub errors: u64,
+}
+
+impl DataPlane {
+    /// A look at it.
+    pub fn status(&self) -> Status {
+        let shared = &self.shared;
+        let snapshot = shared.snapshot.load();
+        let workers = shared.workers.iter().zip(&shared.metrics.cells).map(|(state, cells)| WorkerStatus {
+            connections: state.connections.load(Ordering::Relaxed),
+            accepted: cells.accepted.get(),
+        });
+        let listeners = self.bound().into_iter().map(|bound| {
+            let (connections, requests) = shared.metrics.listener_totals(bound.name.as_str());
+            ListenerStatus { name: bound.name.to_string(), addresses: bound.addresses, connections, requests }
+        });
+        Status {
+            generation: snapshot.generation,
+            workers: workers.collect(),
+            listeners: listeners.collect(),
+            services: snapshot.services.iter().map(|service| self.service_status(service)).collect(),
+        }
+    }
+
+    /// A look at one endpoint; nothing when there is no such endpoint.
+    pub fn endpoint_status(&self, service: &ServiceName, endpoint: &EndpointId) -> Option<EndpointStatus> {
+        let snapshot = self.shared.snapshot.load();
+        let service = snapshot.services.iter().find(|found| found.name() == service)?;
+        let membership = service.state.membership.load();
+        let place = membership.endpoints.iter().position(|found| found.id == *endpoint)?;
+        Some(self.look_at(service, &membership, place))
+    }
+
+    fn service_status(&self, service: &Service) -> ServiceStatus {
+        let state = &service.state;
+        let membership = state.membership.load();
+        let counts = state.counts();
+        let places = 0..membership.endpoints.len();
+        ServiceStatus {
+            name: service.name().to_string(),
+            balance: service.policy_name().to_owned(),
+            total: counts.total as u64,
+            healthy: counts.healthy as u64,
+            panic: state.panic().word(),
+            is_holding: state.is_holding(),
+            waiting: state.queue.waiting().into(),
+            // Whole retries: the rest of one is no retry.
+            retries_left: state.retries_left() as u64,
+            endpoints: places.map(|place| self.look_at(service, &membership, place)).collect(),
+        }
+    }
+
+    fn look_at(&self, service: &Service, membership: &Membership, place: usize) -> EndpointStatus {
+        let endpoint = &membership.endpoints[place];
+        let (requests, errors) =
+            self.shared.metrics.endpoint_totals(service.name().as_str(), endpoint.id.as_str());
+        let standing = endpoint.standing().clone();
+        EndpointStatus {
+            id: endpoint.id.to_string(),
+            address: endpoint.address.to_string(),
+            weight: membership.weights[place].get(),
+            state: endpoint.gate().word(),
+            since: standing.since,
+            why: standing.why,
+            order: standing.order,
+            last_check_failure: standing.checked.and_then(|checked| checked.failure),
+            in_flight: u64::from(endpoint.in_flight()),
+            connections: u64::from(endpoint.connections()),
+            requests,
+            errors,
+        }
+    }
 }

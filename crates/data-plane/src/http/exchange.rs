@@ -1,7 +1,12 @@
 //! One attempt: a request goes up while its response comes down, each as fast as the other side takes it. Clocks run
 //! only for the peer that we wait for.
 
+mod deadline;
+mod slow_body;
+
 use std::task::{Context, Poll};
+
+use slow_body::SlowBody;
 
 use crate::http::error::Reason;
 use crate::http::headers;
@@ -304,69 +309,6 @@ impl<'a> Exchange<'a> {
     fn is_held_back(&self) -> bool {
         self.rules.expects_continue && self.server.received == 0
     }
-
-    fn head_deadline(&self) -> (Millis, Reason) {
-        let upstream = match self.upload {
-            // From the end of the request, or from when the upstream stopped taking it.
-            Upload::Done | Upload::Broken => {
-                let since = if self.uploaded_at == NEVER {
-                    self.client.wire.read_wait
-                } else {
-                    Some(self.uploaded_at)
-                };
-                after(since, self.rules.response_header)
-            }
-            Upload::Body if self.is_held_back() => {
-                after(self.client.wire.read_wait, self.rules.response_header)
-            }
-            Upload::Body | Upload::Flush => NEVER,
-        };
-        earliest((upstream, Reason::ResponseHeaderTimeout), self.upload_deadline())
-    }
-
-    fn body_deadline(&self) -> (Millis, Reason) {
-        let response =
-            (after(self.client.wire.read_wait, self.rules.response_idle), Reason::ResponseIdleTimeout);
-        let client = (after(self.server.wire.write_wait, self.rules.body_idle), Reason::ClientStalled);
-        // With the client taking nothing, nothing is read from the upstream: it is not to blame.
-        let download = if self.server.wire.write_wait.is_some() { client } else { response };
-        earliest(download, self.upload_deadline())
-    }
-
-    fn upload_deadline(&self) -> (Millis, Reason) {
-        match self.upload {
-            Upload::Done | Upload::Broken => (NEVER, Reason::Ok),
-            _ if self.client.wire.write_wait.is_some() => {
-                (after(self.client.wire.write_wait, self.rules.response_idle), Reason::ResponseIdleTimeout)
-            }
-            Upload::Body if self.is_held_back() => (NEVER, Reason::Ok),
-            Upload::Body => {
-                let idle = after(self.server.wire.read_wait, self.rules.body_idle);
-                // A stream may be silent for long.
-                let slow =
-                    if self.rules.is_stream { NEVER } else { self.slow.deadline(self.rules.body_idle) };
-                (idle.min(slow), Reason::BodyTimeout)
-            }
-            Upload::Flush => (NEVER, Reason::Ok),
-        }
-    }
-
-    /// Waits, unless the deadline has passed.
-    fn wait(&self, (deadline, reason): (Millis, Reason)) -> Poll<Result<(), Reason>> {
-        if self.timer.now() >= deadline {
-            return Poll::Ready(Err(reason));
-        }
-        self.timer.set(deadline);
-        Poll::Pending
-    }
-}
-
-fn after(since: Option<Millis>, limit: Millis) -> Millis {
-    since.map_or(NEVER, |since| since.saturating_add(limit))
-}
-
-fn earliest(one: (Millis, Reason), other: (Millis, Reason)) -> (Millis, Reason) {
-    if other.0 < one.0 { other } else { one }
 }
 
 fn broken_body(error: &client::ReadError) -> Reason {
@@ -374,37 +316,6 @@ fn broken_body(error: &client::ReadError) -> Reason {
     match error {
         client::ReadError::Parse(_) => Reason::InvalidResponse,
         client::ReadError::Closed | client::ReadError::Broken(_) => Reason::TruncatedResponse,
-    }
-}
-
-/// The minimum rate of request bodies: a client that sends a byte now and then makes progress, but holds an upstream
-/// connection for ever. Only time spent waiting for the client counts.
-#[derive(Clone, Copy, Debug, Default)]
-struct SlowBody {
-    bytes: u64,
-    waited: Millis,
-    waiting_since: Option<Millis>,
-}
-
-impl SlowBody {
-    fn waiting(&mut self, now: Millis) {
-        self.waiting_since.get_or_insert(now);
-    }
-
-    fn received(&mut self, count: usize, now: Millis) {
-        self.bytes += count as u64;
-        if let Some(since) = self.waiting_since.take() {
-            self.waited += now.saturating_sub(since);
-        }
-    }
-
-    /// When the body will have been too slow, unless more comes.
-    fn deadline(&self, body_idle: Millis) -> Millis {
-        if body_idle == NEVER {
-            return NEVER;
-        }
-        let allowed = SLOW_BODY_GRACE.max(self.bytes.saturating_mul(1000) / MIN_BODY_RATE);
-        self.waiting_since.map_or(NEVER, |since| since + allowed.saturating_sub(self.waited))
     }
 }
 
@@ -424,64 +335,5 @@ impl<T> ReadyAnd<T> for Poll<T> {
 
 /// Bodies beyond this use larger buffers.
 const BULK: u64 = 16 * 1024;
-/// How long a body may trickle, in milliseconds of waiting for it.
-const SLOW_BODY_GRACE: Millis = 30_000;
-/// Bytes per second that a body must come with after the grace.
-const MIN_BODY_RATE: u64 = 500;
 /// An upstream that says "not yet" more often than this says nothing.
 const MAX_INTERIM_RESPONSES: u32 = 32;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_that_trickles_is_slow_after_the_grace() {
-        let mut slow = SlowBody::default();
-        let mut now = 0;
-        // 10 bytes a second.
-        loop {
-            slow.waiting(now);
-            if slow.deadline(60_000) <= now + 1000 {
-                break;
-            }
-            now += 1000;
-            slow.received(10, now);
-        }
-        assert_eq!(now, 29_000);
-    }
-
-    #[test]
-    fn a_body_above_the_rate_is_never_slow() {
-        let mut slow = SlowBody::default();
-        for second in 0..100_000 {
-            slow.waiting(second * 1000);
-            assert!(slow.deadline(60_000) > second * 1000 + 1000);
-            slow.received(600, second * 1000 + 1000);
-        }
-    }
-
-    #[test]
-    fn time_that_we_do_not_wait_does_not_count() {
-        let mut slow = SlowBody::default();
-        slow.waiting(0);
-        slow.received(1, 10);
-        // The upstream takes nothing for an hour.
-        slow.waiting(3_600_000);
-        assert_eq!(slow.deadline(60_000), 3_600_000 + 29_990);
-    }
-
-    #[test]
-    fn all_of_a_burst_counts() {
-        let mut slow = SlowBody::default();
-        let mut now = 0;
-        for _ in 0..100 {
-            slow.waiting(now);
-            assert!(slow.deadline(60_000) > now + 5000, "at {now}");
-            now += 5000;
-            // A small chunk with the length of what follows, and what follows.
-            slow.received(4, now);
-            slow.received(10_000, now);
-        }
-    }
-}

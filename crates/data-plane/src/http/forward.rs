@@ -1,28 +1,30 @@
 //! The attempt loop: choose an endpoint, send the request, pass the response on; another endpoint when a connection
 //! fails before anything was delivered.
 
-use std::future::{Future, poll_fn};
+mod attempt;
+mod tries;
+
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll};
+use std::time::Instant;
 
 use crate::connection::{Connection, Flushed, Next};
 use crate::http::error::Reason;
-use crate::http::exchange::{Exchange, Failure, Repeat, Rules};
-use crate::http::headers::{self, RequestParts, ResponseParts};
-use crate::http::message::{Framing, RequestHead, ResponseHead, Version};
+use crate::http::exchange::{Failure, Repeat};
+use crate::http::message::RequestHead;
 use crate::http::sticky::Pinned;
 use crate::http::transaction::Transaction;
-use crate::http::upgrade::{Half, Tunnel};
 use crate::http::{Client, Facts};
-use crate::http1::head::response_has_body;
 use crate::metrics::Limit;
-use crate::service::{EndpointView, Failing, InFlight, MembersView, NoPick, ServiceView, Staying, Tried};
+use crate::service::{EndpointView, Failing, InFlight, Line, MembersView, NoPick, ServiceView, Waiter};
 use crate::snapshot::Changes;
-use crate::timer::{Millis, Timer};
+use crate::timer::Timer;
 use crate::transport::{self, Upstream};
+
+use attempt::Outcome;
+use tries::Tries;
 
 /// A request on its way to a service.
 pub(crate) struct Forward<'a> {
@@ -42,7 +44,8 @@ impl Forward<'_> {
         let worker = Rc::clone(&self.connection.worker);
         self.service.count();
         if self.service.service.state.is_holding() {
-            Box::pin(self.hold()).await?;
+            let state = &self.service.service.state;
+            Box::pin(self.waiter().hold(state)).await?;
         }
         let key = self.service.key(self.client, self.head, &Facts { head: self.head, client: self.client });
         let mut members = self.service.members(&worker);
@@ -178,37 +181,18 @@ impl Forward<'_> {
         only: Option<usize>,
     ) -> Result<usize, Reason> {
         let worker = Rc::clone(&self.connection.worker);
-        let service = &self.service.service;
-        let serial = only.map(|place| members.at(place).serial);
-        let joined = service.state.queue.join(service.queue.max, serial, tries.list.serials(members));
-        let mut waiting = joined.ok_or(Reason::QueueFull)?;
-        let began = Instant::now();
-        // A place may have been freed just before we joined.
-        let free = match only {
-            Some(place) => members.at(place).try_start(members.places()).then_some(place),
-            None => members.pick(service, &tries.list, None, &worker).ok(),
+        let view = self.service;
+        let service = &view.service;
+        let line =
+            Line { only: only.map(|place| members.at(place).serial), tried: tries.list.serials(members) };
+        let free = || {
+            let place = match only {
+                Some(place) => members.at(place).try_start(members.places()).then_some(place),
+                None => members.pick(service, &tries.list, None, &worker).ok(),
+            };
+            place.map(|place| Arc::clone(members.at(place)))
         };
-        if let Some(place) = free {
-            return Ok(place);
-        }
-        let deadline = self.timer.now().saturating_add(service.queue.timeout);
-        let (server, timer) = (&mut self.connection.server, self.timer);
-        let granted = poll_fn(|context| {
-            if let Poll::Ready(endpoint) = waiting.poll(context) {
-                return Poll::Ready(Ok(endpoint));
-            }
-            if server.request_is_complete() && server.poll_broken(context).is_ready() {
-                return Poll::Ready(Err(Reason::ClientClosed));
-            }
-            if timer.now() >= deadline {
-                return Poll::Ready(Err(Reason::QueueTimeout));
-            }
-            timer.set(deadline);
-            Poll::Pending
-        })
-        .await;
-        self.service.cells.queued.observe(began.elapsed());
-        let endpoint = granted?;
+        let endpoint = self.waiter().queue(view, line, free).await?;
         if let Some(place) = members.place_of(&endpoint) {
             return Ok(place);
         }
@@ -223,22 +207,14 @@ impl Forward<'_> {
         Ok(place)
     }
 
-    /// Waits for the first word of any endpoint, as long as the service does.
-    async fn hold(&mut self) -> Result<(), Reason> {
-        let state = Arc::clone(&self.service.service.state);
-        let (server, timer) = (&mut self.connection.server, self.timer);
-        let deadline = timer.now() + HOLD;
-        poll_fn(|context| {
-            if !state.is_holding() || timer.now() >= deadline {
-                return Poll::Ready(Ok(()));
-            }
-            if server.request_is_complete() && server.poll_broken(context).is_ready() {
-                return Poll::Ready(Err(Reason::ClientClosed));
-            }
-            timer.set(timer.now() + 1);
-            Poll::Pending
-        })
-        .await
+    /// Who waits: the client may only be gone once it has sent everything.
+    fn waiter(&mut self) -> Waiter<'_, impl FnMut(&mut Context<'_>) -> Poll<()>> {
+        let server = &mut self.connection.server;
+        let gone = |context: &mut Context<'_>| match server.request_is_complete() {
+            true => server.poll_broken(context),
+            false => Poll::Pending,
+        };
+        Waiter { timer: self.timer, gone }
     }
 
     /// A connection to the endpoint, unless the client goes away meanwhile.
@@ -249,21 +225,15 @@ impl Forward<'_> {
         began: Instant,
     ) -> Result<Box<Upstream>, Reason> {
         let worker = Rc::clone(&self.connection.worker);
-        let server = &mut self.connection.server;
+        let service = self.service;
         if self.head.method.is_idempotent() {
-            server.start_recording();
+            self.connection.server.start_recording();
         }
-        if !is_again && let Some(upstream) = transport::checkout(&worker, self.service, endpoint) {
+        if !is_again && let Some(upstream) = transport::checkout(&worker, service, endpoint) {
             return Ok(upstream);
         }
-        let mut connecting = pin!(transport::connect(&worker, self.service, endpoint));
-        let upstream = poll_fn(|context| match connecting.as_mut().poll(context) {
-            Poll::Pending if server.request_is_complete() && server.poll_broken(context).is_ready() => {
-                Poll::Ready(Err(Reason::ClientClosed))
-            }
-            polled => polled,
-        })
-        .await?;
+        let connecting = pin!(transport::connect(&worker, service, endpoint));
+        let upstream = self.waiter().connect(connecting).await?;
         self.transaction.time_connect = Some(began.elapsed());
         Ok(upstream)
     }
@@ -275,183 +245,6 @@ impl Forward<'_> {
             Repeat::Idempotent => self.head.method.is_idempotent(),
             Repeat::Any => true,
         }
-    }
-
-    /// One request on one connection.
-    async fn attempt(
-        &mut self,
-        endpoint: &Rc<EndpointView>,
-        upstream: &mut Upstream,
-        began: Instant,
-        cookie: Option<&[u8]>,
-    ) -> Result<Outcome, Failure> {
-        let parts = RequestParts {
-            sticky: self.service.service.sticky.as_ref(),
-            head: self.head,
-            client: self.client,
-            request_id: self.transaction.request_id.as_bytes(),
-            changes: self.changes.as_deref(),
-        };
-        headers::request(upstream.connection.wire.output(), &parts);
-        upstream.connection.start_request(self.head.framing);
-        let worker = Rc::clone(&self.connection.worker);
-        let mut response = worker.take_response();
-        let outcome = self.exchange(endpoint, upstream, &mut response, (began, cookie)).await;
-        worker.give_response(response);
-        outcome
-    }
-
-    async fn exchange(
-        &mut self,
-        endpoint: &Rc<EndpointView>,
-        upstream: &mut Upstream,
-        response: &mut ResponseHead,
-        (began, cookie): (Instant, Option<&[u8]>),
-    ) -> Result<Outcome, Failure> {
-        debug_assert!(endpoint.endpoint.in_flight() > 0, "the attempt is counted");
-        let rules = self.rules();
-        let worker = Rc::clone(&self.connection.worker);
-        let is_last = self.connection.is_orphan();
-        let server = &mut self.connection.server;
-        let changes = self.changes.as_deref();
-        let mut exchange = Exchange::new(server, &mut upstream.connection, self.timer, rules, changes);
-        poll_fn(|context| exchange.poll_head(context, response)).await?;
-        let answered = Instant::now();
-        let waited = answered.saturating_duration_since(began);
-        self.service.cells.first_byte.observe(waited);
-        self.transaction.time_first_byte = Some(waited);
-        self.transaction.answered = Some(answered);
-        if response.status == 101 {
-            if !self.is_wanted_upgrade(response) {
-                return Err(Reason::UnexpectedUpgrade.into());
-            }
-            return Ok(self.tunnel(endpoint, upstream, response, cookie).await);
-        }
-        self.transaction.attempt_answered(response.status);
-        judge(endpoint, response.status, worker.shared.now());
-        let framing = downstream_framing(response, self.head);
-        let keep_alive = self.head.keep_alive
-            && exchange.is_uploaded()
-            && framing != Framing::UntilClose
-            && !is_last
-            && !worker.is_draining();
-        let parts = ResponseParts {
-            head: response,
-            framing,
-            keep_alive,
-            version: self.head.version,
-            date: &worker.date,
-            changes: self.changes.as_deref(),
-            sticky: self.service.service.sticky.as_ref(),
-            cookie,
-        };
-        let mark = exchange.server.wire.mark();
-        headers::response(exchange.server.wire.output(), parts);
-        let has_body = response_has_body(response.status, self.head.method);
-        let timeouts = &self.service.service.timeouts;
-        let idle = if response.is_stream { timeouts.stream_idle } else { timeouts.response_idle };
-        exchange.start_body(if has_body { framing } else { Framing::None }, idle);
-        // What does not come at once may come for long.
-        let mut at_once = true;
-        let transaction = &mut *self.transaction;
-        let done = poll_fn(|context| {
-            let polled = exchange.poll_body(context);
-            if polled.is_pending() && std::mem::take(&mut at_once) {
-                transaction.let_go(&worker);
-            }
-            polled
-        })
-        .await;
-        let is_uploaded = exchange.is_uploaded();
-        if let Err(reason) = done {
-            if reason.is_upstream_fault() && self.connection.server.unsend_response(mark) {
-                // The client has seen nothing of it: it can still learn what happened.
-                return Err(reason.into());
-            }
-            self.transaction.attempt_failed(reason);
-            self.transaction.reason = reason;
-            let is_open_ended = self.connection.server.ends_with_connection();
-            let next = if is_open_ended { Next::Reset } else { Next::Close };
-            return Ok(Outcome { next, keep_upstream: false });
-        }
-        let next = match (keep_alive, self.connection.server.request_is_complete()) {
-            (true, _) => Next::KeepAlive,
-            (false, true) if framing != Framing::UntilClose && self.head.keep_alive => Next::Linger,
-            (false, true) => Next::Close,
-            (false, false) => Next::Linger,
-        };
-        let keep_upstream = response.keep_alive && is_uploaded && response.framing != Framing::UntilClose;
-        Ok(Outcome { next, keep_upstream })
-    }
-
-    fn rules(&self) -> Rules {
-        let listener = &self.connection.listener.listener;
-        let timeouts = &self.service.service.timeouts;
-        Rules {
-            method: self.head.method,
-            version: self.head.version,
-            accepts_trailers: self.head.accepts_trailers,
-            expects_continue: self.head.expects_continue,
-            is_stream: self.head.is_stream,
-            max_body: listener.max_body.unwrap_or(u64::MAX),
-            body_idle: if self.head.is_stream { timeouts.stream_idle } else { listener.body_idle },
-            response_header: timeouts.response_header,
-            response_idle: timeouts.response_idle,
-        }
-    }
-
-    /// A 101 must answer an `Upgrade`, with one of the protocols asked for.
-    fn is_wanted_upgrade(&self, response: &ResponseHead) -> bool {
-        let (Some(asked), Some(given)) = (self.head.upgrade, response.upgrade) else { return false };
-        let given = response.fields.slice(given);
-        super::field::list_elements(self.head.fields.slice(asked)).any(|one| one.eq_ignore_ascii_case(given))
-    }
-
-    async fn tunnel(
-        &mut self,
-        endpoint: &Rc<EndpointView>,
-        upstream: &mut Upstream,
-        response: &ResponseHead,
-        cookie: Option<&[u8]>,
-    ) -> Outcome {
-        self.transaction.attempt_answered(101);
-        let worker = Rc::clone(&self.connection.worker);
-        let server = &mut self.connection.server;
-        let parts = ResponseParts {
-            head: response,
-            framing: Framing::None,
-            keep_alive: true,
-            version: Version::Http11,
-            date: &worker.date,
-            changes: self.changes.as_deref(),
-            sticky: self.service.service.sticky.as_ref(),
-            cookie,
-        };
-        headers::response(server.wire.output(), parts);
-        let mut tunnel = Tunnel {
-            downstream: &mut server.wire,
-            upstream: &mut upstream.connection.wire,
-            timer: self.timer,
-            idle: self.service.service.timeouts.stream_idle,
-            up: Half::default(),
-            down: Half::default(),
-            progress_at: self.timer.now(),
-        };
-        self.transaction.let_go(&worker);
-        // As long as the endpoint is not taken away from it for good.
-        worker.remember(endpoint);
-        let _staying = Staying::new(endpoint);
-        let mut over = pin!(endpoint.streams.over());
-        let reason = poll_fn(|context| match tunnel.poll(context) {
-            Poll::Pending if over.as_mut().poll(context).is_ready() => Poll::Ready(Reason::DrainTimeout),
-            polled => polled,
-        })
-        .await;
-        let (up, down) = (tunnel.up.bytes, tunnel.down.bytes);
-        server.received += up;
-        server.sent += down;
-        self.transaction.reason = reason;
-        Outcome { next: if reason == Reason::Ok { Next::Close } else { Next::Reset }, keep_upstream: false }
     }
 
     /// Sends what is left of the response. The upstream is free by now.
@@ -470,70 +263,5 @@ impl Forward<'_> {
                 Ok(Next::Close)
             }
         }
-    }
-}
-
-/// A request waits no longer for the first word of an endpoint, in milliseconds: its service says so before, as long as it is
-/// configured.
-const HOLD: Millis = 6000;
-
-/// What became of a request so far.
-#[derive(Default)]
-struct Tries {
-    /// Where its client belongs.
-    pinned: Option<usize>,
-    list: Tried,
-    attempts: u32,
-    /// Endpoints that may have seen the request.
-    delivered: u8,
-    /// The last of them.
-    delivered_to: Option<usize>,
-    /// A pooled connection turned out to be closed: the same endpoint, by a new connection.
-    again: Option<(usize, InFlight)>,
-    failed: Option<Reason>,
-}
-
-impl Tries {
-    /// Names the same endpoints by their places in another membership.
-    fn follow(&mut self, before: &MembersView, current: &MembersView) {
-        let place = |place: usize| current.place_of(before.at(place));
-        self.pinned = self.pinned.and_then(place);
-        self.delivered_to = self.delivered_to.and_then(place);
-        let serials = self.list.serials(before);
-        self.list = Tried::default();
-        current.places_of(&serials).for_each(|place| self.list.add(place));
-    }
-
-    /// Counts the endpoint at this place once: an endpoint that dies can break a pooled connection and then the new one.
-    fn count_delivery(&mut self, place: usize, repeat: Repeat) {
-        if repeat != Repeat::Any && self.delivered_to != Some(place) {
-            self.delivered_to = Some(place);
-            self.delivered += 1;
-        }
-    }
-}
-
-/// How an attempt that was answered ends.
-struct Outcome {
-    next: Next,
-    /// The upstream connection can serve another request.
-    keep_upstream: bool,
-}
-
-/// A gateway's error is a failure of the endpoint; every other answer is a good one.
-fn judge(endpoint: &EndpointView, status: u16, now: Duration) {
-    if matches!(status, 502..=504) {
-        endpoint.state.attempt_failed(&endpoint.endpoint, Failing::Status(status), now);
-    } else {
-        endpoint.endpoint.answered();
-    }
-}
-
-/// The framing that the client sees: our own, by what its version knows (RFC 9112 §6).
-fn downstream_framing(response: &ResponseHead, head: &RequestHead) -> Framing {
-    match response.framing {
-        Framing::Chunked | Framing::UntilClose if head.version == Version::Http10 => Framing::UntilClose,
-        Framing::Chunked | Framing::UntilClose => Framing::Chunked,
-        framing => framing,
     }
 }

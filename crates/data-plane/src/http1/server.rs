@@ -1,5 +1,5 @@
-//! The downstream side of HTTP/1: requests in, responses out. Forwarding sees only these methods, so that another
-//! protocol version can stand here.
+//! The downstream side of HTTP/1: requests in, responses out. Heads leave as messages of no version; bodies, and when the
+//! connection may be used again, are those of HTTP/1, also for forwarding.
 
 use std::io;
 use std::task::{Context, Poll, ready};

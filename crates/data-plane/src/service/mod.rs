@@ -5,12 +5,17 @@
 //!        └─► ServiceView (per worker) ─► MembersView ─► EndpointView (per worker, lives on): pool, numbers
 //! ```
 
+mod counts;
 mod membership;
+mod panic;
 mod queue;
+mod rules;
 mod standing;
 mod state;
 mod streams;
+mod verdict;
 mod view;
+mod waiting;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -25,11 +30,15 @@ use crate::http::route::{Attributes, first_parameter};
 use crate::timer::Millis;
 
 pub(crate) use membership::{Membership, Plan, Sessions, Wanted};
+pub(crate) use panic::Panic;
+pub(crate) use rules::{Check, Rules};
 pub use standing::Override;
 pub(crate) use standing::Standing;
-pub(crate) use state::{Check, Failing, Panic, Rules, ServiceState};
+pub(crate) use state::ServiceState;
 pub(crate) use streams::Staying;
+pub(crate) use verdict::Failing;
 pub(crate) use view::{EndpointView, InFlight, MembersView, NoPick, Penalty, ServiceView, Tried};
+pub(crate) use waiting::{Line, Waiter};
 
 /// What a generation says of a service.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::state::Panic;
+use super::panic::Panic;
 use crate::endpoint::{Endpoint, Gate};
 
 /// The line of a service.

@@ -9,18 +9,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwap;
-use fulcrum_balance::health::{Condition, Thresholds};
-use fulcrum_balance::outlier::{OutlierPolicy, may_eject};
-use fulcrum_balance::panic::{PanicPolicy, in_panic};
+use fulcrum_balance::panic::in_panic;
 use fulcrum_balance::retry_budget::RetryBudget;
 use fulcrum_config::{self as config, PanicAction};
 use fulcrum_model::{EndpointId, ServiceName};
 
+use super::counts::Counts;
 use super::membership::Membership;
+use super::panic::Panic;
 use super::queue::Queue;
+use super::rules::Rules;
 use super::standing::{Checked, Override, Standing};
 use crate::endpoint::{Endpoint, Gate};
-use crate::http::error::Reason;
 
 /// A service through all generations of its configuration, shared by all workers.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(crate) struct ServiceState {
     pub(crate) name: ServiceName,
     pub(crate) membership: Arc<ArcSwap<Membership>>,
     pub(crate) queue: Queue,
-    rules: ArcSwap<Rules>,
+    pub(super) rules: ArcSwap<Rules>,
     /// No endpoint has been heard of yet: requests wait a moment.
     holding: AtomicBool,
     /// Until when it may hold requests, in milliseconds since the data plane's start.
@@ -37,149 +37,6 @@ pub(crate) struct ServiceState {
     budget: Mutex<RetryBudget>,
     pub(crate) ejections: AtomicU64,
     pub(crate) transitions: AtomicU64,
-}
-
-/// How endpoints of a service are judged, by the generation in force.
-#[derive(Debug)]
-pub(crate) struct Rules {
-    pub(crate) health: Option<Check>,
-    pub(crate) outlier: Option<OutlierPolicy>,
-    panic: PanicPolicy,
-    then: PanicAction,
-    pub(crate) slow_start: Duration,
-    /// How long existing work may go on at an endpoint that is withdrawn or removed.
-    pub(crate) drain: Option<Duration>,
-    /// Endpoints are still to be found by name.
-    has_names: bool,
-    retry: (u8, u32),
-}
-
-/// The active check of a service.
-#[derive(Clone, Debug)]
-pub(crate) struct Check {
-    pub(crate) config: Arc<config::HealthCheck>,
-    /// The same for the same configuration.
-    pub(crate) identity: u64,
-}
-
-/// How an attempt has failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Failing {
-    Reason(Reason),
-    /// An answer with this status.
-    Status(u16),
-}
-
-impl std::fmt::Display for Failing {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Failing::Reason(reason) => f.write_str(reason.token()),
-            Failing::Status(status) => status.fmt(f),
-        }
-    }
-}
-
-/// How far health is ignored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Panic {
-    /// Not at all.
-    No,
-    /// Every endpoint that accepts connections.
-    Reachable,
-    /// Every endpoint.
-    All,
-}
-
-impl Panic {
-    /// The word for it.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Panic::No => "no",
-            Panic::Reachable => "reachable",
-            Panic::All => "all",
-        }
-    }
-
-    /// Whether an endpoint with so much against it is used all the same.
-    pub(crate) fn admits(self, gate: Gate) -> bool {
-        match self {
-            Panic::No => false,
-            Panic::Reachable => !gate.has(Gate::UNREACHABLE),
-            Panic::All => true,
-        }
-    }
-}
-
-/// Endpoints that are not withdrawn, by what is known of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
-    pub(crate) total: usize,
-    pub(crate) healthy: usize,
-    pub(crate) unknown: usize,
-    pub(crate) ejected: usize,
-    pub(crate) unreachable: usize,
-}
-
-impl Counts {
-    fn of(endpoints: &[Arc<Endpoint>]) -> Self {
-        let mut counts = Counts::default();
-        endpoints.iter().for_each(|endpoint| counts.book(endpoint.gate(), usize::checked_add));
-        counts
-    }
-
-    fn book(&mut self, gate: Gate, add: fn(usize, usize) -> Option<usize>) {
-        let one = |count: &mut usize, is: bool| {
-            if is {
-                *count = add(*count, 1).expect("what is subtracted was added");
-            }
-        };
-        if !gate.is_withdrawn() {
-            one(&mut self.total, true);
-            one(&mut self.healthy, gate.is_healthy());
-            one(&mut self.unknown, gate.has(Gate::UNKNOWN));
-            one(&mut self.ejected, gate.has(Gate::EJECTED));
-            one(&mut self.unreachable, gate.has(Gate::UNREACHABLE));
-        }
-    }
-}
-
-impl Rules {
-    pub(crate) fn new(service: &config::Service) -> Self {
-        Rules {
-            health: service.health.as_ref().map(Check::new),
-            outlier: service.outlier.as_ref().map(|outlier| OutlierPolicy {
-                consecutive_errors: outlier.consecutive_errors,
-                eject: outlier.eject,
-                max_eject: outlier.max_eject,
-                max_ejected_percent: outlier.max_ejected,
-            }),
-            panic: PanicPolicy {
-                below_percent: service.panic.below,
-                at_least: service.panic.at_least as usize,
-            },
-            then: service.panic.then,
-            slow_start: service.slow_start,
-            drain: service.drain,
-            has_names: service
-                .endpoints
-                .iter()
-                .any(|endpoint| matches!(endpoint.address, config::Target::Host(_))),
-            retry: (service.retry.budget, service.retry.budget_min),
-        }
-    }
-}
-
-impl Check {
-    fn new(check: &config::HealthCheck) -> Self {
-        use std::hash::{DefaultHasher, Hash, Hasher};
-        let mut hasher = DefaultHasher::new();
-        check.hash(&mut hasher);
-        Check { config: Arc::new(check.clone()), identity: hasher.finish() }
-    }
-
-    pub(crate) fn thresholds(&self) -> Thresholds {
-        Thresholds { rise: self.config.rise, fall: self.config.fall }
-    }
 }
 
 impl ServiceState {
@@ -404,74 +261,6 @@ impl ServiceState {
         self.membership.load().endpoints.iter().any(|endpoint| endpoint.gate() != Gate::OPEN)
     }
 
-    /// A check of the endpoint has passed, or failed for a cause.
-    pub(crate) fn checked(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        check: &Check,
-        found: Result<(), String>,
-        now: Duration,
-    ) {
-        self.update(endpoint, now, |standing, _| {
-            let Some(checked) =
-                standing.checked.as_mut().filter(|checked| checked.identity == check.identity)
-            else {
-                return;
-            };
-            let passed = found.is_ok();
-            let change = checked.health.observe(passed, &check.thresholds());
-            checked.failure = found.err();
-            match change {
-                Some(Condition::Up) => "its check passes".clone_into(&mut standing.why),
-                Some(_) => standing.why = checked.failure.clone().unwrap_or_default(),
-                None => {}
-            }
-            if passed && standing.outlier.is_ejected(now) {
-                standing.outlier.restore();
-            }
-        });
-    }
-
-    /// A connection to an endpoint that refused them was made.
-    pub(crate) fn reached(&self, endpoint: &Arc<Endpoint>, now: Duration) {
-        self.update(endpoint, now, |standing, _| {
-            if standing.refusals.connected() {
-                "it accepts connections again".clone_into(&mut standing.why);
-            }
-        });
-    }
-
-    /// An attempt at the endpoint has failed, or was answered with an error of a gateway.
-    pub(crate) fn attempt_failed(&self, endpoint: &Arc<Endpoint>, failure: Failing, now: Duration) {
-        let errors = endpoint.failed();
-        let rules = self.rules.load();
-        let is_refused = failure == Failing::Reason(Reason::ConnectRefused);
-        if is_refused {
-            endpoint.refused();
-        }
-        let policy = rules.outlier.as_ref().filter(|policy| errors >= policy.consecutive_errors.get());
-        if !is_refused && policy.is_none() {
-            return;
-        }
-        self.update(endpoint, now, |standing, counts| {
-            if is_refused && standing.refusals.refused() {
-                CHANGES.fetch_add(1, Ordering::Relaxed);
-                "it refuses connections".clone_into(&mut standing.why);
-            }
-            let Some(policy) = policy else { return };
-            if !standing.outlier.is_ejected(now)
-                && (counts.healthy > 1 || !endpoint.gate().is_healthy())
-                && may_eject(counts.ejected, counts.total, policy.max_ejected_percent)
-            {
-                standing.outlier.eject(now, policy);
-                // It begins anew when it comes back.
-                endpoint.answered();
-                standing.why = format!("{errors} attempts failed in a row, the last with {failure}");
-                self.ejections.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-    }
-
     fn budget(&self) -> MutexGuard<'_, RetryBudget> {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -498,7 +287,7 @@ impl ServiceState {
 }
 
 /// Changes of endpoints in this process.
-static CHANGES: AtomicU64 = AtomicU64::new(0);
+pub(super) static CHANGES: AtomicU64 = AtomicU64::new(0);
 
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)

@@ -20,7 +20,8 @@ use crate::worker::Worker;
 
 use super::Service;
 use super::membership::{Membership, Sessions};
-use super::state::{Panic, ServiceState};
+use super::panic::Panic;
+use super::state::ServiceState;
 use super::streams::Streams;
 
 /// A service of one generation on one worker.

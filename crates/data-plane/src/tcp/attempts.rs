@@ -1,7 +1,6 @@
 //! The attempt loop of a connection: choose an endpoint, wait for a place there, connect; another endpoint when that
 //! fails.
 
-use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,7 +11,9 @@ use crate::endpoint::Endpoint;
 use crate::http::error::Reason;
 use crate::http1::wire::Wire;
 use crate::metrics::Limit;
-use crate::service::{EndpointView, Failing, InFlight, MembersView, NoPick, ServiceView, Staying, Tried};
+use crate::service::{
+    EndpointView, Failing, InFlight, Line, MembersView, NoPick, ServiceView, Staying, Tried, Waiter,
+};
 use crate::timer::{Millis, Timer};
 use crate::transport::{self, Upstream};
 use crate::worker::Worker;
@@ -64,7 +65,8 @@ impl<'a> Attempts<'a> {
     /// Connects to an endpoint. `key` is what the connection is hashed by.
     pub(super) async fn run(mut self, key: Option<u64>) -> Result<Link, Reason> {
         if self.service.service.state.is_holding() {
-            self.hold().await?;
+            let state = &self.service.service.state;
+            waiter(self.client, self.timer).hold(state).await?;
             self.members = self.service.members(self.worker);
         }
         loop {
@@ -136,69 +138,30 @@ impl<'a> Attempts<'a> {
 
     /// Waits in the service's line for a place at any endpoint that has not failed.
     async fn wait(&mut self) -> Result<Arc<Endpoint>, Reason> {
-        let service = &self.service.service;
-        let joined = service.state.queue.join(service.queue.max, None, self.failed.clone());
-        let mut waiting = joined.ok_or(Reason::QueueFull)?;
-        let began = Instant::now();
-        // A place may have been freed just before we joined.
-        if let Ok(place) = self.members.pick(service, &self.tried, None, self.worker) {
-            return Ok(Arc::clone(self.members.at(place)));
-        }
-        let deadline = self.timer.now().saturating_add(service.queue.timeout);
-        let (client, timer) = (&mut *self.client, self.timer);
-        let granted = poll_fn(|context| {
-            if let Poll::Ready(endpoint) = waiting.poll(context) {
-                return Poll::Ready(Ok(endpoint));
-            }
-            if poll_broken(client, context).is_ready() {
-                return Poll::Ready(Err(Reason::ClientClosed));
-            }
-            if timer.now() >= deadline {
-                return Poll::Ready(Err(Reason::QueueTimeout));
-            }
-            timer.set(deadline);
-            Poll::Pending
-        })
-        .await;
-        self.service.cells.queued.observe(began.elapsed());
-        granted
-    }
-
-    /// Waits for the first word of any endpoint, as long as the service does.
-    async fn hold(&mut self) -> Result<(), Reason> {
-        let state = &self.service.service.state;
-        let (client, timer) = (&mut *self.client, self.timer);
-        let deadline = timer.now() + HOLD;
-        poll_fn(|context| {
-            if !state.is_holding() || timer.now() >= deadline {
-                return Poll::Ready(Ok(()));
-            }
-            timer.set(timer.now() + 1);
-            broken(client, context)
-        })
-        .await
+        let (view, worker) = (self.service, self.worker);
+        let line = Line { only: None, tried: self.failed.clone() };
+        let (members, tried) = (&self.members, &self.tried);
+        let free = || {
+            let place = members.pick(&view.service, tried, None, worker).ok()?;
+            Some(Arc::clone(members.at(place)))
+        };
+        waiter(self.client, self.timer).queue(view, line, free).await
     }
 
     /// A connection to the endpoint, unless the client goes away meanwhile.
     async fn connect(&mut self, endpoint: &EndpointView) -> Result<Box<Upstream>, Reason> {
-        let client = &mut *self.client;
-        let mut connecting = pin!(transport::connect(self.worker, self.service, endpoint));
-        poll_fn(|context| match connecting.as_mut().poll(context) {
-            Poll::Pending => broken(client, context),
-            polled => polled,
-        })
-        .await
+        let connecting = pin!(transport::connect(self.worker, self.service, endpoint));
+        waiter(self.client, self.timer).connect(connecting).await
     }
 }
 
-/// Ready when the client has gone away.
-fn broken<T>(client: &mut Wire, context: &mut Context<'_>) -> Poll<Result<T, Reason>> {
-    poll_broken(client, context).map(|()| Err(Reason::ClientClosed))
+/// Who waits: what the client says meanwhile is kept.
+fn waiter<'a>(
+    client: &'a mut Wire,
+    timer: &'a Timer,
+) -> Waiter<'a, impl FnMut(&mut Context<'_>) -> Poll<()> + 'a> {
+    Waiter { timer, gone: move |context: &mut Context<'_>| poll_broken(client, context) }
 }
 
 /// Most endpoints that one connection is tried on.
 const MOST_FAILED: usize = 8;
-
-/// A connection waits no longer for the first word of an endpoint, in milliseconds: its service says so before, as long as it is
-/// configured.
-const HOLD: Millis = 6000;

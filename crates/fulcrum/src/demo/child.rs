@@ -74,6 +74,11 @@ impl Child {
         self.name
     }
 
+    /// Its process id, as long as it has not ended.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// The whole ready line.
     pub(crate) fn ready(&self) -> &Value {
         &self.ready

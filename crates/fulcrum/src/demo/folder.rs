@@ -1,4 +1,4 @@
-//! A private folder for the demo's files: configuration, admin socket, access log.
+//! A private folder for the demo's files: configuration, admin socket, access log, process ids.
 
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -39,7 +39,13 @@ impl DemoFolder {
         self.path().join("state")
     }
 
-    fn path(&self) -> &Path {
+    /// The process id of a backend.
+    pub(crate) fn pid_file(&self, backend: &str) -> PathBuf {
+        self.path().join(format!("{backend}.pid"))
+    }
+
+    /// Where everything is.
+    pub(crate) fn path(&self) -> &Path {
         &self.0
     }
 }

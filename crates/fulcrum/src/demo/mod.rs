@@ -3,13 +3,18 @@
 //! ```text
 //!   demo ─┬─► fulcrum demo-backend  blue, green, amber     on ports of the kernel's choice
 //!         ├─► fulcrum run -c demo.yaml                      with those ports in its environment
-//!         └─► tour: prints six things to try; with --for, tries them itself, twice
+//!         └─► tour: prints eight things to try; with --for, tries them itself, twice
 //! ```
 //!
-//! All of them are child processes that end with this one, even when it is killed.
+//! All of them are child processes that end with this one, even when it is killed. A backend that ends before is started
+//! again: killing one is a part of the tour.
 
+mod backend;
+mod chapters;
 mod child;
+mod commands;
 mod folder;
+mod load;
 mod stops;
 mod tour;
 
@@ -18,6 +23,7 @@ use std::net::TcpListener;
 use std::process::ExitStatus;
 use std::time::Duration;
 
+use self::backend::Backend;
 use self::child::{Child, ChildError};
 use self::folder::DemoFolder;
 use self::tour::Tour;
@@ -70,30 +76,28 @@ async fn perform(
 ) -> Result<(), DemoError> {
     let tour = Tour::new(cast.daemon.ready(), folder)?;
     output::text(&tour.print());
+    tokio::select! {
+        seen = guide(&tour, duration) => seen,
+        _ = signals.next() => Ok(()),
+        error = cast.keep() => Err(error),
+    }
+}
+
+/// Lets visitors try what there is, or tries it at the start and at the end of the time.
+async fn guide(tour: &Tour<'_>, duration: Option<Duration>) -> Result<(), DemoError> {
     let Some(duration) = duration else {
         output::line("\nCtrl-C ends all of it.");
-        return cast.wait(signals, None).await.map(|_| ());
+        return std::future::pending().await;
     };
     tour.take("at the start").await?;
-    if cast.wait(signals, Some(duration)).await? == Waited::Whole {
-        tour.take("at the end").await?;
-    }
-    Ok(())
+    tokio::time::sleep(duration).await;
+    Ok(tour.take("at the end").await?)
 }
 
 /// Every child process.
 struct Cast {
     daemon: Child,
-    backends: Vec<Child>,
-}
-
-/// Why waiting is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waited {
-    /// The time has passed.
-    Whole,
-    /// Someone wants it to end.
-    Interrupted,
+    backends: [Backend; 3],
 }
 
 impl Cast {
@@ -108,37 +112,29 @@ impl Cast {
         if std::env::var_os("FULCRUM_LOG").is_none() {
             environment.push(("FULCRUM_LOG".to_owned(), "warn".to_owned()));
         }
-        let mut backends = Vec::new();
-        for name in ["blue", "green", "amber"] {
-            let backend =
-                Child::start(name, &["demo-backend", "--bind", "127.0.0.1:0", "--name", name], &[]).await?;
-            environment
-                .push((format!("FULCRUM_DEMO_{}", name.to_uppercase()), backend.text("address")?.to_owned()));
-            backends.push(backend);
-        }
+        let backends = [
+            Backend::start("blue", folder).await?,
+            Backend::start("green", folder).await?,
+            Backend::start("amber", folder).await?,
+        ];
+        environment.extend(backends.iter().map(Backend::variable));
         let config = folder.config().display().to_string();
         let daemon = Child::start("the daemon", &["run", "--config", &config], &environment).await?;
         Ok(Cast { daemon, backends })
     }
 
-    /// Waits for the time, a signal, or a child that ends, which none should.
-    async fn wait(&mut self, signals: &mut Signals, duration: Option<Duration>) -> Result<Waited, DemoError> {
-        let time = async {
-            match duration {
-                Some(duration) => tokio::time::sleep(duration).await,
-                None => std::future::pending().await,
-            }
-        };
-        let [blue, green, amber] = self.backends.as_mut_slice() else { return Ok(Waited::Interrupted) };
-        let (name, status) = tokio::select! {
-            () = time => return Ok(Waited::Whole),
-            _ = signals.next() => return Ok(Waited::Interrupted),
-            status = self.daemon.ended() => (self.daemon.name(), status?),
-            status = blue.ended() => (blue.name(), status?),
-            status = green.ended() => (green.name(), status?),
-            status = amber.ended() => (amber.name(), status?),
-        };
-        Err(DemoError::Ended { name, status })
+    /// Brings back what may be killed. The error is that of a start, or the end of the daemon.
+    async fn keep(&mut self) -> DemoError {
+        let Cast { daemon, backends: [blue, green, amber] } = self;
+        tokio::select! {
+            ended = daemon.ended() => match ended {
+                Ok(status) => DemoError::Ended { name: daemon.name(), status },
+                Err(error) => error.into(),
+            },
+            error = blue.keep() => error,
+            error = green.keep() => error,
+            error = amber.keep() => error,
+        }
     }
 
     /// The daemon first: it may still be finishing requests.

@@ -1,4 +1,4 @@
-//! What the demo has to show, as data: commands, and what each of them shows.
+//! What a chapter of the demo is made of: commands, and what each of them shows.
 
 use std::fmt::Write as _;
 
@@ -17,6 +17,16 @@ pub(super) struct Stop {
     pub(super) action: Action,
     pub(super) expected: Expected,
     pub(super) remark: &'static str,
+    pub(super) timing: Timing,
+}
+
+/// When a command shows what it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Timing {
+    /// The first time.
+    AtOnce,
+    /// It may have to be repeated.
+    InAMoment,
 }
 
 /// A command.
@@ -27,6 +37,12 @@ pub(super) enum Action {
     Metrics(&'static str),
     /// `fulcrum` with these words, over the unix socket.
     Fulcrum(&'static [&'static str]),
+    /// The same where it fails, with its exit code.
+    Failing(&'static [&'static str]),
+    /// Requests that go on while a backend is killed.
+    Killing(Load),
+    /// Every first text in the configuration becomes the second.
+    Edit(&'static str, &'static str),
     /// The last line of the access log.
     AccessLog,
 }
@@ -38,6 +54,14 @@ pub(super) struct Curl {
     pub(super) target: &'static str,
     pub(super) field: Option<(&'static str, &'static str)>,
     pub(super) times: u8,
+}
+
+/// GETs of the balancer, many at a time, and who is killed in their midst.
+pub(super) struct Load {
+    pub(super) target: &'static str,
+    pub(super) requests: u16,
+    pub(super) at_a_time: u16,
+    pub(super) victim: &'static str,
 }
 
 /// Where a request goes.
@@ -80,20 +104,40 @@ impl Curl {
     }
 
     /// What it shows makes it a stop of the tour.
-    fn shows(self, status: u16, texts: &'static [&'static str], remark: &'static str) -> Stop {
-        Stop { action: Action::Curl(self), expected: Expected { status, texts }, remark }
+    pub(super) fn shows(self, status: u16, texts: &'static [&'static str], remark: &'static str) -> Stop {
+        let expected = Expected { status, texts };
+        Stop { action: Action::Curl(self), expected, remark, timing: Timing::AtOnce }
+    }
+}
+
+impl Load {
+    /// Nothing but answers of 200.
+    pub(super) fn shows_no_failure(self, remark: &'static str) -> Stop {
+        let expected = Expected { status: 200, texts: &[] };
+        Stop { action: Action::Killing(self), expected, remark, timing: Timing::AtOnce }
     }
 }
 
 impl Action {
     /// What it shows makes it a stop of the tour.
-    fn shows(self, texts: &'static [&'static str], remark: &'static str) -> Stop {
-        Stop { action: self, expected: Expected { status: 200, texts }, remark }
+    pub(super) fn shows(self, texts: &'static [&'static str], remark: &'static str) -> Stop {
+        let timing = self.timing();
+        Stop { action: self, expected: Expected { status: 200, texts }, remark, timing }
     }
 
-    /// Whether it may take a moment until it shows what has happened.
-    pub(super) fn is_eventual(&self) -> bool {
-        matches!(self, Action::Metrics(_) | Action::Fulcrum(["status"]) | Action::AccessLog)
+    /// What is told of requests is written behind their answers.
+    fn timing(&self) -> Timing {
+        match self {
+            Action::Metrics(_) | Action::Fulcrum(["status"]) | Action::AccessLog => Timing::InAMoment,
+            _ => Timing::AtOnce,
+        }
+    }
+}
+
+impl Stop {
+    /// What happens may take some seconds.
+    pub(super) fn in_a_moment(self) -> Self {
+        Stop { timing: Timing::InAMoment, ..self }
     }
 }
 
@@ -127,107 +171,6 @@ impl Expected {
         }
         self.texts.iter().find(|text| !shown.text.contains(*text)).map(|text| format!("{text:?}"))
     }
-}
-
-/// The tour itself. Its order matters: later chapters look at what earlier ones did.
-pub(super) fn chapters() -> [Chapter; 6] {
-    [
-        Chapter {
-            title: "Load is spread: the backends take turns",
-            stops: vec![Curl::get("/hello").times(9).shows(
-                200,
-                &["x-backend: blue", "x-backend: green", "x-backend: amber", "\"target\":\"/hello\""],
-                "each line names the backend that answered",
-            )],
-        },
-        Chapter {
-            title: "Content decides: by path, by header field",
-            stops: vec![
-                Curl::get("/green/hello").shows(
-                    200,
-                    &["x-backend: green", "\"target\":\"/hello\"", "x-served-by: fulcrum-demo"],
-                    "always green, which sees /hello; x-served-by was added on the way back",
-                ),
-                Curl::get("/hello").with("x-color", "amber").shows(
-                    200,
-                    &["x-backend: amber"],
-                    "always amber",
-                ),
-            ],
-        },
-        Chapter {
-            title: "Backends fail: one is sick, one is dead",
-            stops: vec![
-                Curl::post("/green/demo/sick?for=10s").shows(
-                    200,
-                    &["x-backend: green"],
-                    "green answers 503 for ten seconds",
-                ),
-                Curl::get("/green/").shows(
-                    503,
-                    &["x-backend: green"],
-                    "503: the balancer passes on what green says",
-                ),
-                Curl::post("/green/demo/well").shows(200, &["x-backend: green"], "green is well again"),
-                Curl::get("/failover").times(9).shows(
-                    200,
-                    &["x-backend: blue"],
-                    "always blue: the other endpoint refuses connections, and nobody notices",
-                ),
-            ],
-        },
-        Chapter {
-            title: "Nothing is lost: sticky clients, a drain, a reload",
-            stops: vec![
-                Curl::get("/sticky").shows(
-                    200,
-                    &["set-cookie: fulcrum_sticky=", "cache-control: private"],
-                    "the cookie brings a client back to its backend: signed, without an address",
-                ),
-                Action::Fulcrum(&["drain", "sticky/green"])
-                    .shows(&["draining"], "green takes no new clients; those with its cookie stay"),
-                Action::Fulcrum(&["undrain", "sticky/green"]).shows(&["up"], "and again"),
-                Action::Fulcrum(&["reload", "--wait"])
-                    .shows(&["generation"], "reads the configuration again; no connection notices"),
-            ],
-        },
-        Chapter {
-            title: "The balancer answers by itself",
-            stops: vec![
-                Curl::get("/moved/a?b=c").shows(
-                    301,
-                    &["location: https://example.com/moved/a?b=c"],
-                    "a redirect",
-                ),
-                Curl::get("/robots.txt").shows(200, &["User-agent: *"], "a fixed response"),
-                Curl::get("/hello").with("user_id", "1").shows(
-                    400,
-                    &["reason: underscore_in_field_name"],
-                    "refused: CGI programs cannot tell user_id from user-id",
-                ),
-            ],
-        },
-        Chapter {
-            title: "Everything is counted and logged",
-            stops: vec![
-                Action::AccessLog.shows(
-                    &["\"status\":", "\"reason\":", "\"duration\":"],
-                    "one JSON object per request, with times and the reason of its end",
-                ),
-                Action::Metrics("fulcrum_upstream_requests_total{service=\"colors\"")
-                    .shows(&["blue", "green", "amber"], "how the first nine requests were spread"),
-                Action::Metrics("fulcrum_upstream_errors_total").shows(
-                    &["connect_refused", "dead"],
-                    "the connections that the dead endpoint of /failover refused",
-                ),
-                Curl::admin("/readyz").shows(200, &["ready"], "for whatever balances over balancers"),
-                Action::Fulcrum(&["status"]).shows(
-                    &["half-dead", "127.0.0.1:1", "unreachable"],
-                    "a table of listeners, services and endpoints",
-                ),
-            ],
-        },
-    ]
 }
 
 #[cfg(test)]

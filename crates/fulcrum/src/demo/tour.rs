@@ -1,31 +1,30 @@
-//! Six things to try: printed as commands to copy, and executed with what they should show.
+//! The things to try: printed as commands to copy, and executed with what they should show.
 
-use std::env;
 use std::fmt::Write as _;
 use std::fs;
+use std::io;
 use std::process::Stdio;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::{Method, Request};
+use hyper::{Request, StatusCode};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
+use super::chapters::chapters;
+use super::commands::Places;
 use super::folder::DemoFolder;
-use super::stops::{Action, Curl, Server, Shown, Stop, chapters};
-use crate::client::{self, ExchangeError, Reply, ServerAddress};
+use super::load;
+use super::stops::{Action, Curl, Load, Shown, Stop, Timing};
+use crate::client::{self, ExchangeError, Reply};
 use crate::output;
 
 /// The demo as a visitor sees it.
-#[derive(Debug)]
-pub(crate) struct Tour {
-    web: ServerAddress,
-    metrics: ServerAddress,
-    socket: String,
-    access_log: String,
-    program: String,
+pub(crate) struct Tour<'a> {
+    places: Places<'a>,
 }
 
 /// Something that is not as printed.
@@ -37,40 +36,36 @@ pub(crate) enum TourError {
     /// No answer.
     #[error("{command}\n  {source}")]
     NoAnswer { command: String, source: ExchangeError },
+    /// It is not dead.
+    #[error("cannot kill {name}: {source}")]
+    Alive { name: &'static str, source: io::Error },
+    /// The configuration cannot be written.
+    #[error("{command}\n  {source}")]
+    Edit { command: String, source: io::Error },
     /// Another answer.
     #[error("{command}\n  should show {expected}, but shows:\n{shown}")]
     Other { command: String, expected: String, shown: String },
 }
 
-impl Tour {
+impl<'a> Tour<'a> {
     /// Reads the daemon's ready line.
-    pub(crate) fn new(ready: &Value, folder: &DemoFolder) -> Result<Self, TourError> {
-        let unclear = || TourError::Unclear(ready.to_string());
-        let web = ready["listeners"]["web"][0].as_str().ok_or_else(unclear)?;
-        let admin = ready["admin"].as_array().ok_or_else(unclear)?;
-        let tcp = admin.iter().filter_map(Value::as_str).find(|address| !address.starts_with("unix:"));
-        Ok(Tour {
-            web: ServerAddress::Http(web.to_owned()),
-            metrics: ServerAddress::Http(tcp.ok_or_else(unclear)?.to_owned()),
-            socket: format!("unix:{}", folder.socket().display()),
-            access_log: folder.access_log().display().to_string(),
-            program: env::current_exe()
-                .map_or_else(|_| "fulcrum".to_owned(), |path| path.display().to_string()),
-        })
+    pub(crate) fn new(ready: &Value, folder: &'a DemoFolder) -> Result<Self, TourError> {
+        let places = Places::new(ready, folder).ok_or_else(|| TourError::Unclear(ready.to_string()))?;
+        Ok(Tour { places })
     }
 
     /// The tour as text.
     pub(crate) fn print(&self) -> String {
+        let Places { web, metrics, socket, .. } = &self.places;
         let mut text = format!(
-            "\nFulcrum balances {} over the backends blue, green and amber.\n\
-             Metrics are at {}/metrics, everything of the admin at {}.\n\nSix things to try:\n",
-            self.web, self.metrics, self.socket
+            "\nFulcrum balances {web} over the backends blue, green and amber.\n\
+             Metrics are at {metrics}/metrics, everything of the admin at {socket}.\n\nEight things to try:\n",
         );
         for (number, chapter) in (1..).zip(chapters()) {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "\n{number}. {}", chapter.title);
             for stop in &chapter.stops {
-                let _ = writeln!(text, "   {}\n      {}", self.command(&stop.action), stop.remark);
+                let _ = writeln!(text, "   {}\n      {}", self.places.command(&stop.action), stop.remark);
             }
         }
         text
@@ -88,16 +83,17 @@ impl Tour {
     }
 
     async fn check(&self, stop: &Stop) -> Result<(), TourError> {
-        // The access log is written behind the answers, so a command may be a moment too early.
         let patience = Instant::now() + PATIENCE;
         loop {
             let shown = self.execute(&stop.action).await?;
             let missing = stop.expected.missing(&shown);
             match missing {
                 None => return Ok(()),
-                Some(_) if stop.action.is_eventual() && Instant::now() < patience => sleep(LOOK_EVERY).await,
+                Some(_) if stop.timing == Timing::InAMoment && Instant::now() < patience => {
+                    sleep(LOOK_EVERY).await
+                }
                 Some(expected) => {
-                    let command = self.command(&stop.action);
+                    let command = self.places.command(&stop.action);
                     return Err(TourError::Other { command, expected, shown: shown.text });
                 }
             }
@@ -120,9 +116,21 @@ impl Tour {
                 shown.text = lines.flat_map(|line| [line, "\n"]).collect();
                 Ok(shown)
             }
-            Action::Fulcrum(words) => Ok(self.fulcrum(words).await),
+            Action::Fulcrum(words) => Ok(self.fulcrum(words).await.0),
+            Action::Failing(words) => {
+                let (mut shown, code) = self.fulcrum(words).await;
+                shown.text +=
+                    &code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
+                Ok(shown)
+            }
+            Action::Killing(load) => self.killing(load, action).await,
+            Action::Edit(before, after) => {
+                let failed = |source| TourError::Edit { command: self.places.command(action), source };
+                self.edit(before, after).map_err(failed)?;
+                Ok(Shown::default())
+            }
             Action::AccessLog => {
-                let log = fs::read_to_string(&self.access_log).unwrap_or_default();
+                let log = fs::read_to_string(self.places.folder.access_log()).unwrap_or_default();
                 Ok(Shown::of(log.lines().last().unwrap_or_default()))
             }
         }
@@ -135,54 +143,51 @@ impl Tour {
             builder = builder.header(name, value);
         }
         let request = builder.body(Full::<Bytes>::default()).expect("the requests of the tour are valid");
-        let failed = |source| TourError::NoAnswer { command: self.command(action), source };
-        client::exchange(self.server(curl.server), request).await.map_err(failed)
+        let failed = |source| TourError::NoAnswer { command: self.places.command(action), source };
+        client::exchange(self.places.server(curl.server), request).await.map_err(failed)
     }
 
-    /// The real command, as a visitor would run it.
-    async fn fulcrum(&self, words: &[&str]) -> Shown {
-        let mut command = Command::new(&self.program);
-        command.args(words).args(["--admin", &self.socket]).stdin(Stdio::null()).kill_on_drop(true);
+    /// The real command, as a visitor would run it, and its exit code.
+    async fn fulcrum(&self, words: &[&str]) -> (Shown, Option<i32>) {
+        let Places { program, socket, .. } = &self.places;
+        let mut command = Command::new(program);
+        command.args(words).args(["--admin", socket]).stdin(Stdio::null()).kill_on_drop(true);
         match command.output().await {
             Ok(output) => {
                 let text = [output.stdout, output.stderr].concat();
-                Shown { statuses: Vec::new(), text: String::from_utf8_lossy(&text).into_owned() }
+                (Shown::of(&String::from_utf8_lossy(&text)), output.status.code())
             }
-            Err(error) => Shown::of(&error.to_string()),
+            Err(error) => (Shown::of(&error.to_string()), None),
         }
     }
 
-    fn server(&self, server: Server) -> &ServerAddress {
-        match server {
-            Server::Web => &self.web,
-            Server::Admin => &self.metrics,
-        }
+    async fn killing(&self, load: &Load, action: &Action) -> Result<Shown, TourError> {
+        let failed = |source| TourError::NoAnswer { command: self.places.command(action), source };
+        let mut killed = Err(io::ErrorKind::NotFound.into());
+        let answers =
+            load::send(load, &self.places.web, || killed = self.kill(load.victim)).await.map_err(failed)?;
+        killed.map_err(|source| TourError::Alive { name: load.victim, source })?;
+        let statuses = answers.iter().map(StatusCode::as_u16).collect();
+        Ok(Shown { statuses, text: String::new() })
     }
 
-    /// What to type into a shell.
-    fn command(&self, action: &Action) -> String {
-        match action {
-            Action::Curl(curl) => self.curl_command(curl),
-            Action::Metrics(prefix) => format!("curl -s '{}/metrics' | grep '^{prefix}'", self.metrics),
-            Action::Fulcrum(words) => format!("{} {} --admin {}", self.program, words.join(" "), self.socket),
-            Action::AccessLog => format!("tail -n 1 {}", self.access_log),
-        }
+    fn kill(&self, backend: &str) -> io::Result<()> {
+        let text = fs::read_to_string(self.places.folder.pid_file(backend))?;
+        let pid = text.parse().ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(kill_process(pid, Signal::KILL)?)
     }
 
-    fn curl_command(&self, curl: &Curl) -> String {
-        let Curl { method, server, target, field, times } = curl;
-        let method = if *method == Method::GET { String::new() } else { format!(" -X {method}") };
-        let field = field.map_or_else(String::new, |(name, value)| format!(" -H '{name}: {value}'"));
-        let command = format!("curl -si{method}{field} '{}{target}'", self.server(*server));
-        match times {
-            1 => command,
-            _ => format!("for i in $(seq {times}); do {command} | grep x-backend; done"),
-        }
+    /// As `sed -i` does it: the new file takes the place of the old one at once.
+    fn edit(&self, before: &str, after: &str) -> io::Result<()> {
+        let file = self.places.folder.config();
+        let draft = file.with_extension("draft");
+        fs::write(&draft, fs::read_to_string(&file)?.replace(before, after))?;
+        fs::rename(draft, file)
     }
 }
 
-/// The access log is written at most some milliseconds late; a busy machine gets more.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A backend is back after three seconds, and has its share a second later; a busy machine gets more.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -192,45 +197,17 @@ mod tests {
 
     use super::*;
 
-    fn tour() -> Tour {
+    #[test]
+    fn eight_things_are_printed() {
         let folder = DemoFolder::create().expect("a folder");
         let ready = json!({
             "event": "ready",
             "listeners": { "web": ["127.0.0.1:8080"] },
             "admin": ["unix:/tmp/admin.sock", "127.0.0.1:9901"],
         });
-        Tour::new(&ready, &folder).expect("all addresses are there")
-    }
-
-    #[test]
-    fn commands_are_what_is_executed() {
-        fn check(curl: Curl, expected: &str) {
-            assert_eq!(tour().command(&Action::Curl(curl)), expected);
-        }
-        check(Curl::get("/a?b=c"), "curl -si 'http://127.0.0.1:8080/a?b=c'");
-        check(
-            Curl::get("/").with("x-color", "amber"),
-            "curl -si -H 'x-color: amber' 'http://127.0.0.1:8080/'",
-        );
-        check(Curl::post("/sick"), "curl -si -X POST 'http://127.0.0.1:8080/sick'");
-        check(Curl::admin("/readyz"), "curl -si 'http://127.0.0.1:9901/readyz'");
-        check(
-            Curl::get("/").times(9),
-            "for i in $(seq 9); do curl -si 'http://127.0.0.1:8080/' | grep x-backend; done",
-        );
-    }
-
-    #[test]
-    fn six_things_are_printed() {
-        let text = tour().print();
+        let text = Tour::new(&ready, &folder).expect("all addresses are there").print();
         let things =
             text.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit())).count();
-        assert_eq!(things, 6, "{text}");
-    }
-
-    #[test]
-    fn a_daemon_without_addresses_is_unclear() {
-        let folder = DemoFolder::create().expect("a folder");
-        assert!(matches!(Tour::new(&json!({ "event": "ready" }), &folder), Err(TourError::Unclear(_))));
+        assert_eq!(things, 8, "{text}");
     }
 }

@@ -1,0 +1,223 @@
+//! One attempt: the request on one connection, its response to the client, or a tunnel.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use super::Forward;
+use crate::connection::Next;
+use crate::http::error::Reason;
+use crate::http::exchange::{Exchange, Failure, Rules};
+use crate::http::field;
+use crate::http::headers::{self, RequestParts, ResponseParts};
+use crate::http::message::{Framing, RequestHead, ResponseHead, Version};
+use crate::http::upgrade::{Half, Tunnel};
+use crate::http1::head::response_has_body;
+use crate::service::{EndpointView, Failing, Staying};
+use crate::transport::Upstream;
+
+/// How an attempt that was answered ends.
+pub(super) struct Outcome {
+    pub(super) next: Next,
+    /// The upstream connection can serve another request.
+    pub(super) keep_upstream: bool,
+}
+
+impl Forward<'_> {
+    /// One request on one connection.
+    pub(super) async fn attempt(
+        &mut self,
+        endpoint: &Rc<EndpointView>,
+        upstream: &mut Upstream,
+        began: Instant,
+        cookie: Option<&[u8]>,
+    ) -> Result<Outcome, Failure> {
+        let parts = RequestParts {
+            sticky: self.service.service.sticky.as_ref(),
+            head: self.head,
+            client: self.client,
+            request_id: self.transaction.request_id.as_bytes(),
+            changes: self.changes.as_deref(),
+        };
+        headers::request(upstream.connection.wire.output(), &parts);
+        upstream.connection.start_request(self.head.framing);
+        let worker = Rc::clone(&self.connection.worker);
+        let mut response = worker.take_response();
+        let outcome = self.exchange(endpoint, upstream, &mut response, (began, cookie)).await;
+        worker.give_response(response);
+        outcome
+    }
+
+    async fn exchange(
+        &mut self,
+        endpoint: &Rc<EndpointView>,
+        upstream: &mut Upstream,
+        response: &mut ResponseHead,
+        (began, cookie): (Instant, Option<&[u8]>),
+    ) -> Result<Outcome, Failure> {
+        debug_assert!(endpoint.endpoint.in_flight() > 0, "the attempt is counted");
+        let rules = self.rules();
+        let worker = Rc::clone(&self.connection.worker);
+        let is_last = self.connection.is_orphan();
+        let server = &mut self.connection.server;
+        let changes = self.changes.as_deref();
+        let mut exchange = Exchange::new(server, &mut upstream.connection, self.timer, rules, changes);
+        poll_fn(|context| exchange.poll_head(context, response)).await?;
+        let answered = Instant::now();
+        let waited = answered.saturating_duration_since(began);
+        self.service.cells.first_byte.observe(waited);
+        self.transaction.time_first_byte = Some(waited);
+        self.transaction.answered = Some(answered);
+        if response.status == 101 {
+            if !self.is_wanted_upgrade(response) {
+                return Err(Reason::UnexpectedUpgrade.into());
+            }
+            return Ok(self.tunnel(endpoint, upstream, response, cookie).await);
+        }
+        self.transaction.attempt_answered(response.status);
+        judge(endpoint, response.status, worker.shared.now());
+        let framing = downstream_framing(response, self.head);
+        let keep_alive = self.head.keep_alive
+            && exchange.is_uploaded()
+            && framing != Framing::UntilClose
+            && !is_last
+            && !worker.is_draining();
+        let parts = ResponseParts {
+            head: response,
+            framing,
+            keep_alive,
+            version: self.head.version,
+            date: &worker.date,
+            changes: self.changes.as_deref(),
+            sticky: self.service.service.sticky.as_ref(),
+            cookie,
+        };
+        let mark = exchange.server.wire.mark();
+        headers::response(exchange.server.wire.output(), parts);
+        let has_body = response_has_body(response.status, self.head.method);
+        let timeouts = &self.service.service.timeouts;
+        let idle = if response.is_stream { timeouts.stream_idle } else { timeouts.response_idle };
+        exchange.start_body(if has_body { framing } else { Framing::None }, idle);
+        // What does not come at once may come for long.
+        let mut at_once = true;
+        let transaction = &mut *self.transaction;
+        let done = poll_fn(|context| {
+            let polled = exchange.poll_body(context);
+            if polled.is_pending() && std::mem::take(&mut at_once) {
+                transaction.let_go(&worker);
+            }
+            polled
+        })
+        .await;
+        let is_uploaded = exchange.is_uploaded();
+        if let Err(reason) = done {
+            if reason.is_upstream_fault() && self.connection.server.unsend_response(mark) {
+                // The client has seen nothing of it: it can still learn what happened.
+                return Err(reason.into());
+            }
+            self.transaction.attempt_failed(reason);
+            self.transaction.reason = reason;
+            let is_open_ended = self.connection.server.ends_with_connection();
+            let next = if is_open_ended { Next::Reset } else { Next::Close };
+            return Ok(Outcome { next, keep_upstream: false });
+        }
+        let next = match (keep_alive, self.connection.server.request_is_complete()) {
+            (true, _) => Next::KeepAlive,
+            (false, true) if framing != Framing::UntilClose && self.head.keep_alive => Next::Linger,
+            (false, true) => Next::Close,
+            (false, false) => Next::Linger,
+        };
+        let keep_upstream = response.keep_alive && is_uploaded && response.framing != Framing::UntilClose;
+        Ok(Outcome { next, keep_upstream })
+    }
+
+    fn rules(&self) -> Rules {
+        let listener = &self.connection.listener.listener;
+        let timeouts = &self.service.service.timeouts;
+        Rules {
+            method: self.head.method,
+            version: self.head.version,
+            accepts_trailers: self.head.accepts_trailers,
+            expects_continue: self.head.expects_continue,
+            is_stream: self.head.is_stream,
+            max_body: listener.max_body.unwrap_or(u64::MAX),
+            body_idle: if self.head.is_stream { timeouts.stream_idle } else { listener.body_idle },
+            response_header: timeouts.response_header,
+            response_idle: timeouts.response_idle,
+        }
+    }
+
+    /// A 101 must answer an `Upgrade`, with one of the protocols asked for.
+    fn is_wanted_upgrade(&self, response: &ResponseHead) -> bool {
+        let (Some(asked), Some(given)) = (self.head.upgrade, response.upgrade) else { return false };
+        let given = response.fields.slice(given);
+        field::list_elements(self.head.fields.slice(asked)).any(|one| one.eq_ignore_ascii_case(given))
+    }
+
+    async fn tunnel(
+        &mut self,
+        endpoint: &Rc<EndpointView>,
+        upstream: &mut Upstream,
+        response: &ResponseHead,
+        cookie: Option<&[u8]>,
+    ) -> Outcome {
+        self.transaction.attempt_answered(101);
+        let worker = Rc::clone(&self.connection.worker);
+        let server = &mut self.connection.server;
+        let parts = ResponseParts {
+            head: response,
+            framing: Framing::None,
+            keep_alive: true,
+            version: Version::Http11,
+            date: &worker.date,
+            changes: self.changes.as_deref(),
+            sticky: self.service.service.sticky.as_ref(),
+            cookie,
+        };
+        headers::response(server.wire.output(), parts);
+        let mut tunnel = Tunnel {
+            downstream: &mut server.wire,
+            upstream: &mut upstream.connection.wire,
+            timer: self.timer,
+            idle: self.service.service.timeouts.stream_idle,
+            up: Half::default(),
+            down: Half::default(),
+            progress_at: self.timer.now(),
+        };
+        self.transaction.let_go(&worker);
+        // As long as the endpoint is not taken away from it for good.
+        worker.remember(endpoint);
+        let _staying = Staying::new(endpoint);
+        let mut over = pin!(endpoint.streams.over());
+        let reason = poll_fn(|context| match tunnel.poll(context) {
+            Poll::Pending if over.as_mut().poll(context).is_ready() => Poll::Ready(Reason::DrainTimeout),
+            polled => polled,
+        })
+        .await;
+        let (up, down) = (tunnel.up.bytes, tunnel.down.bytes);
+        server.received += up;
+        server.sent += down;
+        self.transaction.reason = reason;
+        Outcome { next: if reason == Reason::Ok { Next::Close } else { Next::Reset }, keep_upstream: false }
+    }
+}
+
+/// A gateway's error is a failure of the endpoint; every other answer is a good one.
+fn judge(endpoint: &EndpointView, status: u16, now: Duration) {
+    if matches!(status, 502..=504) {
+        endpoint.state.attempt_failed(&endpoint.endpoint, Failing::Status(status), now);
+    } else {
+        endpoint.endpoint.answered();
+    }
+}
+
+/// The framing that the client sees: our own, by what its version knows (RFC 9112 §6).
+fn downstream_framing(response: &ResponseHead, head: &RequestHead) -> Framing {
+    match response.framing {
+        Framing::Chunked | Framing::UntilClose if head.version == Version::Http10 => Framing::UntilClose,
+        Framing::Chunked | Framing::UntilClose => Framing::Chunked,
+        framing => framing,
+    }
+}
