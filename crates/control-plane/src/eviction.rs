@@ -13,10 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulcrum_balance::Rng;
-use fulcrum_model::{Reach, ServiceName};
+use fulcrum_model::{InstanceId, Reach, ServiceName};
 
 use crate::lease::Lease;
 use crate::state::{Command, Eviction, Evidence, Hold, Instance, Key, State};
+
+/// What is known of the ways to the instances of a service; of those that are left out nothing.
+pub type Reaches = HashMap<InstanceId, Reach>;
 
 /// How much silence is believed.
 #[derive(Clone, Copy, Debug)]
@@ -114,14 +117,15 @@ impl Silent {
         &mut self,
         state: &State,
         policy: &Policy,
-        reach: &dyn Fn(&Key) -> Reach,
+        reaches: &dyn Fn(&ServiceName) -> Reaches,
         now: Duration,
     ) -> Judgement {
         let mut judgement = self.forget_heard(state, now);
         self.change_mood(state, policy, now);
         let services: BTreeSet<ServiceName> = self.since.keys().map(|key| key.service.clone()).collect();
         for service in services {
-            self.judge_service(&service, state, policy, reach, now, &mut judgement.commands);
+            let reaches = reaches(&service);
+            self.judge_service(&service, state, policy, &reaches, now, &mut judgement.commands);
         }
         self.windows.retain(|service, _| state.count(service) > 0);
         judgement
@@ -183,15 +187,15 @@ impl Silent {
         service: &ServiceName,
         state: &State,
         policy: &Policy,
-        reach: &dyn Fn(&Key) -> Reach,
+        reaches: &Reaches,
         now: Duration,
         commands: &mut Vec<Command>,
     ) {
-        let view = View::of(service, state, reach);
+        let view = View::of(service, state, reaches);
         let mut left = view.total;
         let mut unproven = Vec::new();
         for (instance, since) in self.silent_of(service, state) {
-            let verdict = match (self.mood, reach(&instance.key)) {
+            let verdict = match (self.mood, reach_of(reaches, instance)) {
                 (Mood::Frozen { .. }, _) => Verdict::Keep(Hold::MassLapse),
                 (_, Reach::Reachable) => Verdict::Keep(Hold::Reachable),
                 (Mood::Releasing, _) => Verdict::Unproven,
@@ -256,12 +260,12 @@ enum Verdict {
 }
 
 impl View {
-    fn of(service: &ServiceName, state: &State, reach: &dyn Fn(&Key) -> Reach) -> Self {
+    fn of(service: &ServiceName, state: &State, reaches: &Reaches) -> Self {
         let mut view = View { total: 0, checked: 0, reachable: 0, ttl: Duration::ZERO };
         for (instance, _) in state.instances(service) {
             view.total += 1;
             view.ttl = view.ttl.max(instance.ttl());
-            match reach(&instance.key) {
+            match reach_of(reaches, instance) {
                 Reach::Unknown => {}
                 Reach::Reachable => (view.checked, view.reachable) = (view.checked + 1, view.reachable + 1),
                 Reach::Failing => view.checked += 1,
@@ -288,6 +292,10 @@ impl View {
             }
         }
     }
+}
+
+fn reach_of(reaches: &Reaches, instance: &Instance) -> Reach {
+    reaches.get(&instance.key.id).copied().unwrap_or_default()
 }
 
 fn evict(instance: &Instance, evidence: Evidence) -> Command {

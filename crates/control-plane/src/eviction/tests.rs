@@ -100,7 +100,10 @@ impl World {
             self.silent.add(key, lease, self.now);
         }
         let reach = &self.reach;
-        let known = |key: &Key| reach.get(key).copied().unwrap_or_default();
+        let known = |service: &ServiceName| {
+            let of_service = reach.iter().filter(|(key, _)| key.service == *service);
+            of_service.map(|(key, reach)| (key.id.clone(), *reach)).collect()
+        };
         let judgement = self.silent.judge(&self.state, &self.policy, &known, self.now);
         for (key, lease) in judgement.heard {
             self.wheel.insert(key, lease);

@@ -22,11 +22,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fulcrum_balance::Rng;
-use fulcrum_model::{InstanceId, Reach, ServiceName};
+use fulcrum_model::{InstanceId, ServiceName};
 use tokio::sync::oneshot;
 
-use crate::eviction::{Mood, Policy};
-use crate::state::{Bounds, Command, Epoch, Instance, Key, Refusal, Sequence};
+use crate::eviction::{Mood, Policy, Reaches};
+use crate::state::{Bounds, Command, Epoch, Instance, Refusal, Sequence};
 use crate::store::{OpenError, StoreEpoch};
 use published::Contents;
 use writer::Writer;
@@ -45,8 +45,8 @@ pub struct Settings {
     pub bounds: Bounds,
 }
 
-/// What is known of the way to an instance, by whoever sends traffic there.
-pub type Evidence = Box<dyn Fn(&Key) -> Reach + Send>;
+/// What is known of the ways to the instances of a service, by whoever sends traffic there.
+pub type Evidence = Box<dyn Fn(&ServiceName) -> Reaches + Send>;
 
 /// A registry that runs until it is stopped.
 pub struct Registry {

@@ -1,29 +1,27 @@
 //! The running registry, over a file, by the real clock.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use fulcrum_model::{Registration, Weight};
+use fulcrum_model::{Reach, Registration, Weight};
 use tokio::time::timeout;
 
 use super::*;
-use crate::state::{Cause, Evidence as Proof, Expected, Incarnation, Leave, MayTouch, Register};
+use crate::state::{Cause, Evidence as Proof, Expected, Incarnation, Key, Leave, MayTouch, Register};
 
 /// What is known of the ways, set by a test.
-type Reaches = Arc<Mutex<HashMap<String, Reach>>>;
+type Known = Arc<Mutex<Reaches>>;
 
 struct World {
     registry: Registry,
-    reaches: Reaches,
+    reaches: Known,
 }
 
 impl World {
     fn start(folder: &Path) -> Self {
-        let reaches = Reaches::default();
+        let reaches = Known::default();
         let known = Arc::clone(&reaches);
-        let evidence = move |key: &Key| {
-            known.lock().expect("nobody panics with it").get(key.id.as_str()).copied().unwrap_or_default()
-        };
+        let evidence = move |_: &ServiceName| known.lock().expect("nobody panics with it").clone();
         let settings = Settings {
             file: folder.join("registry.redb"),
             policy: Policy::default(),
@@ -144,7 +142,7 @@ async fn who_falls_silent_goes_when_it_cannot_be_reached_and_stays_when_it_can()
     let mut watcher = world.registry.watch(None, None).expect("it is new");
     let short = Duration::from_millis(1500);
     for (id, reach) in [("gone", Reach::Failing), ("there", Reach::Reachable), ("well", Reach::Reachable)] {
-        world.reaches.lock().expect("nobody panics with it").insert(id.to_owned(), reach);
+        world.reaches.lock().expect("nobody panics with it").insert(key(id).id, reach);
         world.register(id, if id == "well" { LONG } else { short }).await;
     }
     let mut seen = Vec::new();
@@ -191,6 +189,6 @@ async fn a_file_has_one_daemon_at_a_time() {
         policy: Policy::default(),
         bounds: Bounds::default(),
     };
-    let refused = Registry::start(second, Box::new(|_| Reach::Unknown), 2);
+    let refused = Registry::start(second, Box::new(|_| Reaches::new()), 2);
     assert!(matches!(refused, Err(StartError::Open(OpenError::InUse(_)))));
 }
