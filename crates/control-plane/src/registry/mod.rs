@@ -14,6 +14,7 @@ mod watch;
 mod writer;
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -66,6 +67,7 @@ struct Shared {
     stopping: AtomicBool,
     counters: Counters,
     mood: Mutex<Mood>,
+    policy: Mutex<Policy>,
 }
 
 /// What has been counted since the start.
@@ -139,20 +141,42 @@ pub enum Beat {
     },
 }
 
-impl Registry {
-    /// Opens the file and begins. `seed` makes its random choices differ from those of others.
+/// A registry whose file is open; nothing has begun.
+pub struct Opened {
+    writer: Writer,
+    shared: Arc<Shared>,
+}
+
+impl Opened {
+    /// Opens the file. `seed` makes its random choices differ from those of others.
     ///
     /// # Errors
-    /// The file cannot be opened, or the system gives no thread.
-    pub fn start(settings: Settings, evidence: Evidence, seed: u64) -> Result<Registry, StartError> {
-        let started = Instant::now();
-        let (writer, shared) = Writer::open(settings, evidence, Rng::from_seed(seed), started)?;
-        let (requests, receiver) = sync_channel(QUEUE);
-        let thread = std::thread::Builder::new().name("registry".to_owned());
-        let thread = thread.spawn(move || writer.run(&receiver))?;
-        Ok(Registry { shared, requests, writer: Mutex::new(Some(thread)) })
+    /// The file cannot be opened.
+    pub fn open(settings: Settings, seed: u64) -> Result<Opened, OpenError> {
+        let (writer, shared) = Writer::open(settings, Rng::from_seed(seed), Instant::now())?;
+        Ok(Opened { writer, shared })
     }
 
+    /// Begins: from here on leases run.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start(self, evidence: Evidence) -> io::Result<Registry> {
+        let Opened { writer, shared } = self;
+        let (requests, receiver) = sync_channel(QUEUE);
+        let thread = std::thread::Builder::new().name("registry".to_owned());
+        let thread = thread.spawn(move || writer.run(&receiver, evidence))?;
+        Ok(Registry { shared, requests, writer: Mutex::new(Some(thread)) })
+    }
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opened").field("epoch", &self.shared.epoch).finish_non_exhaustive()
+    }
+}
+
+impl Registry {
     /// Has the writer apply a command; returns when the change has been kept.
     ///
     /// # Errors
@@ -223,6 +247,11 @@ impl Registry {
         self.shared.contents.wakers.count()
     }
 
+    /// From here on silence is believed so much.
+    pub fn follow(&self, policy: Policy) {
+        *self.shared.policy.lock().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+
     /// Which history this is.
     pub fn epoch(&self) -> StoreEpoch {
         self.shared.epoch
@@ -270,17 +299,6 @@ impl Shared {
         let stood_still = Duration::from_millis(self.stood_still.load(Ordering::Relaxed));
         self.started.elapsed().saturating_sub(stood_still)
     }
-}
-
-/// Why a registry cannot be started.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// Its file cannot be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// The system gives no thread.
-    #[error("cannot start the registry: {0}")]
-    Thread(#[from] std::io::Error),
 }
 
 /// Changes that wait for the writer; more are refused.

@@ -27,7 +27,8 @@ impl World {
             policy: Policy::default(),
             bounds: Bounds::default(),
         };
-        let registry = Registry::start(settings, Box::new(evidence), 1).expect("a new file");
+        let registry =
+            Opened::open(settings, 1).expect("a new file").start(Box::new(evidence)).expect("a thread");
         World { registry, reaches }
     }
 
@@ -189,6 +190,5 @@ async fn a_file_has_one_daemon_at_a_time() {
         policy: Policy::default(),
         bounds: Bounds::default(),
     };
-    let refused = Registry::start(second, Box::new(|_| Reaches::new()), 2);
-    assert!(matches!(refused, Err(StartError::Open(OpenError::InUse(_)))));
+    assert!(matches!(Opened::open(second, 2), Err(OpenError::InUse(_))));
 }

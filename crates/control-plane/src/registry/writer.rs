@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::published::Contents;
 use super::watch::Event;
 use super::{Counters, Evidence, Failure, Outcome, Request, Settings, Shared};
-use crate::eviction::{Mood, Policy, Silent};
+use crate::eviction::{Mood, Silent};
 use crate::lease::{self, LeaseClock, Wheel};
 use crate::state::{Cause, Change, Command, Key, Now, Sequence, State};
 use crate::store::{Embedded, OpenError};
@@ -26,8 +26,6 @@ pub(super) struct Writer {
     /// `None` after a failure, until it can be opened again.
     store: Option<Embedded>,
     file: PathBuf,
-    policy: Policy,
-    evidence: Evidence,
     clock: LeaseClock,
     wheel: Wheel<Key>,
     silent: Silent,
@@ -47,7 +45,6 @@ type Answer = (oneshot::Sender<Result<Outcome, Failure>>, Result<Outcome, Failur
 impl Writer {
     pub(super) fn open(
         settings: Settings,
-        evidence: Evidence,
         mut rng: Rng,
         started: Instant,
     ) -> Result<(Self, Arc<Shared>), OpenError> {
@@ -71,6 +68,7 @@ impl Writer {
             stopping: AtomicBool::new(false),
             counters: Counters { is_writable: AtomicBool::new(true), ..Counters::default() },
             mood: Mutex::new(Mood::Normal),
+            policy: Mutex::new(settings.policy),
         });
         let now = Instant::now();
         let writer = Writer {
@@ -78,8 +76,6 @@ impl Writer {
             state,
             store: Some(store),
             file: settings.file,
-            policy: settings.policy,
-            evidence,
             clock: LeaseClock::default(),
             wheel,
             silent: Silent::new(rng),
@@ -94,7 +90,8 @@ impl Writer {
     }
 
     /// Until it is told to stop, or nobody is there to ask for anything.
-    pub(super) fn run(mut self, requests: &Receiver<Request>) {
+    pub(super) fn run(mut self, requests: &Receiver<Request>, evidence: Evidence) {
+        self.tick_at = Instant::now();
         loop {
             let next = self.wake_at.map_or(self.tick_at, |wake| wake.min(self.tick_at));
             match requests.recv_timeout(next.saturating_duration_since(Instant::now()).min(LOOK)) {
@@ -110,7 +107,7 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if Instant::now() >= self.tick_at {
-                self.tick();
+                self.tick(&evidence);
             }
             if self.wake_at.is_some_and(|at| Instant::now() >= at) {
                 self.wake();
@@ -199,7 +196,7 @@ impl Writer {
     }
 
     /// Lets time pass.
-    fn tick(&mut self) {
+    fn tick(&mut self, evidence: &Evidence) {
         self.tick_at = Instant::now() + lease::TICK;
         let late = self.clock.tick(self.shared.started.elapsed());
         if !late.is_zero() {
@@ -208,7 +205,7 @@ impl Writer {
             self.shared.stood_still.fetch_add(millis, Ordering::Relaxed);
         }
         self.reopen();
-        self.judge();
+        self.judge(evidence);
         self.do_all(vec![Command::Tidy]);
         if Instant::now() >= self.forget_at {
             self.forget();
@@ -216,12 +213,13 @@ impl Writer {
     }
 
     /// Looks at the leases that have run out.
-    fn judge(&mut self) {
+    fn judge(&mut self, evidence: &Evidence) {
         let now = self.now();
         for (key, lease) in self.wheel.lapsed(now.lease) {
             self.silent.add(key, lease, now.lease);
         }
-        let judgement = self.silent.judge(&self.state, &self.policy, &self.evidence, now.lease);
+        let policy = *self.shared.policy.lock().unwrap_or_else(PoisonError::into_inner);
+        let judgement = self.silent.judge(&self.state, &policy, evidence, now.lease);
         for (key, lease) in judgement.heard {
             self.wheel.insert(key, lease);
         }
