@@ -154,6 +154,8 @@ pub enum Beat {
         epoch: Epoch,
         /// What the instance is to do: it should know when it is to finish what it has.
         stage: Stage,
+        /// How long the lease lasts from now.
+        ttl: Duration,
     },
     /// Someone else registered it.
     NotYours,
@@ -217,7 +219,10 @@ impl Registry {
         }
         entry.lease.renew(self.shared.lease_now());
         entry.lease.report(heartbeat.load);
-        count(&counters.renewals, Beat::Renewed { epoch: current, stage: instance.stage() })
+        count(
+            &counters.renewals,
+            Beat::Renewed { epoch: current, stage: instance.stage(), ttl: entry.lease.ttl() },
+        )
     }
 
     /// The instances of a service; `None` when there never was one, as far as is remembered.
