@@ -199,6 +199,17 @@ fn load(given: Option<LoadBody>, pointer: &str) -> Result<Load, Problem> {
     Ok(Load { in_flight, cpu: cpu.map(|cpu| cpu as f32) })
 }
 
+/// Whether it is a batch of heartbeats, or a single one.
+#[cfg(test)]
+pub(super) fn parses(body: &[u8]) -> Result<(), Problem> {
+    if body.starts_with(b"{\"beats\"") {
+        let BatchBody { beats } = json::read(body)?;
+        return beats.iter().enumerate().try_for_each(|(place, beat)| Checked::new(place, beat).map(|_| ()));
+    }
+    let BeatBody { load: given, .. } = json::read(body)?;
+    load(given, "/load").map(|_| ())
+}
+
 /// At once.
 const MOST_BEATS: usize = 10_000;
 

@@ -7,14 +7,14 @@ use hyper::header::{HeaderMap, IF_MATCH, IF_NONE_MATCH};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
-use super::auth::Caller;
 use super::body::Body;
+use super::call::Call;
 use super::order::{self, Order};
 use super::problem::{Code, Problem};
 use super::query::Query;
 use super::register_body::{Defaults, RegisterBody};
 use super::timestamp::Timestamp;
-use super::{Api, Call, answer, json};
+use super::{Api, answer, json};
 use crate::registry::Outcome;
 use crate::state::{Command, Epoch, Expected, Instance, Key, Leave, Overlay, Register, Sequence};
 
@@ -180,19 +180,6 @@ impl Api {
             let jitter = Duration::from_millis(self.below(2000));
             Problem::new(Code::Rate, "too many registrations at once").after(wait + jitter)
         })
-    }
-}
-
-impl Call<'_> {
-    pub(super) fn query(&self) -> Option<&str> {
-        self.head.uri.query()
-    }
-}
-
-impl Caller {
-    /// Of the audit.
-    pub(super) fn shown(&self) -> Option<String> {
-        Some(self.name.to_string())
     }
 }
 

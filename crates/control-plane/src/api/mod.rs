@@ -15,6 +15,7 @@ mod auth;
 mod beat;
 mod body;
 mod bucket;
+mod call;
 mod change;
 mod counters;
 mod document;
@@ -31,6 +32,7 @@ mod read;
 mod register_body;
 mod route;
 mod server;
+mod settings;
 mod timestamp;
 
 use std::fmt;
@@ -49,6 +51,7 @@ use self::audit::{Act, Audit};
 use self::auth::{Caller, Need};
 use self::body::Body;
 use self::bucket::Bucket;
+use self::call::{Call, refused_act};
 use self::problem::{Code, Problem};
 use self::route::{Route, Template};
 use self::server::Visit;
@@ -58,32 +61,7 @@ pub use self::address::{AllowAddresses, Registrant};
 pub use self::auth::{Glob, Grant, NoGrant, Token};
 pub use self::counters::Counters;
 pub use self::server::serve;
-
-/// What of the API is configured, and can be changed while it runs.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Which of several nodes this is: places in the order of events of one say nothing to another.
-    pub node: u32,
-    /// How long an instance stays without heartbeats, when it does not say so itself.
-    pub ttl: Duration,
-    /// Registrations in a second.
-    pub register_rate: u32,
-    /// Who may do what; without any, only clients of this host are served.
-    pub tokens: Vec<Arc<Token>>,
-    /// Where instances may point.
-    pub allow_addresses: AllowAddresses,
-    /// Where we listen ourselves: no instance may point there.
-    pub own: Vec<SocketAddr>,
-}
-
-/// How much the API takes on at once, for as long as it runs.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Connections, without those that watch.
-    pub connections: usize,
-    /// Clients that watch, or wait for a list to change.
-    pub watchers: usize,
-}
+pub use self::settings::{Limits, Settings};
 
 /// The API of a registry.
 pub struct Api {
@@ -105,34 +83,6 @@ pub struct Peer {
     pub remote: SocketAddr,
     /// We.
     pub local: SocketAddr,
-}
-
-/// A request that is allowed.
-struct Call<'a> {
-    route: &'a Route,
-    head: &'a Parts,
-    peer: Peer,
-    caller: Caller,
-    settings: Arc<Settings>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            node: 0,
-            ttl: Duration::from_secs(30),
-            register_rate: 1000,
-            tokens: Vec::new(),
-            allow_addresses: AllowAddresses::default(),
-            own: Vec::new(),
-        }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { connections: 1000, watchers: 4096 }
-    }
 }
 
 impl Api {
@@ -283,54 +233,6 @@ impl Api {
     }
 }
 
-impl Route {
-    /// What a caller has to be allowed.
-    fn need(&self, method: &Method) -> Need<'_> {
-        match self {
-            Route::Instance(key) if reads(method) => Need::Look(&key.service),
-            Route::Health | Route::OpenApi => Need::Nothing,
-            Route::Services | Route::Instances(_) | Route::Watch | Route::PrometheusSd => Need::Read,
-            Route::Instance(key) | Route::Lease(key) => Need::Register(&key.service),
-            Route::Override(_) => Need::Drain,
-            Route::Heartbeats => Need::Anything,
-            Route::Audit => Need::Admin,
-        }
-    }
-}
-
-impl Call<'_> {
-    /// What the audit says of it, before anything has come of it.
-    fn act(&self) -> Act {
-        act(self.route, self.head, self.peer, Some(&self.caller))
-    }
-}
-
-fn act(route: &Route, head: &Parts, peer: Peer, caller: Option<&Caller>) -> Act {
-    let key = match route {
-        Route::Instance(key) | Route::Lease(key) | Route::Override(key) => Some(key),
-        _ => None,
-    };
-    Act {
-        principal: caller.and_then(Caller::shown),
-        peer: peer.remote.ip().to_canonical(),
-        action: format!("{} {}", head.method, route.template().path()),
-        service: key.map(|key| key.service.to_string()),
-        instance: key.map(|key| key.id.to_string()),
-        reason: None,
-        outcome: "",
-        sequence: None,
-    }
-}
-
-/// Of what would have changed something.
-fn refused_act(route: &Route, head: &Parts, peer: Peer, caller: Option<&Caller>) -> Option<Act> {
-    (!reads(&head.method)).then(|| act(route, head, peer, caller))
-}
-
-fn reads(method: &Method) -> bool {
-    [Method::GET, Method::HEAD].contains(method)
-}
-
 /// What anyone may see.
 fn open(route: &Route) -> Response<Body> {
     match route {
@@ -361,3 +263,6 @@ const MOST_LARGE_BODIES: usize = 16;
 
 /// How long one of those waits for its turn.
 const LARGE_BODY_WITHIN: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests;

@@ -117,13 +117,7 @@ async fn converse(stream: TcpStream, api: Arc<Api>, visit: Visit) {
     let stream = Paced::new(stream, Arc::clone(&visit.pace));
     let mut stop = visit.stop.clone();
     let service = service_fn(|request| answer(&api, request, &visit));
-    let mut connection = pin!(
-        http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(IDLE)
-            .max_buf_size(LARGEST_HEAD)
-            .serve_connection(TokioIo::new(stream), service)
-    );
+    let mut connection = pin!(http().serve_connection(TokioIo::new(stream), service));
     let result = tokio::select! {
         result = connection.as_mut() => result,
         _ = stop.changed() => {
@@ -140,6 +134,13 @@ async fn converse(stream: TcpStream, api: Arc<Api>, visit: Visit) {
         let counter = if is_watcher { &counters.slow_watchers } else { &counters.slow_clients };
         counter.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// HTTP with our limits.
+pub(super) fn http() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(LARGEST_HEAD);
+    http
 }
 
 async fn answer(api: &Api, request: Request<Incoming>, visit: &Visit) -> Result<Response<Body>, Infallible> {
