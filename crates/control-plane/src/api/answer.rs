@@ -27,10 +27,15 @@ pub(super) fn empty(status: StatusCode) -> Response<Body> {
     response
 }
 
-/// With the mark that tells this state from others. Answers with one may be kept, if they are asked about again.
+/// With the mark that tells this state from others.
 pub(super) fn tagged(mut response: Response<Body>, tag: &str) -> Response<Body> {
-    let headers = response.headers_mut();
-    headers.insert(ETAG, HeaderValue::from_str(tag).expect("it has digits and quotes"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response.headers_mut().insert(ETAG, HeaderValue::from_str(tag).expect("it has digits and quotes"));
+    response
+}
+
+/// As [`tagged`], and it may be kept by whoever asks each time whether it is still so.
+pub(super) fn kept(response: Response<Body>, tag: &str) -> Response<Body> {
+    let mut response = tagged(response, tag);
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }

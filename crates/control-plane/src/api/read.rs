@@ -73,12 +73,12 @@ impl Api {
         let index = published.as_ref().map_or(0, |published| published.index.0);
         let tag = format!("\"{}-{index}\"", self.store_epoch());
         if is_known(headers, &tag) {
-            return Ok(answer::tagged(answer::empty(StatusCode::NOT_MODIFIED), &tag));
+            return Ok(answer::kept(answer::empty(StatusCode::NOT_MODIFIED), &tag));
         }
         let open = format!("{{\"service\":\"{service}\",\"index\":{index},\"instances\":[");
         let items = instances(published).filter(move |shown| filter.wants(&shown.0));
         let response = answer::typed(Body::list(open, items, "]}\n"), "application/json");
-        Ok(answer::tagged(response, &tag))
+        Ok(answer::kept(response, &tag))
     }
 
     /// Waits until the list of a service is not that of this index any more, or for so long.
