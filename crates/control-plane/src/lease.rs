@@ -18,6 +18,8 @@ pub struct Lease {
     ttl: u32,
     /// Requests under way, as the instance counts them; [`SILENT`] when it does not.
     in_flight: AtomicU32,
+    /// The share of its processors that it uses, as the bits of an `f32`; not a number when it does not say.
+    cpu: AtomicU32,
 }
 
 impl Lease {
@@ -29,6 +31,7 @@ impl Lease {
             deadline: AtomicU64::new(millis(now) + u64::from(ttl)),
             ttl,
             in_flight: AtomicU32::new(SILENT),
+            cpu: AtomicU32::new(f32::NAN.to_bits()),
         }
     }
 
@@ -52,15 +55,34 @@ impl Lease {
         self.deadline() <= now
     }
 
-    /// The instance says how many requests it has under way.
-    pub fn report(&self, in_flight: u32) {
-        self.in_flight.store(in_flight.min(SILENT - 1), Ordering::Relaxed);
+    /// The instance says what it has to do. What it does not say stays as it said last.
+    pub fn report(&self, load: Load) {
+        if let Some(in_flight) = load.in_flight {
+            self.in_flight.store(in_flight.min(SILENT - 1), Ordering::Relaxed);
+        }
+        if let Some(cpu) = load.cpu {
+            self.cpu.store(cpu.to_bits(), Ordering::Relaxed);
+        }
     }
 
     /// Requests under way as the instance last said; `None` before it has.
     pub fn in_flight(&self) -> Option<u32> {
         Some(self.in_flight.load(Ordering::Relaxed)).filter(|&count| count != SILENT)
     }
+
+    /// The share of its processors that it uses, as it last said; `None` before it has.
+    pub fn cpu(&self) -> Option<f32> {
+        Some(f32::from_bits(self.cpu.load(Ordering::Relaxed))).filter(|cpu| !cpu.is_nan())
+    }
+}
+
+/// What an instance has to do, as far as it says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Load {
+    /// Requests under way.
+    pub in_flight: Option<u32>,
+    /// The share of its processors that is used: 1 for all of them.
+    pub cpu: Option<f32>,
 }
 
 /// The clock that leases run by: it stands still while nobody could have looked after them, so that a machine that was
@@ -204,8 +226,10 @@ mod tests {
     fn what_an_instance_has_under_way_is_unknown_until_it_says_so() {
         let lease = Lease::new(1, SECOND, SECOND);
         assert_eq!(lease.in_flight(), None);
-        lease.report(u32::MAX);
-        assert_eq!(lease.in_flight(), Some(u32::MAX - 1));
+        assert_eq!(lease.cpu(), None);
+        lease.report(Load { in_flight: Some(u32::MAX), cpu: None });
+        lease.report(Load { in_flight: None, cpu: Some(0.5) });
+        assert_eq!((lease.in_flight(), lease.cpu()), (Some(u32::MAX - 1), Some(0.5)));
     }
 
     #[test]

@@ -6,9 +6,11 @@
 //!
 //! It serves nobody and decides nothing about traffic: it learns, and tells whoever asked to be told.
 
+pub mod api;
 pub mod discovery;
 pub mod eviction;
 pub mod lease;
+pub mod metrics;
 pub mod registry;
 pub mod state;
 pub mod store;

@@ -72,6 +72,7 @@ impl World {
             registration,
             incarnation: Incarnation(self.now.as_millis()),
             principal: "t".into(),
+            epoch: None,
             expected: Expected::Anything,
         });
         self.state.apply(command, self.time()).expect("registered");

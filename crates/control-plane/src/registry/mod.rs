@@ -27,13 +27,14 @@ use fulcrum_model::{InstanceId, ServiceName};
 use tokio::sync::oneshot;
 
 use crate::eviction::{Mood, Policy, Reaches};
-use crate::state::{Bounds, Command, Epoch, Instance, Refusal, Sequence};
+use crate::lease::Load;
+use crate::state::{Bounds, Command, Epoch, Instance, Refusal, Sequence, Stage};
 use crate::store::{OpenError, StoreEpoch};
 use published::Contents;
 use writer::Writer;
 
 pub use published::{Entry, Published};
-pub use watch::{Event, Reset, Watcher};
+pub use watch::{Event, MOST_AT_ONCE, Reset, Watcher};
 
 /// How a registry is to be run.
 #[derive(Clone, Debug)]
@@ -79,6 +80,10 @@ pub struct Counters {
     pub unknown: AtomicU64,
     /// Heartbeats of registrations that were replaced.
     pub stale: AtomicU64,
+    /// Heartbeats for instances of someone else.
+    pub foreign: AtomicU64,
+    /// Events that were published.
+    pub events: AtomicU64,
     /// Commits to the store.
     pub commits: AtomicU64,
     /// Commits that failed.
@@ -106,6 +111,8 @@ pub struct Outcome {
     pub instance: Arc<Instance>,
     /// Whether anything has changed.
     pub has_changed: bool,
+    /// Whether a registration number was given out.
+    pub is_new: bool,
 }
 
 /// Why a wish was not fulfilled. Nothing has changed.
@@ -125,13 +132,35 @@ pub enum Failure {
     Ending,
 }
 
+/// A word that an instance is there.
+#[derive(Clone, Copy, Debug)]
+pub struct Heartbeat<'a> {
+    /// Which service it is of.
+    pub service: &'a ServiceName,
+    /// Which instance.
+    pub id: &'a InstanceId,
+    /// Of which registration; of whichever there is, when it is not given.
+    pub epoch: Option<Epoch>,
+    /// Who says so, when it may speak only for instances that it registered.
+    pub owner: Option<&'a str>,
+    /// What the instance has to do.
+    pub load: Load,
+}
+
 /// What came of a heartbeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Beat {
     /// The lease was renewed.
-    Renewed,
-    /// The lease was renewed, and the instance should know that it is to finish what it has.
-    Draining,
+    Renewed {
+        /// The registration's number.
+        epoch: Epoch,
+        /// What the instance is to do: it should know when it is to finish what it has.
+        stage: Stage,
+        /// How long the lease lasts from now.
+        ttl: Duration,
+    },
+    /// Someone else registered it.
+    NotYours,
     /// No such instance: it should register.
     Unknown,
     /// The instance was registered anew, by another process: whoever sent this should end.
@@ -193,31 +222,31 @@ impl Registry {
         outcome.await.unwrap_or(Err(Failure::Ending))
     }
 
-    /// A heartbeat. Of whichever registration, when no epoch is given.
-    pub fn beat(
-        &self,
-        service: &ServiceName,
-        id: &InstanceId,
-        epoch: Option<Epoch>,
-        in_flight: Option<u32>,
-    ) -> Beat {
+    /// A heartbeat.
+    pub fn beat(&self, heartbeat: &Heartbeat<'_>) -> Beat {
         let counters = &self.shared.counters;
-        let published = self.shared.contents.service(service);
-        let Some(entry) = published.as_ref().and_then(|published| published.find(id)) else {
-            counters.unknown.fetch_add(1, Ordering::Relaxed);
-            return Beat::Unknown;
+        let count = |counter: &AtomicU64, beat| {
+            counter.fetch_add(1, Ordering::Relaxed);
+            beat
         };
-        let current = entry.instance.epoch;
-        if epoch.is_some_and(|epoch| epoch != current) {
-            counters.stale.fetch_add(1, Ordering::Relaxed);
-            return Beat::StaleEpoch { current };
+        let published = self.shared.contents.service(heartbeat.service);
+        let Some(entry) = published.as_ref().and_then(|published| published.find(heartbeat.id)) else {
+            return count(&counters.unknown, Beat::Unknown);
+        };
+        let instance = &entry.instance;
+        if heartbeat.owner.is_some_and(|owner| owner != &*instance.owner) {
+            return count(&counters.foreign, Beat::NotYours);
+        }
+        let current = instance.epoch;
+        if heartbeat.epoch.is_some_and(|epoch| epoch != current) {
+            return count(&counters.stale, Beat::StaleEpoch { current });
         }
         entry.lease.renew(self.shared.lease_now());
-        if let Some(in_flight) = in_flight {
-            entry.lease.report(in_flight);
-        }
-        counters.renewals.fetch_add(1, Ordering::Relaxed);
-        if entry.instance.drain_until.is_some() { Beat::Draining } else { Beat::Renewed }
+        entry.lease.report(heartbeat.load);
+        count(
+            &counters.renewals,
+            Beat::Renewed { epoch: current, stage: instance.stage(), ttl: entry.lease.ttl() },
+        )
     }
 
     /// The instances of a service; `None` when there never was one, as far as is remembered.

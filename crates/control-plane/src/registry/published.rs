@@ -85,10 +85,7 @@ impl Contents {
 
     pub(super) fn all(&self) -> (Vec<(ServiceName, Arc<Published>)>, Sequence) {
         let inner = self.read();
-        let services = inner.services.iter().map(|(name, published)| (name.clone(), Arc::clone(published)));
-        let mut services: Vec<_> = services.collect();
-        services.sort_by(|(one, _), (other, _)| one.cmp(other));
-        (services, inner.sequence)
+        (inner.lists(None), inner.sequence)
     }
 
     /// Shows everyone what has changed, and tells which services have. Nobody is woken.
@@ -127,6 +124,21 @@ impl Inner {
         while self.events.len() > KEPT {
             let forgotten = self.events.pop_front().expect("there are more than none");
             self.forgotten = forgotten.sequence;
+        }
+    }
+
+    /// These services, or all, by name.
+    pub(super) fn lists(&self, of: Option<&BTreeSet<ServiceName>>) -> Vec<(ServiceName, Arc<Published>)> {
+        let pair = |(name, published): (&ServiceName, &Arc<Published>)| (name.clone(), Arc::clone(published));
+        match of {
+            Some(names) => {
+                names.iter().filter_map(|name| self.services.get_key_value(name)).map(pair).collect()
+            }
+            None => {
+                let mut all: Vec<_> = self.services.iter().map(pair).collect();
+                all.sort_by(|(one, _), (other, _)| one.cmp(other));
+                all
+            }
         }
     }
 

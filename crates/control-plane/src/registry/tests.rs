@@ -51,6 +51,7 @@ impl World {
             registration,
             incarnation: Incarnation(1),
             principal: "t".into(),
+            epoch: None,
             expected: Expected::Anything,
         };
         self.registry.apply(Command::Register(register)).await.expect("registered")
@@ -60,6 +61,12 @@ impl World {
         let principal = "t".into();
         let leave = Leave { key: key(id), epoch: None, drain: None, principal, may_touch: MayTouch::Own };
         self.registry.apply(Command::Leave(leave)).await
+    }
+
+    fn beat(&self, id: &str, epoch: Option<Epoch>) -> Beat {
+        let Key { service, id } = key(id);
+        let load = Load { in_flight: Some(7), cpu: None };
+        self.registry.beat(&Heartbeat { service: &service, id: &id, epoch, owner: Some("t"), load })
     }
 
     fn ids(&self) -> Vec<String> {
@@ -86,6 +93,7 @@ async fn next(watcher: &mut Watcher) -> Vec<(String, bool, Cause)> {
         .collect()
 }
 
+const RENEWED: Beat = Beat::Renewed { epoch: Epoch(1), stage: Stage::Up, ttl: LONG };
 const LONG: Duration = Duration::from_secs(3600);
 const SOON: Duration = Duration::from_secs(20);
 
@@ -102,17 +110,39 @@ async fn who_registers_is_seen_and_who_leaves_is_not() {
     let registered = Cause::Registered { by: Arc::clone(&by) };
     assert_eq!(next(&mut watcher).await, [("a".to_owned(), true, registered)]);
     assert_eq!(world.ids(), ["a"]);
-    assert_eq!(world.registry.beat(&web(), &key("a").id, Some(Epoch(1)), Some(7)), Beat::Renewed);
+    assert_eq!(world.beat("a", Some(Epoch(1))), RENEWED);
     let published = world.registry.service(&web()).expect("a service");
     assert_eq!(published.entries[0].lease.in_flight(), Some(7));
-    let stale = world.registry.beat(&web(), &key("a").id, Some(Epoch(9)), None);
+    let owner = Some("u");
+    let foreign = Heartbeat { service: &web(), id: &key("a").id, epoch: None, owner, load: Load::default() };
+    assert_eq!(world.registry.beat(&foreign), Beat::NotYours);
+    let stale = world.beat("a", Some(Epoch(9)));
     assert_eq!(stale, Beat::StaleEpoch { current: Epoch(1) });
-    assert_eq!(world.registry.beat(&web(), &key("b").id, None, None), Beat::Unknown);
+    assert_eq!(world.beat("b", None), Beat::Unknown);
     world.leave("a").await.expect("it was there");
     assert_eq!(next(&mut watcher).await, [("a".to_owned(), false, Cause::Left { by })]);
     assert_eq!(world.leave("a").await.err(), Some(Failure::Refused(Refusal::Unknown)));
     assert!(world.ids().is_empty());
     assert_eq!(elsewhere.look().expect("it is quick enough").len(), 0);
+}
+
+#[tokio::test]
+async fn who_begins_anew_sees_everything_and_then_what_comes_after() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let world = World::start(folder.path());
+    let mut watcher = world.registry.watch(None, None).expect("it is new");
+    let many = MOST_AT_ONCE + 10;
+    for place in 0..many {
+        world.register(&format!("i{place}"), LONG).await;
+    }
+    assert_eq!(next(&mut watcher).await.len(), MOST_AT_ONCE, "the rest waits");
+    assert_eq!(next(&mut watcher).await.len(), 10);
+    let mut late = world.registry.watch(Some(vec![web()]), Some(Sequence(0))).expect("all is remembered");
+    let lists = late.begin_anew();
+    assert_eq!(lists.iter().map(|(_, list)| list.entries.len()).collect::<Vec<_>>(), [many]);
+    assert_eq!(late.look().expect("it is quick enough").len(), 0);
+    world.leave("i0").await.expect("it was there");
+    assert_eq!(next(&mut late).await.len(), 1);
 }
 
 #[tokio::test]
@@ -157,7 +187,7 @@ async fn who_falls_silent_goes_when_it_cannot_be_reached_and_stays_when_it_can()
     assert_eq!(world.ids(), ["there", "well"]);
     let beats = async {
         loop {
-            assert_eq!(world.registry.beat(&web(), &key("there").id, None, None), Beat::Renewed);
+            assert!(matches!(world.beat("there", None), Beat::Renewed { .. }));
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };

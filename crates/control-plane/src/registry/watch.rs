@@ -11,7 +11,7 @@ use fulcrum_model::ServiceName;
 use tokio::sync::Notify;
 
 use super::Shared;
-use super::published::Inner;
+use super::published::{Inner, Published};
 use crate::state::{Cause, Change, Instance, Key, Sequence};
 
 /// One event, as watchers see it.
@@ -78,7 +78,7 @@ impl Watcher {
         self.cursor
     }
 
-    /// Waits for events, and returns all there are: at least one.
+    /// Waits for events: at least one, and [`MOST_AT_ONCE`] at most.
     ///
     /// # Errors
     /// It was too slow, and begins anew where the registry is now.
@@ -95,7 +95,15 @@ impl Watcher {
         }
     }
 
-    /// The events there are; none is waited for.
+    /// Everything that is published of what it follows, by service; the next events are those after it.
+    pub fn begin_anew(&mut self) -> Vec<(ServiceName, Arc<Published>)> {
+        let inner = self.shared.contents.read();
+        let lists = inner.lists(self.services.as_ref());
+        self.cursor = inner.sequence;
+        lists
+    }
+
+    /// The next events, [`MOST_AT_ONCE`] at most; none is waited for.
     ///
     /// # Errors
     /// As of [`next`](Self::next).
@@ -109,10 +117,14 @@ impl Watcher {
             return Err(Reset);
         }
         let events = inner.after(self.cursor).filter(|event| self.follows(&event.key.service)).cloned();
-        let events = events.collect();
+        let events: Vec<Arc<Event>> = events.take(MOST_AT_ONCE).collect();
         let sequence = inner.sequence;
         drop(inner);
-        self.cursor = sequence;
+        self.cursor = match events.last() {
+            // There may be more.
+            Some(last) if events.len() == MOST_AT_ONCE => last.sequence,
+            _ => sequence,
+        };
         Ok(events)
     }
 
@@ -195,6 +207,9 @@ impl Waiting {
         self.added = 0;
     }
 }
+
+/// Events that are handed out together: who reads slowly holds no more.
+pub const MOST_AT_ONCE: usize = 512;
 
 /// Those who are gone are looked for so often.
 const CLEAN_EVERY: usize = 256;

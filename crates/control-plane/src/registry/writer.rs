@@ -130,9 +130,10 @@ impl Writer {
             let outcome = match self.state.apply(command, now) {
                 Ok(done) => {
                     let has_changed = !done.changes.is_empty();
+                    let is_new = done.changes.iter().any(Change::begins_epoch);
                     changes.extend(done.changes);
                     let instance = done.instance.expect("those who ask, ask about one");
-                    Ok(Outcome { instance, has_changed })
+                    Ok(Outcome { instance, has_changed, is_new })
                 }
                 Err(refusal) => Err(Failure::Refused(refusal)),
             };
@@ -183,6 +184,7 @@ impl Writer {
             }
         }
         if !changes.is_empty() {
+            self.shared.counters.events.fetch_add(changes.len() as u64, Ordering::Relaxed);
             let events = changes.into_iter().map(Event::from).collect();
             self.changed.append(&mut self.shared.contents.publish(events, &self.state));
             self.wake_at.get_or_insert(Instant::now() + COALESCE);

@@ -50,6 +50,8 @@ pub struct Register {
     pub incarnation: Incarnation,
     /// Who says so.
     pub principal: Principal,
+    /// The registration number that the process believes to have: it must not have been replaced.
+    pub epoch: Option<Epoch>,
     /// What must hold for it to be done.
     pub expected: Expected,
 }
@@ -108,6 +110,8 @@ pub enum Expected {
     Anything,
     /// The instance is not registered.
     Absent,
+    /// The instance is registered.
+    Present,
     /// The instance is as it was after this event.
     At(Sequence),
 }
@@ -117,6 +121,7 @@ impl Expected {
         let holds = match self {
             Expected::Anything => true,
             Expected::Absent => found.is_none(),
+            Expected::Present => found.is_some(),
             Expected::At(sequence) => found == Some(sequence),
         };
         if holds { Ok(()) } else { Err(Refusal::NotAsExpected { found }) }
@@ -201,6 +206,12 @@ impl Change {
     /// Whether the instance came to this lease by it.
     pub fn has_new_lease(&self, lease: &Arc<Lease>) -> bool {
         self.after.is_some() && self.slot_before.as_ref().is_none_or(|slot| !Arc::ptr_eq(&slot.lease, lease))
+    }
+
+    /// Whether a registration number was given out with it.
+    pub fn begins_epoch(&self) -> bool {
+        let before = self.before.as_ref().map(|instance| instance.epoch);
+        self.after.as_ref().is_some_and(|instance| Some(instance.epoch) != before)
     }
 
     /// What is remembered of an instance that has gone.

@@ -193,12 +193,18 @@ impl State {
     }
 
     fn register(&mut self, register: Register, now: Now) -> Result<Done, Refusal> {
-        let Register { key, registration, incarnation, principal, expected } = register;
+        let Register { key, registration, incarnation, principal, epoch: believed, expected } = register;
         self.check_room(&key)?;
         let service = self.services.get(&key.service);
         let known = service.and_then(|service| service.instances.get(&key.id));
         expected.check(known.map(|slot| slot.instance.sequence))?;
         let departed = service.and_then(|service| service.departed.get(&key.id)).cloned();
+        let last = known.map(|slot| slot.instance.epoch).or(departed.as_ref().map(|departed| departed.epoch));
+        if let (Some(believed), Some(current)) = (believed, last)
+            && believed < current
+        {
+            return Err(Refusal::StaleEpoch { current });
+        }
         let mut epoch = departed.as_ref().map_or(Epoch(1), |departed| Epoch(departed.epoch.0 + 1));
         let mut registered_at = now.wall;
         let mut overlay = departed.as_ref().and_then(|departed| departed.overlay.clone());

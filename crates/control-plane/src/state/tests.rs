@@ -42,6 +42,7 @@ fn register(key: Key, incarnation: u128) -> Command {
         registration: registration(8080),
         incarnation: Incarnation(incarnation),
         principal: "web".into(),
+        epoch: None,
         expected: Expected::Anything,
     })
 }
@@ -110,6 +111,7 @@ fn what_it_says_anew_under_the_same_incarnation_changes_no_epoch() {
         registration: heavier,
         incarnation: Incarnation(1),
         principal: "web".into(),
+        epoch: None,
         expected: Expected::At(Sequence(1)),
     };
     assert_eq!(step(&mut state, Command::Register(again.clone()), at(1)), Ok((1, Stage::Up, 1)));
@@ -118,6 +120,23 @@ fn what_it_says_anew_under_the_same_incarnation_changes_no_epoch() {
         Err(Refusal::NotAsExpected { found: Some(Sequence(2)) })
     );
     assert_eq!(state.find(&a).expect("registered").0.weight().get(), 5);
+}
+
+#[test]
+fn who_was_replaced_does_not_come_back_under_its_number() {
+    let mut state = State::default();
+    let a = key("web", "a");
+    let as_epoch = |incarnation, epoch| match register(a.clone(), incarnation) {
+        Command::Register(register) => Command::Register(Register { epoch: Some(Epoch(epoch)), ..register }),
+        _ => unreachable!(),
+    };
+    let stale = Err(Refusal::StaleEpoch { current: Epoch(2) });
+    step(&mut state, register(a.clone(), 1), at(0)).expect("done");
+    assert_eq!(step(&mut state, as_epoch(2, 1), at(1)), Ok((2, Stage::Up, 1)), "it is not older");
+    assert_eq!(step(&mut state, as_epoch(1, 1), at(2)), stale);
+    state.apply(leave(a.clone(), None, None), at(3)).expect("done");
+    assert_eq!(step(&mut state, as_epoch(1, 1), at(4)), stale, "who has gone is remembered");
+    assert_eq!(step(&mut state, as_epoch(2, 2), at(5)), Ok((3, Stage::Up, 1)));
 }
 
 #[test]

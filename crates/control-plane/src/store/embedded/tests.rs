@@ -37,7 +37,8 @@ fn random_command(rng: &mut Rng) -> Command {
         launch_id: None,
     };
     let incarnation = Incarnation(u128::from(rng.next_u64()));
-    Command::Register(Register { key, registration, incarnation, principal, expected: Expected::Anything })
+    let expected = Expected::Anything;
+    Command::Register(Register { key, registration, incarnation, principal, epoch: None, expected })
 }
 
 /// The state of what a store holds.
