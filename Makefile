@@ -15,6 +15,9 @@ FUZZ_SECONDS ?= 30
 BENCH_ARGS ?=
 export PEERS
 
+# The part of nginx that passes TCP; elsewhere than on Debian it comes with nginx, or its column stays empty.
+NGINX_STREAM = $(if $(shell command -v apt-get),/usr/lib/nginx/modules/ngx_stream_module.so=libnginx-mod-stream)
+
 CARGO ?= cargo
 
 .PHONY: help demo check test fuzz bench soak fmt clean
@@ -44,7 +47,7 @@ fuzz: ## the parsers against random input (FUZZ_SECONDS=30)
 	tests/fuzz/run $(FUZZ_SECONDS)
 
 bench: ## Fulcrum beside nginx and HAProxy (PEERS=, BENCH_ARGS=); see benches/README.md
-	.ci/need nginx=nginx-light haproxy wrk
+	.ci/need nginx=nginx-light haproxy wrk $(NGINX_STREAM)
 	$(CARGO) bench --locked -p fulcrum --bench http -- $(BENCH_ARGS)
 
 # One at a time: some measure latencies, and others take every core.

@@ -4,4 +4,6 @@ mod identity;
 mod overload;
 mod paths;
 mod sizes;
+mod slow_client;
+pub(crate) mod slow_clients;
 mod time;

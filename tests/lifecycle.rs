@@ -4,11 +4,14 @@
 mod demo;
 mod drain;
 mod last_moment;
+mod order_ends;
 mod overrides;
 mod processes;
 mod reload;
 mod reload_admin;
+pub(crate) mod reload_load;
 mod reload_refused;
 mod reload_traffic;
 mod upstream_death;
+mod verified_load;
 mod workers;

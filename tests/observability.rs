@@ -4,5 +4,6 @@ mod access_log;
 mod admin;
 mod blocked_log;
 mod descriptors;
+mod host_names;
 mod limits;
 mod metrics;

@@ -4,6 +4,7 @@ mod back_pressure;
 mod bodies;
 mod broken;
 mod kept;
+mod leaving;
 
 use std::thread;
 

@@ -5,6 +5,7 @@ mod ends;
 mod leaving;
 mod queue;
 mod redis;
+pub(crate) mod slow_readers;
 mod streams;
 
 use crate::harness::{Client, Conversation, Fulcrum, Upstream};

@@ -5,9 +5,8 @@ use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Resource, getrlimit, setrlimit};
-
 use crate::generator::{connect, read_answer};
+use crate::process;
 use crate::stage::Proxy;
 
 /// Descriptors that the bench needs beside the connections.
@@ -26,7 +25,7 @@ pub(crate) struct Footprint {
 
 /// Opens `count` connections, one request on each, and leaves them open while it looks.
 pub(crate) fn measure(proxy: &Proxy, count: usize) -> io::Result<Footprint> {
-    raise_descriptors(count as u64 + RESERVE)?;
+    process::need_descriptors(count as u64 + RESERVE)?;
     let before = proxy.process.memory()?;
     let connections = (0..count).map(|_| open(proxy.address)).collect::<io::Result<Vec<_>>>()?;
     thread::sleep(SETTLE);
@@ -51,15 +50,4 @@ fn still_open(stream: &TcpStream) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
         Ok(_) | Err(_) => Err(io::Error::other("an idle connection was closed")),
     }
-}
-
-fn raise_descriptors(wanted: u64) -> io::Result<()> {
-    let mut limit = getrlimit(Resource::Nofile);
-    if limit.maximum.is_some_and(|maximum| maximum < wanted) {
-        return Err(io::Error::other(format!(
-            "needs {wanted} open files; raise the hard limit (ulimit -Hn)"
-        )));
-    }
-    limit.current = limit.current.map(|current| current.max(wanted));
-    Ok(setrlimit(Resource::Nofile, limit)?)
 }

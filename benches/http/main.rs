@@ -9,16 +9,19 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program whose output is its result")]
 
+mod cookie;
 #[path = "../load/generator.rs"]
 mod generator;
 #[path = "../load/histogram.rs"]
 mod histogram;
 mod idle;
+mod inside;
 mod options;
 mod peer;
 mod process;
 mod report;
 mod rows;
+mod slow;
 mod stage;
 mod wrk;
 
@@ -49,8 +52,12 @@ fn run(options: &Options) -> io::Result<()> {
         return Err(io::Error::other("measures through /proc: Linux only"));
     }
     process::pin_self()?;
+    process::raise_descriptors()?;
     let peers = Peer::find(options)?;
     let results = Bench::new(options, &peers)?.run()?;
-    println!("{results}");
-    if options.write { report::write(Path::new(README), &results) } else { Ok(()) }
+    println!("{}", results.text);
+    if !results.faults.is_empty() {
+        return Err(io::Error::other(results.faults.join("\n")));
+    }
+    if options.write { report::write(Path::new(README), &results.text) } else { Ok(()) }
 }

@@ -21,13 +21,19 @@ pub(crate) struct Options {
     /// Only these proxies: names as in the table, or `nginx`, `haproxy`, `fulcrum` for all of a kind.
     #[arg(long, value_delimiter = ',')]
     pub(crate) proxies: Vec<String>,
-    /// Requests per second of the latency row, instead of a quarter of the slowest proxy's capacity.
+    /// Requests per second of the rows with a fixed rate, instead of a quarter of the slowest proxy's capacity.
     #[arg(long)]
     pub(crate) rate: Option<f64>,
     /// Idle connections of the memory row.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) idle: usize,
-    /// Hosts of the routes rows.
+    /// Slow clients, a sixth of each kind.
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(6..))]
+    pub(crate) slow: u32,
+    /// Reloads of the reload row.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..))]
+    pub(crate) reloads: u8,
+    /// Hosts of the routes and reload rows.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) hosts: usize,
     /// Puts the tables into benches/README.md.
@@ -55,6 +61,10 @@ pub(crate) enum Work {
     Post,
     /// The small row with the access log on.
     AccessLog,
+    /// The small row over three endpoints, without and with health checks, stickiness, a queue, and all of them.
+    Features,
+    /// TCP: small and large, up and down, and a connection per message.
+    Tcp,
     /// The small row with one route per host.
     Routes,
     /// Hosts × 10 paths against one route, Fulcrum only.
@@ -63,6 +73,10 @@ pub(crate) enum Work {
     Idle,
     /// Percentiles under a fixed rate.
     Latency,
+    /// The same while a large configuration is exchanged again and again.
+    Reload,
+    /// The same beside slow clients, and their memory.
+    Slow,
 }
 
 impl Options {

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 
 /// The core of the proxy under test.
 pub(crate) const PROXY_CORE: u32 = 0;
@@ -52,6 +52,11 @@ impl Process {
         Ok(Process { child, output })
     }
 
+    /// Sends a signal to the process, not to its children.
+    pub(crate) fn signal(&self, which: Signal) {
+        signal(self.child.id(), which);
+    }
+
     /// An error with the last output when the process has ended.
     pub(crate) fn check(&mut self) -> io::Result<()> {
         let Some(status) = self.child.try_wait()? else { return Ok(()) };
@@ -70,6 +75,17 @@ impl Process {
     /// Resident bytes: of one process its RSS; of several the sum of their proportional sizes, so that pages which
     /// they share count once.
     pub(crate) fn memory(&self) -> io::Result<u64> {
+        let start = Instant::now();
+        loop {
+            match self.memory_now() {
+                // One of the family has ended between being found and being looked at.
+                Err(_) if start.elapsed() < PATIENCE => thread::sleep(POLL),
+                found => return found,
+            }
+        }
+    }
+
+    fn memory_now(&self) -> io::Result<u64> {
         match self.family()?.as_slice() {
             [alone] => field_of(*alone, "status", "VmRSS:"),
             family => family.iter().map(|pid| field_of(*pid, "smaps_rollup", "Pss:")).sum(),
@@ -130,6 +146,23 @@ pub(crate) fn pin_self() -> io::Result<()> {
         .status()
         .map_err(|error| io::Error::new(error.kind(), format!("taskset (util-linux): {error}")))?;
     if status.success() { Ok(()) } else { Err(io::Error::other("two cores are needed: 0 and 1")) }
+}
+
+/// Lets this process, and what it starts from now on, have as many descriptors as the system allows: not every proxy
+/// does that by itself.
+pub(crate) fn raise_descriptors() -> io::Result<()> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
+}
+
+/// An error when so many descriptors cannot be had.
+pub(crate) fn need_descriptors(wanted: u64) -> io::Result<()> {
+    match getrlimit(Resource::Nofile).current {
+        Some(current) if current < wanted => {
+            Err(io::Error::other(format!("needs {wanted} open files; raise the hard limit (ulimit -Hn)")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn signal(pid: u32, signal: Signal) {

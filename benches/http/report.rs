@@ -23,13 +23,25 @@ pub(crate) struct Table {
 }
 
 impl Cell {
-    /// One figure with its unit.
-    pub(crate) fn new(value: f64, text: String) -> Cell {
+    fn new(value: f64, text: String) -> Cell {
         Cell { text, value }
     }
 
-    /// The median of several, with the least in brackets.
+    /// What a proxy cannot do.
+    pub(crate) fn absent() -> Cell {
+        Cell::new(f64::NAN, "–".to_owned())
+    }
+
+    /// The figure to so many decimals; absent if it is none.
+    pub(crate) fn number(value: f64, decimals: usize) -> Cell {
+        if value.is_nan() { Cell::absent() } else { Cell::new(value, format!("{value:.decimals$}")) }
+    }
+
+    /// The median of several, with the least in brackets; absent when there are none.
     pub(crate) fn median_and_least(values: &[f64], decimals: usize) -> Cell {
+        if values.is_empty() {
+            return Cell::absent();
+        }
         let (median, least) = (median(values), values.iter().copied().fold(f64::INFINITY, f64::min));
         Cell { text: format!("{median:.decimals$} ({least:.decimals$})"), value: median }
     }
@@ -66,7 +78,9 @@ impl Table {
                 let _ = write!(out, " {} |", cell.text);
             }
             for cell in &cells[1.min(cells.len())..][..peers.len()] {
-                let _ = write!(out, " {:.2}× |", cells[0].value / cell.value);
+                let ratio = cells[0].value / cell.value;
+                let _ =
+                    if ratio.is_finite() { write!(out, " {ratio:.2}× |") } else { write!(out, " – |") };
             }
             out.push('\n');
         }

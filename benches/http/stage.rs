@@ -1,43 +1,60 @@
 //! The upstream and the proxies in front of it, running.
 
+use std::fmt::Write as _;
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use rustix::process::Signal;
+
 use crate::generator::{connect, read_answer};
-use crate::peer::{Job, Peer, Routes, in_path, missing, nginx_arguments};
+use crate::inside;
+use crate::peer::{
+    Fleet, Kind, MOST_ENDPOINTS, Peer, Place, Setup, endpoint, in_path, missing, nginx_arguments,
+};
 use crate::process::{LOAD_CORE, PROXY_CORE, Process};
 
 /// Memory, where the machine has a file system in it: answers from files must not wait for a disk.
 const MEMORY: &str = "/dev/shm";
+/// Apart from the configuration, whose folder Fulcrum watches: each write there would wake it.
+const LOGS: &str = "logs";
+const ACCESS_LOG: &str = "logs/access.log";
 /// A proxy that has not answered by then has failed.
 const START_DEADLINE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(1);
 
 /// Everything that runs beside the proxies.
 pub(crate) struct Stage {
-    upstream: SocketAddr,
-    _server: Process,
+    upstream: Upstream,
+    /// Answers for the endpoints of the fleet, from its first use on.
+    fleet: Option<Upstream>,
     folder: TempDir,
     next: usize,
 }
 
+struct Upstream {
+    port: u16,
+    _server: Process,
+}
+
 /// A proxy that serves.
 pub(crate) struct Proxy {
-    /// Its column.
-    pub(crate) label: String,
+    /// What it is.
+    pub(crate) peer: Peer,
     /// Where it listens.
     pub(crate) address: SocketAddr,
     /// The process.
     pub(crate) process: Process,
     /// From exec to the first answer.
     pub(crate) ready_after: Duration,
+    upstream: u16,
     folder: PathBuf,
 }
 
@@ -48,69 +65,141 @@ impl Stage {
         let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
         let folder = tempfile::Builder::new().prefix("fulcrum-bench-").tempdir_in(parent)?;
         readable(folder.path())?;
-        let upstream = free_port()?;
-        let server = start_upstream(upstream, &new_folder(folder.path(), "upstream")?)?;
-        Ok(Stage { upstream, _server: server, folder, next: 0 })
+        let port = free_port()?;
+        let addresses = (1..=MOST_ENDPOINTS).map(|last| endpoint(last, port));
+        let upstream = Upstream::start(port, addresses, &new_folder(folder.path(), "upstream")?)?;
+        Ok(Stage { upstream, fleet: None, folder, next: 0 })
     }
 
     /// Starts a proxy in front of the upstream and waits until it serves.
-    pub(crate) fn start(&mut self, peer: &Peer, routes: Routes, access_log: bool) -> io::Result<Proxy> {
+    pub(crate) fn start(&mut self, peer: &Peer, setup: &Setup) -> io::Result<Proxy> {
         self.next += 1;
         let folder = new_folder(self.folder.path(), &format!("{}-{}", self.next, peer.kind.name()))?;
-        let listen = free_port()?;
-        let job = Job { listen, upstream: self.upstream, routes, access_log, folder: &folder };
-        let arguments = peer.configure(&job)?;
+        new_folder(&folder, LOGS)?;
+        let (listen, upstream) = (endpoint(1, free_port()?), self.upstream(setup)?);
+        let config = peer.configuration(setup, &Place { listen, upstream, folder: &folder })?;
+        fs::write(peer.config_file(&folder), config)?;
         let start = Instant::now();
-        let mut process = Process::start(PROXY_CORE, &peer.binary, &arguments, &folder)?;
-        let path = if matches!(routes, Routes::HostsAndPaths(..)) { "/p0/x" } else { "/" };
-        await_answer(&mut process, listen, path)
+        let mut process = Process::start(PROXY_CORE, &peer.binary, &peer.arguments(setup, &folder), &folder)?;
+        await_answer(&mut process, listen, "/p0/x")
             .map_err(|error| io::Error::other(format!("{}: {error}", peer.label)))?;
         let ready_after = start.elapsed();
-        Ok(Proxy { label: peer.label.clone(), address: listen, process, ready_after, folder })
+        Ok(Proxy { peer: peer.clone(), address: listen, process, ready_after, upstream, folder })
     }
 
     /// The folder of the whole bench, removed at its end.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
+
+    /// The port of the upstream that has the endpoints of `setup`.
+    fn upstream(&mut self, setup: &Setup) -> io::Result<u16> {
+        let upstream = match (setup, &self.fleet) {
+            (Setup::Http(_) | Setup::Tcp, _) => &self.upstream,
+            (Setup::Fleet(_), Some(fleet)) => fleet,
+            (Setup::Fleet(_), None) => {
+                let (port, folder) = (free_port()?, new_folder(self.folder.path(), "fleet")?);
+                self.fleet.insert(Upstream::start(port, Fleet::addresses(port), &folder)?)
+            }
+        };
+        Ok(upstream.port)
+    }
+}
+
+impl Upstream {
+    /// Serves on all these addresses, which have one port.
+    fn start(port: u16, addresses: impl Iterator<Item = SocketAddr>, folder: &Path) -> io::Result<Upstream> {
+        let binary = in_path("nginx").ok_or_else(|| missing("nginx"))?;
+        let files = new_folder(folder, "files")?;
+        for (name, size) in [("10k", 10 * 1024), ("1m", 1024 * 1024), ("16m", 16 * 1024 * 1024)] {
+            fs::write(files.join(name), vec![b'x'; size])?;
+        }
+        let addresses: Vec<_> = addresses.collect();
+        let listens = addresses.iter().fold(String::new(), |mut listens, address| {
+            let _ = writeln!(listens, "        listen {address} backlog=4096;");
+            listens
+        });
+        let config = include_str!("../peers/upstream.conf")
+            .replace("@LISTENS@", &listens)
+            .replace("@LISTEN@", &addresses[0].to_string())
+            .replace("@SMALL@", &"x".repeat(128))
+            .replace("@DIR@", &folder.display().to_string());
+        let path = folder.join("upstream.conf");
+        fs::write(&path, config)?;
+        let arguments = nginx_arguments(&folder.display().to_string(), path.display().to_string());
+        let mut server = Process::start(LOAD_CORE, &binary, &arguments, folder)?;
+        await_answer(&mut server, addresses[0], "/")
+            .map_err(|error| io::Error::other(format!("upstream: {error}")))?;
+        Ok(Upstream { port, _server: server })
+    }
 }
 
 impl Proxy {
     /// An error that says whose it is.
     pub(crate) fn blame(&self, error: &io::Error) -> io::Error {
-        io::Error::other(format!("{}: {error}", self.label))
+        io::Error::other(format!("{}: {error}", self.peer.label))
+    }
+
+    /// A file of its folder.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// Writes the configuration for `setup` beside the one in force.
+    pub(crate) fn prepare(&self, setup: &Setup) -> io::Result<PathBuf> {
+        let place = Place { listen: self.address, upstream: self.upstream, folder: &self.folder };
+        let mut file = tempfile::Builder::new().prefix("next-").tempfile_in(&self.folder)?;
+        file.write_all(self.peer.configuration(setup, &place)?.as_bytes())?;
+        readable(file.path())?;
+        Ok(file.into_temp_path().keep()?)
+    }
+
+    /// Puts a prepared configuration into force, and returns how long it takes until the proxy serves a host that is
+    /// only there.
+    pub(crate) fn reload(&self, prepared: &Path, marker: &str) -> io::Result<Duration> {
+        if self.peer.kind == Kind::Haproxy {
+            inside::await_master(self)?;
+        }
+        fs::rename(prepared, self.peer.config_file(&self.folder))?;
+        let start = Instant::now();
+        match self.peer.kind {
+            Kind::Fulcrum => self.reload_fulcrum()?,
+            Kind::Nginx => self.process.signal(Signal::HUP),
+            Kind::Haproxy => self.process.signal(Signal::USR2),
+        }
+        while let Err(error) = ask(self.address, marker, "/") {
+            if start.elapsed() > START_DEADLINE {
+                return Err(io::Error::other(format!("does not reload: {error}")));
+            }
+            thread::sleep(POLL);
+        }
+        Ok(start.elapsed())
+    }
+
+    /// Returns when every worker serves by the new configuration.
+    fn reload_fulcrum(&self) -> io::Result<()> {
+        let socket = format!("unix:{}", self.file("admin.sock").display());
+        let output =
+            Command::new(&self.peer.binary).args(["reload", "--wait", "--admin", &socket]).output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let text = String::from_utf8_lossy(&output.stderr);
+        Err(io::Error::other(format!("reload: {text}")))
     }
 
     /// Bytes of its access log, which is a file or its standard output.
     pub(crate) fn log_size(&self) -> io::Result<u64> {
-        let file = fs::metadata(self.folder.join("access.log")).map_or(0, |metadata| metadata.len());
+        let file = fs::metadata(self.folder.join(ACCESS_LOG)).map_or(0, |metadata| metadata.len());
         Ok(file + fs::metadata(self.folder.join("output.log"))?.len())
     }
-}
-
-fn start_upstream(listen: SocketAddr, folder: &Path) -> io::Result<Process> {
-    let binary = in_path("nginx").ok_or_else(|| missing("nginx"))?;
-    let files = new_folder(folder, "files")?;
-    fs::write(files.join("10k"), vec![b'x'; 10 * 1024])?;
-    fs::write(files.join("1m"), vec![b'x'; 1024 * 1024])?;
-    let config = include_str!("../peers/upstream.conf")
-        .replace("@LISTEN@", &listen.to_string())
-        .replace("@SMALL@", &"x".repeat(128))
-        .replace("@DIR@", &folder.display().to_string());
-    let path = folder.join("upstream.conf");
-    fs::write(&path, config)?;
-    let arguments = nginx_arguments(&folder.display().to_string(), path.display().to_string());
-    let mut process = Process::start(LOAD_CORE, &binary, &arguments, folder)?;
-    await_answer(&mut process, listen, "/")
-        .map_err(|error| io::Error::other(format!("upstream: {error}")))?;
-    Ok(process)
 }
 
 /// Asks until the first good answer.
 fn await_answer(process: &mut Process, address: SocketAddr, path: &str) -> io::Result<()> {
     let start = Instant::now();
     loop {
-        let error = match ask(address, path) {
+        let error = match ask(address, "h0.example.com", path) {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
@@ -122,11 +211,10 @@ fn await_answer(process: &mut Process, address: SocketAddr, path: &str) -> io::R
     }
 }
 
-fn ask(address: SocketAddr, path: &str) -> io::Result<()> {
-    use std::io::Write as _;
+fn ask(address: SocketAddr, host: &str, path: &str) -> io::Result<()> {
     let mut stream = connect(address)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: h0.example.com\r\nconnection: close\r\n\r\n")?;
-    read_answer(&mut stream, &mut [0; 16 * 1024])
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n")?;
+    read_answer(&mut stream, &mut [0; 16 * 1024]).map(|_| ())
 }
 
 fn new_folder(parent: &Path, name: &str) -> io::Result<PathBuf> {
@@ -142,6 +230,6 @@ fn readable(folder: &Path) -> io::Result<()> {
 }
 
 /// A loopback port that nobody listens on at the moment.
-fn free_port() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

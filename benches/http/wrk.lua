@@ -18,6 +18,19 @@ local function spread(hosts, paths)
   end
 end
 
+-- Requests of several clients, each of which brings its cookie.
+local function clients(cookies)
+  local requests = {}
+  for i, cookie in ipairs(cookies) do
+    requests[i] = wrk.format("GET", nil, { Host = wrk.headers["Host"], Cookie = cookie })
+  end
+  local turn = 0
+  return function()
+    turn = turn % #requests + 1
+    return requests[turn]
+  end
+end
+
 function init(args)
   local mode = args[1]
   if mode == "close" then
@@ -25,10 +38,12 @@ function init(args)
   elseif mode == "post" then
     wrk.method = "POST"
     wrk.headers["Content-Type"] = "application/octet-stream"
-    wrk.body = string.rep("x", 4096)
+    wrk.body = string.rep("x", tonumber(args[2]))
   elseif mode == "hosts" then
-    -- Only this mode has a function to call per request; in the others wrk repeats one prepared request.
+    -- Only these modes have a function to call per request; in the others wrk repeats one prepared request.
     request = spread(tonumber(args[2]), tonumber(args[3]))
+  elseif mode == "cookies" then
+    request = clients({ select(2, unpack(args)) })
   end
 end
 

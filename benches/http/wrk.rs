@@ -17,26 +17,28 @@ pub(crate) struct Wrk {
 
 /// What to ask for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Requests {
+pub(crate) struct Requests<'a> {
     /// Path and query.
     pub(crate) target: &'static str,
     /// Connections open at a time.
     pub(crate) connections: u32,
     /// Arguments of the script `wrk.lua`.
-    pub(crate) mode: Mode,
+    pub(crate) mode: Mode<'a>,
 }
 
 /// How the script varies the request.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Mode {
+pub(crate) enum Mode<'a> {
     /// `GET` on kept connections.
     Keep,
     /// `GET` with a new connection each.
     Close,
-    /// `POST` of 4 KiB.
-    Post,
+    /// `POST` of that many bytes.
+    Post(usize),
     /// `GET` for that many hosts, that many path prefixes each.
     Hosts(usize, usize),
+    /// `GET` with these values of `Cookie`, by turns.
+    Cookies(&'a [String]),
 }
 
 /// What was done.
@@ -57,7 +59,12 @@ impl Wrk {
     }
 
     /// Sends requests for `duration`, rounded up to seconds.
-    pub(crate) fn run(&self, authority: &str, requests: Requests, duration: Duration) -> io::Result<Done> {
+    pub(crate) fn run(
+        &self,
+        authority: &str,
+        requests: Requests<'_>,
+        duration: Duration,
+    ) -> io::Result<Done> {
         let output = Command::new(&self.binary)
             .args(["-t1", "-c", &requests.connections.to_string()])
             .args(["-d", &format!("{}s", duration.as_secs_f64().ceil()), "-s"])
@@ -72,13 +79,14 @@ impl Wrk {
     }
 }
 
-impl Mode {
+impl Mode<'_> {
     fn arguments(self) -> Vec<String> {
         match self {
             Mode::Keep => vec!["keep".to_owned()],
             Mode::Close => vec!["close".to_owned()],
-            Mode::Post => vec!["post".to_owned()],
+            Mode::Post(bytes) => vec!["post".to_owned(), bytes.to_string()],
             Mode::Hosts(hosts, paths) => vec!["hosts".to_owned(), hosts.to_string(), paths.to_string()],
+            Mode::Cookies(cookies) => [&["cookies".to_owned()], cookies].concat(),
         }
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use generator::{Load, Outcome};
+use generator::{Load, OnFailure, Outcome};
 use histogram::Histogram;
 
 #[derive(Parser)]
@@ -70,11 +70,12 @@ fn parse(url: &str, options: &Options) -> io::Result<Load> {
     let address = authority.to_socket_addrs()?.next().ok_or_else(|| invalid("the host has no address"))?;
     Ok(Load {
         address,
-        host: host.to_owned(),
+        hosts: vec![host.to_owned()],
         target: if target.is_empty() { "/".to_owned() } else { target.to_owned() },
         rate: options.rate,
         connections: options.connections,
         duration: Duration::from_secs_f64(options.seconds),
+        on_failure: OnFailure::Fail,
     })
 }
 

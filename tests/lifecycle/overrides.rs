@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::harness::{Client, Fulcrum, Output, Setup, Upstream, eventually, fulcrum, ok};
 
@@ -25,7 +25,7 @@ fn upstream_on_command(name: &'static str) -> (Upstream, Sender<()>) {
 }
 
 /// Two endpoints called `blue` and `green`.
-fn pair(blue: &Upstream, green: &Upstream, keys: &str) -> Setup {
+pub(super) fn pair(blue: &Upstream, green: &Upstream, keys: &str) -> Setup {
     Setup::default()
         .endpoint(&format!("{{ id: blue, address: \"{}\" }}", blue.address()))
         .endpoint(&format!("{{ id: green, address: \"{}\" }}", green.address()))
@@ -41,7 +41,7 @@ fn command(daemon: &Fulcrum, line: &str) -> Output {
 
 /// The same, which works.
 #[track_caller]
-fn order(daemon: &Fulcrum, line: &str) -> String {
+pub(super) fn order(daemon: &Fulcrum, line: &str) -> String {
     let output = command(daemon, line);
     assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""), "{line}: {}", output.stdout);
     output.stdout
@@ -49,7 +49,7 @@ fn order(daemon: &Fulcrum, line: &str) -> String {
 
 /// A request of the admin's API.
 #[track_caller]
-fn ask(daemon: &Fulcrum, method: &str, path: &str, body: &str) -> (u16, Value) {
+pub(super) fn ask(daemon: &Fulcrum, method: &str, path: &str, body: &str) -> (u16, Value) {
     let length = body.len();
     let response = Client::connect(&daemon.admin()).ask(format!(
         "{method} {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
@@ -59,7 +59,7 @@ fn ask(daemon: &Fulcrum, method: &str, path: &str, body: &str) -> (u16, Value) {
 
 /// An endpoint in the status.
 #[track_caller]
-fn endpoint(daemon: &Fulcrum, id: &str) -> Value {
+pub(super) fn endpoint(daemon: &Fulcrum, id: &str) -> Value {
     let status = daemon.status();
     let endpoints = status["services"][0]["endpoints"].as_array().expect("a list");
     let found = endpoints.iter().find(|endpoint| endpoint["id"] == id);
@@ -68,7 +68,7 @@ fn endpoint(daemon: &Fulcrum, id: &str) -> Value {
 
 /// Who answers so many requests.
 #[track_caller]
-fn shares(daemon: &Fulcrum, times: usize) -> BTreeMap<String, usize> {
+pub(super) fn shares(daemon: &Fulcrum, times: usize) -> BTreeMap<String, usize> {
     let mut client = daemon.connect();
     let mut shares = BTreeMap::new();
     for _ in 0..times {
@@ -77,7 +77,7 @@ fn shares(daemon: &Fulcrum, times: usize) -> BTreeMap<String, usize> {
     shares
 }
 
-fn expected<const N: usize>(shares: [(&str, usize); N]) -> BTreeMap<String, usize> {
+pub(super) fn expected<const N: usize>(shares: [(&str, usize); N]) -> BTreeMap<String, usize> {
     shares.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
@@ -174,6 +174,38 @@ fn orders_survive_a_reload() {
     assert!(table.contains("app/green: draining since ") && table.contains("weight 3 by order"), "{table}");
     order(&daemon, "undrain app/green");
     assert_eq!(shares(&daemon, 40), expected([("blue", 20), ("green", 20)]));
+}
+
+#[test]
+fn an_order_without_its_endpoint_is_listed_and_can_be_cleared() {
+    let (blue, green) = (Upstream::named("blue"), Upstream::named("green"));
+    let setup = pair(&blue, &green, "balance: round_robin");
+    let daemon = setup.start();
+    order(&daemon, "maintenance app/green --reason disk");
+    assert_eq!(daemon.status()["absent_overrides"], json!([]));
+
+    daemon.change(&Setup::new(&blue).yaml());
+    let listed = json!([{
+        "service": "app", "endpoint": "green",
+        "override": { "state": "maintenance", "weight": null, "reason": "disk", "until": null },
+    }]);
+    assert_eq!(daemon.status()["absent_overrides"], listed);
+    let table = order(&daemon, "status");
+    assert!(table.contains("app/green: absent (ordered: maintenance, disk)\n"), "{table}");
+
+    daemon.change(&setup.yaml());
+    assert_eq!(daemon.status()["absent_overrides"], json!([]), "it is back");
+    assert_eq!(endpoint(&daemon, "green")["state"], "maintenance");
+
+    // Also where the service is gone.
+    daemon.change(&setup.yaml().replace("app", "shop"));
+    assert_eq!(daemon.status()["absent_overrides"], listed);
+    assert_eq!(order(&daemon, "undrain app/green"), "app/green: absent (its order was cleared)\n");
+    assert_eq!(daemon.status()["absent_overrides"], json!([]));
+    let again = command(&daemon, "undrain app/green");
+    assert!(again.stderr.contains("there is no service \"app\""), "{}", again.stderr);
+    daemon.change(&setup.yaml());
+    assert_eq!(endpoint(&daemon, "green")["state"], "up");
 }
 
 #[test]

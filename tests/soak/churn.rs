@@ -1,9 +1,7 @@
 //! Many connections come and go, again and again, and leave nothing behind.
 
-use rustix::process::{Resource, getrlimit, setrlimit};
-
 use super::forgetful;
-use crate::harness::{Client, Fulcrum, Setup, ok};
+use crate::harness::{Client, Fulcrum, Setup, ok, raise_descriptors};
 
 const CONNECTIONS: u64 = 10_000;
 const ROUNDS: u32 = 20;
@@ -16,14 +14,6 @@ const KEPT: u64 = 4096;
 /// What later tides may add, in bytes: where things lie varies by some mebibytes, and 50 bytes lost with each
 /// connection would be more.
 const GROWTH: u64 = 8 << 20;
-
-fn raise_descriptors() {
-    let mut limit = getrlimit(Resource::Nofile);
-    let enough = limit.maximum.is_none_or(|maximum| maximum >= DESCRIPTORS);
-    assert!(enough, "needs {DESCRIPTORS} open files; raise the hard limit (ulimit -Hn)");
-    limit.current = limit.current.map(|current| current.max(DESCRIPTORS));
-    setrlimit(Resource::Nofile, limit).expect("up to the hard limit");
-}
 
 /// Opens all connections, asks once on each, and closes them: every other one with a reset.
 #[track_caller]
@@ -42,7 +32,7 @@ fn open_and_close(fulcrum: &Fulcrum) {
 #[test]
 #[ignore = "opens 200,000 connections, takes a minute"]
 fn connections_leave_nothing_behind() {
-    raise_descriptors();
+    raise_descriptors(DESCRIPTORS);
     let upstream = forgetful(|_, _| ok("app"));
     let fulcrum = Setup::new(&upstream).top("log: { access: none }").start();
     assert_eq!(fulcrum.get("/").status, 200);

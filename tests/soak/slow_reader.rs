@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::generator::{self, Load, Outcome};
+use super::generator::{self, Load, OnFailure, Outcome};
 use crate::harness::{Client, Conversation, Fulcrum, Setup, Upstream, ok};
 
 const LARGE: usize = 64 << 20;
@@ -34,11 +34,12 @@ fn upstream() -> Upstream {
 fn measure(fulcrum: &Fulcrum) -> Outcome {
     let load = Load {
         address: fulcrum.address().parse().expect("an address"),
-        host: "test".to_owned(),
+        hosts: vec!["test".to_owned()],
         target: "/small".to_owned(),
         rate: 500.0,
         connections: 16,
         duration: Duration::from_secs(20),
+        on_failure: OnFailure::Fail,
     };
     generator::run(&load).expect("every request is answered")
 }

@@ -1,8 +1,7 @@
 //! Whoever does not read is held back, at little cost for us and none for others.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Client, Conversation, Fulcrum, Setup, Upstream, eventually, hold, ok, pattern};
@@ -113,13 +112,15 @@ fn a_client_that_pipelines_and_does_not_read_is_held_back() {
 #[test]
 fn an_upstream_that_does_not_read_costs_little_memory_and_nobody_else() {
     let length = 64 << 20;
+    let (answered, small_is_answered) = mpsc::channel::<()>();
+    let small_is_answered = Mutex::new(small_is_answered);
     let upstream = Upstream::new(move |mut conversation: Conversation| {
         let Some(head) = conversation.head() else { return };
         if head.word(1) == "/small" {
             return conversation.send(ok("small"));
         }
-        // Only when the small one has been answered is the body looked at.
-        thread::sleep(Duration::from_millis(1500));
+        // Until the sender is dropped, also by a test that has failed.
+        let _ = small_is_answered.lock().expect("one request is large").recv();
         let body = conversation.body(&head);
         conversation.send(ok(if body.bytes == pattern(length) { "same" } else { "different" }));
     });
@@ -134,6 +135,7 @@ fn an_upstream_that_does_not_read_costs_little_memory_and_nobody_else() {
     });
     check_unimpressed(&fulcrum, before, 4 << 20);
     assert!(!sender.is_finished(), "the client is held back");
+    drop(answered);
     assert_eq!(client.response().text(), "same");
     sender.join().expect("sending does not panic");
 }

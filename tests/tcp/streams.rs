@@ -1,7 +1,6 @@
 //! Bytes, and what is counted and logged of them.
 
 use std::thread;
-use std::time::Duration;
 
 use crate::harness::{Client, Fulcrum, Upstream, Wire, pattern};
 
@@ -74,23 +73,6 @@ fn a_connection_is_counted_while_it_stands_and_logged_when_it_ends() {
     assert!(!metrics.has("fulcrum_tcp_errors_total", &[]), "both sides have ended it");
     let http = metrics.names().find(|name| name.starts_with("fulcrum_http_requests"));
     assert_eq!(http, None, "there is no listener for requests");
-}
-
-#[test]
-fn a_slow_reader_does_not_fill_the_memory() {
-    const MOST: usize = 64 << 20;
-    let upstream = Upstream::new(|mut conversation| {
-        conversation.wire.exactly(4).expect("a word");
-        conversation.send(pattern(MOST));
-    });
-    let fulcrum = in_front_of(&[&upstream], "");
-    let before = fulcrum.resident();
-    let mut client = connect(&fulcrum);
-    client.send("more");
-    thread::sleep(Duration::from_millis(500));
-    let grown = fulcrum.resident().saturating_sub(before);
-    assert!(grown < 8 << 20, "{grown} bytes for a client that does not read");
-    assert!(client.wire.exactly(MOST).expect("all of it") == pattern(MOST), "bytes differ");
 }
 
 #[test]

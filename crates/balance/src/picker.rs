@@ -91,16 +91,6 @@ impl Picker {
         Picker { len: members.len(), turns: Turns::new(&weights), table }
     }
 
-    /// How many members there are.
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// True when there is nothing to pick.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// What it was built for.
     pub fn policy(&self) -> Policy {
         match self.table {
@@ -112,14 +102,9 @@ impl Picker {
         }
     }
 
-    /// Whether [`pick`](Self::pick) looks at its key.
-    pub fn needs_key(&self) -> bool {
-        matches!(self.table, Table::Ring(_) | Table::Maglev(_))
-    }
-
     /// The index of an eligible member; `None` when there is none: when every share is [`Share::NONE`].
     ///
-    /// `key` is the [`hash_key`](crate::hash_key) of what the service hashes by. A request without one gets the next
+    /// `key` is the [`hash_key`](crate::hash_key) of what the service hashes by; only ring and maglev look at it. A request without one gets the next
     /// member in turn.
     pub fn pick<M: Members>(
         &self,
@@ -198,8 +183,7 @@ mod tests {
     fn says_what_it_is() {
         for policy in POLICIES {
             let picker = picker(policy, &ids(3), &[1, 2, 3]);
-            assert_eq!((picker.policy(), picker.len(), picker.is_empty()), (policy, 3, false));
-            assert_eq!(picker.needs_key(), matches!(policy, Policy::Ring | Policy::Maglev));
+            assert_eq!(picker.policy(), policy);
         }
     }
 
@@ -208,7 +192,6 @@ mod tests {
         let mut rng = Rng::from_seed(1);
         for policy in POLICIES {
             let none = picker(policy, &[], &[]);
-            assert!(none.is_empty());
             assert_eq!(none.pick(&mut PickState::new(&none, &mut rng), &idle(&[]), Some(1), &mut rng), None);
             let one = picker(policy, &ids(1), &[0]);
             let mut state = PickState::new(&one, &mut rng);
@@ -227,7 +210,7 @@ mod tests {
             let members = idle(&[false; 5]);
             let mut counts = [0.0; 5];
             for request in 0..32_000u32 {
-                let key = picker.needs_key().then(|| hash_key(&request.to_be_bytes()));
+                let key = Some(hash_key(&request.to_be_bytes()));
                 counts[picker.pick(&mut state, &members, key, &mut rng).expect("all are eligible")] += 1.0;
             }
             // A ring is uneven by nature: its points are random.

@@ -64,7 +64,7 @@ impl Reload<'_> {
 }
 
 impl DataPlane {
-    fn control(&self) -> MutexGuard<'_, Control> {
+    pub(crate) fn control(&self) -> MutexGuard<'_, Control> {
         // Every change is made whole before it is stored.
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -258,6 +258,13 @@ log: { access: none }
             plane.prepare(&config).expect("the same again").commit();
             check("up", 1, false);
         }
+        // Also of an endpoint that is not there.
+        assert!(plane.order(&service, &endpoint, Some(order(None, past))));
+        let other = fulcrum_config::load_text("a.yaml", &CONFIG.replace("blue", "red"), &|_| None);
+        plane.prepare(&other.expect("it is right").config).expect("the same address").commit();
+        assert_eq!(plane.status().absent_orders.len(), 1);
+        plane.tick();
+        assert_eq!(plane.status().absent_orders, []);
         let nobody = "green".parse().expect("an id");
         assert!(!plane.order(&service, &nobody, Some(order(None, None))));
         assert!(!plane.order(&"shop".parse().expect("a name"), &endpoint, None));

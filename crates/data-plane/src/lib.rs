@@ -16,6 +16,7 @@ mod connection;
 mod data_plane;
 mod descriptors;
 mod endpoint;
+#[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzz;
 mod generation;
@@ -65,7 +66,7 @@ pub use http::error::Reason;
 pub use listener::BindError;
 pub use metrics::Collector;
 pub use service::Override;
-pub use status::{EndpointStatus, ListenerStatus, ServiceStatus, Status, WorkerStatus};
+pub use status::{AbsentOrder, EndpointStatus, ListenerStatus, ServiceStatus, Status, WorkerStatus};
 
 /// Why the data plane cannot be started: the system gives no threads or reactors.
 #[derive(Debug, thiserror::Error)]

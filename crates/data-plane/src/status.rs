@@ -19,6 +19,19 @@ pub struct Status {
     pub listeners: Vec<ListenerStatus>,
     /// In configured order.
     pub services: Vec<ServiceStatus>,
+    /// Sorted by service and endpoint.
+    pub absent_orders: Vec<AbsentOrder>,
+}
+
+/// What is ordered of an endpoint that there is not, now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AbsentOrder {
+    /// The service, which may be absent too.
+    pub service: ServiceName,
+    /// The endpoint.
+    pub endpoint: EndpointId,
+    /// What is ordered.
+    pub order: Override,
 }
 
 /// One worker.
@@ -113,6 +126,7 @@ impl DataPlane {
             workers: workers.collect(),
             listeners: listeners.collect(),
             services: snapshot.services.iter().map(|service| self.service_status(service)).collect(),
+            absent_orders: self.control().absent_orders(),
         }
     }
 

@@ -191,6 +191,10 @@ pub(crate) struct DemoBackendOptions {
     #[arg(long, value_parser = backend_name)]
     pub(crate) name: HeaderValue,
 
+    /// Append a line with method and target of each request to this file as soon as its head is there
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
+
     /// End when this process, our parent, ends.
     #[arg(long, hide = true, value_name = "PID")]
     pub(crate) parent: Option<i32>,

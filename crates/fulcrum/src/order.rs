@@ -25,13 +25,15 @@ use crate::status::line_of;
 pub(crate) fn action(data_plane: Arc<DataPlane>) -> OrderAction {
     Box::new(move |path, order| {
         let EndpointPath { service, endpoint } = path;
-        let told = order.clone();
+        let (told, clears) = (order.clone(), order.is_none());
         if !data_plane.order(service, endpoint, order) {
             return Err(no_endpoint(&data_plane, path));
         }
         log(path, told);
         match data_plane.endpoint_status(service, endpoint) {
-            Some(status) => Ok(status.into()),
+            Some(status) => Ok(Some(status.into())),
+            // It had an order all the same.
+            None if clears => Ok(None),
             // A reload has just taken it away.
             None => Err(no_endpoint(&data_plane, path)),
         }
@@ -133,10 +135,13 @@ fn show(options: &OrderOptions, reply: &Reply) -> Result<Exit, AskError> {
     if reply.status != StatusCode::OK {
         return Err(AskError::refused(reply));
     }
-    let endpoint = serde_json::from_slice::<EndpointStatus>(&reply.body)?;
-    match options.format {
-        Format::Json => output::text(&String::from_utf8_lossy(&reply.body)),
-        Format::Text => output::line(format_args!(
+    let endpoint = serde_json::from_slice::<Option<EndpointStatus>>(&reply.body)?;
+    match (options.format, endpoint) {
+        (Format::Json, _) => output::text(&String::from_utf8_lossy(&reply.body)),
+        (Format::Text, None) => {
+            output::line(format_args!("{}: absent (its order was cleared)", options.endpoint));
+        }
+        (Format::Text, Some(endpoint)) => output::line(format_args!(
             "{}: {}, {} in flight",
             options.endpoint,
             line_of(&endpoint),

@@ -18,11 +18,12 @@ use tokio::sync::{Notify, oneshot};
 use crate::admin::{self, Admin, AdminSockets, ConfigStatus, Readiness, Settings, StatusDocument};
 use crate::cli::RunOptions;
 use crate::exit::Exit;
+use crate::names::HostNames;
 use crate::reload::{Files, History, Owner, Reloader};
 use crate::shutdown::{self, Drained};
 use crate::signals::{Signal, Signals};
 use crate::telemetry::Telemetry;
-use crate::{names, order, output, parent, telemetry};
+use crate::{order, output, parent, telemetry};
 
 /// Balances load until a signal.
 pub(crate) fn run(options: &RunOptions) -> Exit {
@@ -90,16 +91,17 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
     let mut signals = Signals::new()?;
     let data_plane = Arc::new(prepared.start()?);
     tokio::spawn(Arc::clone(&data_plane).watch_endpoints());
-    tokio::spawn(names::follow(Arc::clone(&data_plane)));
+    let names = HostNames::start(&data_plane);
     let readiness = Arc::new(Readiness::new());
     let registry = admin::registry(data_plane.collector())?;
+    registry.register(names.collector()?)?;
     let history = Arc::new(History::begin(files.main(), &registry)?);
     let (reloader, requests) = Reloader::new();
     let admin = Arc::new(Admin {
         registry,
         readiness: Arc::clone(&readiness),
         settings: ArcSwap::default(),
-        status: status(Arc::clone(&data_plane), Arc::clone(&readiness), Arc::clone(&history)),
+        status: status(Arc::clone(&data_plane), names, Arc::clone(&readiness), Arc::clone(&history)),
         reload: reload(reloader.clone(), Arc::clone(&data_plane)),
         order: order::action(Arc::clone(&data_plane)),
     });
@@ -109,7 +111,7 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
 
     let (stop, stopped) = oneshot::channel();
     let owner = Owner { files, config, data_plane: Arc::clone(&data_plane), admin, telemetry, history };
-    let owner = tokio::spawn(owner.run(requests, touched, stopped));
+    let owner = owner.start(requests, touched, stopped)?;
     let signal = ending(&mut signals, &reloader, &data_plane).await;
     tracing::info!("{signal}: ending");
     // A reload that has begun is finished; what it changed is what ends.
@@ -165,6 +167,7 @@ impl<'a> ReadyLine<'a> {
 
 fn status(
     data_plane: Arc<DataPlane>,
+    names: HostNames,
     readiness: Arc<Readiness>,
     history: Arc<History>,
 ) -> Box<dyn Fn(&Settings) -> StatusDocument + Send + Sync> {
@@ -184,6 +187,8 @@ fn status(
             workers: status.workers.into_iter().map(Into::into).collect(),
             listeners: status.listeners.into_iter().map(Into::into).collect(),
             services: status.services.into_iter().map(Into::into).collect(),
+            host_names: names.status(),
+            absent_overrides: status.absent_orders.into_iter().map(Into::into).collect(),
         }
     })
 }

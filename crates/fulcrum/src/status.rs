@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use hyper::{Method, StatusCode};
 
-use crate::admin::{EndpointStatus, ListenerStatus, ServiceStatus, State, StatusDocument, WorkerStatus};
+use crate::admin::{
+    AbsentOverride, EndpointStatus, HostNameStatus, ListenerStatus, OrderDocument, OrderedState,
+    ServiceStatus, State, StatusDocument, WorkerStatus,
+};
 use crate::ask::{self, AskError};
 use crate::cli::{Format, StatusOptions};
 use crate::client::ANSWER_WITHIN;
@@ -49,9 +52,15 @@ fn table(status: &StatusDocument) -> String {
         ["SERVICE", "BALANCE", "ENDPOINT", "ADDRESS", "STATE", "WEIGHT", "IN FLIGHT", "REQUESTS", "ERRORS"],
         endpoints,
     );
-    let notes: Vec<String> = status.services.iter().flat_map(notes).collect();
+    let absent = status.absent_overrides.iter().map(absent_note);
+    let notes: Vec<String> = status.services.iter().flat_map(notes).chain(absent).collect();
     if !notes.is_empty() {
         text = text + "\n" + &notes.concat();
+    }
+    if !status.host_names.is_empty() {
+        text.push('\n');
+        let titles = ["HOST NAME", "ADDRESSES", "LAST ANSWER", "FAILURES", "LAST FAILURE"];
+        text += &columns(titles, status.host_names.iter().map(host_name_row));
     }
     text.push('\n');
     text += &columns(["WORKER", "CONNECTIONS", "ACCEPTED"], (0..).zip(&status.workers).map(worker_row));
@@ -146,10 +155,28 @@ fn endpoint_note(service: &ServiceStatus, endpoint: &EndpointStatus) -> Option<S
     Some(note + "\n")
 }
 
+/// An order that waits for its endpoint: `shop/red: absent (ordered: drain), until 2026-01-02T03:04:05Z`.
+fn absent_note(absent: &AbsentOverride) -> String {
+    let order = &absent.order;
+    let state = match order.state {
+        Some(OrderedState::Up) => "ordered: up",
+        Some(OrderedState::Drain) => "ordered: drain",
+        Some(OrderedState::Maintenance) => "ordered: maintenance",
+        None => "ordered",
+    };
+    let reason = order.reason.as_ref().map_or_else(String::new, |reason| format!(", {reason}"));
+    format!("{}/{}: absent ({state}{reason}){}\n", absent.service, absent.endpoint, terms(order))
+}
+
 /// An endpoint's state in words: `draining since 2026-01-02T03:04:05Z (ordered: disk), weight 5 by order`.
 pub(crate) fn line_of(endpoint: &EndpointStatus) -> String {
-    let mut line = format!("{} since {} ({})", endpoint.state, endpoint.since, endpoint.why);
-    let order = endpoint.order.clone().unwrap_or_default();
+    let line = format!("{} since {} ({})", endpoint.state, endpoint.since, endpoint.why);
+    line + &endpoint.order.as_ref().map_or_else(String::new, terms)
+}
+
+/// The rest of an order.
+fn terms(order: &OrderDocument) -> String {
+    let mut line = String::new();
     if let Some(weight) = order.weight {
         line += &format!(", weight {weight} by order");
     }
@@ -161,6 +188,16 @@ pub(crate) fn line_of(endpoint: &EndpointStatus) -> String {
 
 fn worker_row((number, worker): (usize, &WorkerStatus)) -> [String; 3] {
     [number.to_string(), worker.connections.to_string(), worker.accepted.to_string()]
+}
+
+fn host_name_row(host: &HostNameStatus) -> [String; 5] {
+    [
+        host.name.clone(),
+        if host.addresses.is_empty() { "none".to_owned() } else { host.addresses.join(", ") },
+        host.last_answer.map_or_else(|| "never".to_owned(), |at| at.to_string()),
+        host.failures.to_string(),
+        host.last_failure.clone().unwrap_or_default(),
+    ]
 }
 
 /// Pads every column to its widest cell, two blanks between columns, none at the end of a line.
@@ -191,129 +228,4 @@ fn span(seconds: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::admin::{ConfigStatus, OrderDocument, OrderedState, QueueStatus};
-    use crate::reload::{ConfigHistory, LastError, Mistakes};
-
-    fn service(name: &str, endpoints: Vec<EndpointStatus>) -> ServiceStatus {
-        ServiceStatus {
-            name: name.to_owned(),
-            balance: "round_robin".to_owned(),
-            total: 2,
-            healthy: 1,
-            panic: "no".to_owned(),
-            holding: false,
-            queue: QueueStatus { waiting: 0 },
-            retries_left: 100,
-            endpoints,
-        }
-    }
-
-    fn endpoint(id: &str, state: &str) -> EndpointStatus {
-        EndpointStatus {
-            id: id.to_owned(),
-            address: "10.0.0.1:8080".to_owned(),
-            weight: 1,
-            state: state.to_owned(),
-            since: "2027-01-15T08:00:00Z".parse().expect("a time"),
-            why: "its reason".to_owned(),
-            in_flight: 2,
-            connections: 4,
-            requests: 1000,
-            errors: 0,
-            order: None,
-            last_check_failure: None,
-        }
-    }
-
-    fn ordered(id: &str) -> EndpointStatus {
-        let order = OrderDocument {
-            state: Some(OrderedState::Drain),
-            weight: std::num::NonZeroU16::new(7),
-            until: "2027-01-15T09:00:00Z".parse().ok(),
-            ..OrderDocument::default()
-        };
-        EndpointStatus {
-            weight: 7,
-            order: Some(order),
-            last_check_failure: Some("status 500".to_owned()),
-            ..endpoint(id, "draining")
-        }
-    }
-
-    #[test]
-    fn tables_line_up() {
-        let document = StatusDocument {
-            version: "1.2.3".to_owned(),
-            pid: 42,
-            state: State::Ready,
-            uptime_seconds: 185.0,
-            generation: 1,
-            config: ConfigStatus {
-                generation: 1,
-                history: ConfigHistory {
-                    file: "/etc/fulcrum.yaml".to_owned(),
-                    loaded_at: "2026-01-02T03:04:05Z".to_owned(),
-                    last_error: Some(LastError {
-                        at: "2026-01-02T04:00:00Z".to_owned(),
-                        mistakes: Mistakes { text: "error: no\n".to_owned(), errors: Vec::new() },
-                    }),
-                },
-            },
-            connections: 3,
-            requests: 2,
-            admin: vec!["unix:/run/a.sock".to_owned()],
-            workers: vec![WorkerStatus { connections: 3, accepted: 9 }],
-            listeners: vec![ListenerStatus {
-                name: "web".to_owned(),
-                addresses: vec!["127.0.0.1:80".to_owned(), "[::1]:80".to_owned()],
-                connections: 3,
-                requests: 2,
-            }],
-            services: vec![
-                service("shop", vec![endpoint("blue", "up"), endpoint("green", "down")]),
-                ServiceStatus {
-                    panic: "reachable".to_owned(),
-                    queue: QueueStatus { waiting: 3 },
-                    ..service("cart", vec![ordered("red")])
-                },
-            ],
-        };
-        let expected = "\
-fulcrum 1.2.3, process 42: ready for 3m 5s, generation 1
-connections: 3, requests in progress: 2, admin: unix:/run/a.sock
-configuration: /etc/fulcrum.yaml, loaded at 2026-01-02T03:04:05Z
-the last reload, at 2026-01-02T04:00:00Z, was refused:
-error: no
-
-LISTENER  ADDRESSES               CONNECTIONS  REQUESTS
-web       127.0.0.1:80, [::1]:80  3            2
-
-SERVICE  BALANCE      ENDPOINT  ADDRESS        STATE     WEIGHT  IN FLIGHT  REQUESTS  ERRORS
-shop     round_robin  blue      10.0.0.1:8080  up        1       2          1000      0
-shop     round_robin  green     10.0.0.1:8080  down      1       2          1000      0
-cart     round_robin  red       10.0.0.1:8080  draining  7       2          1000      0
-
-shop/green: down since 2027-01-15T08:00:00Z (its reason)
-cart: 1 of 2 healthy; too few are healthy, all that accept connections are used; 3 in the queue
-cart/red: draining since 2027-01-15T08:00:00Z (its reason), weight 7 by order, until 2027-01-15T09:00:00Z; last failed check: status 500
-
-WORKER  CONNECTIONS  ACCEPTED
-0       3            9
-";
-        assert_eq!(table(&document), expected);
-    }
-
-    #[test]
-    fn spans_have_two_units() {
-        fn check(seconds: f64, expected: &str) {
-            assert_eq!(span(seconds), expected, "{seconds}");
-        }
-        check(0.4, "0s");
-        check(59.9, "59s");
-        check(60.0, "1m 0s");
-        check(7260.0, "2h 1m");
-        check(1_051_200.0, "12d 4h");
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@ use fulcrum_config::{HeaderEdits, Rewrite};
 use crate::http::Client;
 use crate::http::date::Date;
 use crate::http::headers::{self, RequestParts, ResponseParts};
-use crate::http::message::{Fields, Framing, Method, RequestHead, ResponseHead, Version};
+use crate::http::message::{Fields, Framing, Method, Persistence, RequestHead, ResponseHead, Version};
 use crate::http::path;
 use crate::http1::decoder::Event;
 use crate::http1::encode;
@@ -65,7 +65,7 @@ pub(super) fn relayed_responses(plan: &Plan, stream: &[u8]) {
         let parts = ResponseParts {
             head,
             framing,
-            keep_alive: true,
+            persistence: Persistence::KeepAlive,
             version: Version::Http11,
             date: &Date::default(),
             changes: changes.as_ref(),

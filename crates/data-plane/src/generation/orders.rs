@@ -1,6 +1,6 @@
 //! What operators order of endpoints, through all generations.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
@@ -8,6 +8,7 @@ use fulcrum_model::{EndpointId, ServiceName};
 
 use super::Control;
 use crate::service::Override;
+use crate::status::AbsentOrder;
 
 /// What is ordered, by service.
 pub(super) type Orders = HashMap<ServiceName, HashMap<EndpointId, Override>>;
@@ -49,22 +50,46 @@ impl Control {
         true
     }
 
-    /// Ends the orders whose time has come.
+    /// What is ordered of endpoints that there are not, now: they may come back.
+    pub(crate) fn absent_orders(&self) -> Vec<AbsentOrder> {
+        let mut absent = Vec::new();
+        for (service, orders) in &self.orders {
+            let membership = self.services.get(service).map(|state| state.membership.load_full());
+            let endpoints = membership.iter().flat_map(|membership| &membership.endpoints);
+            let there: HashSet<&EndpointId> = endpoints.map(|endpoint| &endpoint.id).collect();
+            let orders = orders.iter().filter(|(endpoint, _)| !there.contains(endpoint));
+            absent.extend(orders.map(|(endpoint, order)| AbsentOrder {
+                service: service.clone(),
+                endpoint: endpoint.clone(),
+                order: order.clone(),
+            }));
+        }
+        absent.sort_by(|one, other| {
+            (one.service.as_str(), one.endpoint.as_str())
+                .cmp(&(other.service.as_str(), other.endpoint.as_str()))
+        });
+        absent
+    }
+
+    /// Ends the orders whose time has come, also those of endpoints that there are not.
     pub(crate) fn expire(&mut self, wall: SystemTime, now: Duration) {
-        let Some(config) = self.config.clone() else { return };
-        for service in &config.services {
-            let Some(orders) = self.orders.get_mut(&service.name) else { continue };
+        let mut changed = Vec::new();
+        for (service, orders) in &mut self.orders {
             let before = orders.len();
             orders.retain(|endpoint, order| {
                 let ends = order.has_run_out(wall);
                 if ends {
-                    tracing::info!(service = %service.name, %endpoint, "an order has run out");
+                    tracing::info!(%service, %endpoint, "an order has run out");
                 }
                 !ends
             });
             if orders.len() < before {
-                self.rebuild(service, now);
+                changed.push(service.clone());
             }
+        }
+        let Some(config) = self.config.clone().filter(|_| !changed.is_empty()) else { return };
+        for service in config.services.iter().filter(|service| changed.contains(&service.name)) {
+            self.rebuild(service, now);
         }
     }
 }

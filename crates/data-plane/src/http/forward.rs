@@ -169,6 +169,29 @@ impl Forward<'_> {
         match members.pick(&self.service.service, &tries.list, key, &worker) {
             Ok(place) => Ok(place),
             Err(NoPick::Full) => Box::pin(self.wait(members, tries, None)).await,
+            Err(NoPick::None) => Box::pin(self.look_again(members, tries, key)).await,
+        }
+    }
+
+    /// Nobody was found, perhaps because the service is just being changed: what it is then counts.
+    async fn look_again(
+        &mut self,
+        members: &mut Rc<MembersView>,
+        tries: &mut Tries,
+        key: Option<u64>,
+    ) -> Result<usize, Reason> {
+        let worker = Rc::clone(&self.connection.worker);
+        let view = self.service;
+        view.service.state.await_change();
+        if view.service.state.is_holding() {
+            self.waiter().hold(&view.service.state).await?;
+        }
+        let current = view.members(&worker);
+        tries.follow(members, &current);
+        *members = current;
+        match members.pick(&view.service, &tries.list, key, &worker) {
+            Ok(place) => Ok(place),
+            Err(NoPick::Full) => self.wait(members, tries, None).await,
             Err(NoPick::None) => Err(tries.failed.unwrap_or(Reason::NoEndpoint)),
         }
     }

@@ -6,7 +6,7 @@ use crate::http::Client;
 use crate::http::date::Date;
 use crate::http::error::phrase;
 use crate::http::field::Known;
-use crate::http::message::{Fields, Framing, Method, RequestHead, ResponseHead, Version};
+use crate::http::message::{Fields, Framing, Method, Persistence, RequestHead, ResponseHead, Version};
 use crate::http::sticky::{private, sets_cookie, without_cookie};
 use crate::http1::encode;
 use crate::service::Sticky;
@@ -32,7 +32,7 @@ pub(crate) fn request(output: &mut Vec<u8>, parts: &RequestParts<'_>) {
     output.extend_from_slice(b" HTTP/1.1\r\n");
     encode::field(output, b"host", head.authority_text());
     let hops = max_forwards(head);
-    encode::forwarded_fields(output, &head.fields, head.nominates, |name, _, known| {
+    encode::forwarded_fields(output, &head.fields, |name, _, known| {
         let replaced = match known {
             Known::Host | Known::XForwardedFor | Known::XRequestId => true,
             Known::XForwardedProto
@@ -141,7 +141,7 @@ pub(crate) fn removes(edits: &HeaderEdits, name: &[u8]) -> bool {
 /// Takes out of trailers what edits take out of a head: some recipients merge the two (RFC 9110 §6.5.1).
 pub(crate) fn retain_trailers(trailers: &mut Fields, edits: Option<&HeaderEdits>) {
     if let Some(edits) = edits {
-        let Fields { text, list } = trailers;
+        let Fields { text, list, .. } = trailers;
         list.retain(|field| !removes(edits, &text[field.name.range()]));
     }
 }
@@ -159,7 +159,7 @@ pub(crate) struct ResponseParts<'a> {
     pub(crate) head: &'a ResponseHead,
     /// As the downstream will see it.
     pub(crate) framing: Framing,
-    pub(crate) keep_alive: bool,
+    pub(crate) persistence: Persistence,
     /// The version of the request.
     pub(crate) version: Version,
     pub(crate) date: &'a Date,
@@ -180,7 +180,7 @@ pub(crate) fn response(output: &mut Vec<u8>, parts: ResponseParts<'_>) {
                 || (parts.cookie.is_some() && name.eq_ignore_ascii_case(b"cache-control"))
         })
     };
-    encode::forwarded_fields(output, &head.fields, head.nominates, |name, value, _| {
+    encode::forwarded_fields(output, &head.fields, |name, value, _| {
         is_pin(name, value) || edits.is_some_and(|edits| removes(edits, name))
     });
     let is_caching = |name: &str| parts.cookie.is_some() && name.eq_ignore_ascii_case("cache-control");
@@ -203,7 +203,7 @@ pub(crate) fn response(output: &mut Vec<u8>, parts: ResponseParts<'_>) {
             output.extend_from_slice(b"connection: upgrade\r\n");
             encode::field(output, b"upgrade", head.fields.slice(protocol));
         }
-        None => connection(output, parts.keep_alive, parts.version),
+        None => connection(output, parts.persistence, parts.version),
     }
     output.extend_from_slice(b"\r\n");
 }
@@ -220,7 +220,7 @@ fn caching(head: &ResponseHead, edits: Option<&HeaderEdits>) -> Vec<u8> {
 /// Appends an interim response (RFC 9110 §15.2).
 pub(crate) fn interim(output: &mut Vec<u8>, head: &ResponseHead) {
     status_line(output, head.status, head.reason_text());
-    encode::forwarded_fields(output, &head.fields, head.nominates, |_, _, _| false);
+    encode::forwarded_fields(output, &head.fields, |_, _, _| false);
     output.extend_from_slice(b"\r\n");
 }
 
@@ -234,11 +234,11 @@ pub(crate) fn status_line(output: &mut Vec<u8>, status: u16, reason: &[u8]) {
 }
 
 /// Appends what becomes of the connection, where the version does not imply it.
-pub(crate) fn connection(output: &mut Vec<u8>, keep_alive: bool, version: Version) {
-    match (keep_alive, version) {
-        (false, _) => output.extend_from_slice(b"connection: close\r\n"),
-        (true, Version::Http10) => output.extend_from_slice(b"connection: keep-alive\r\n"),
-        (true, Version::Http11) => {}
+pub(crate) fn connection(output: &mut Vec<u8>, persistence: Persistence, version: Version) {
+    match (persistence, version) {
+        (Persistence::Close, _) => output.extend_from_slice(b"connection: close\r\n"),
+        (Persistence::KeepAlive, Version::Http10) => output.extend_from_slice(b"connection: keep-alive\r\n"),
+        (Persistence::KeepAlive, Version::Http11) => {}
     }
 }
 

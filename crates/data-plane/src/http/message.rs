@@ -49,12 +49,15 @@ pub(crate) struct Field {
 pub(crate) struct Fields {
     pub(crate) text: Vec<u8>,
     pub(crate) list: Vec<Field>,
+    /// `Connection` names fields beyond the usual ones: they are looked up while forwarding.
+    pub(crate) nominates: bool,
 }
 
 impl Fields {
     pub(crate) fn clear(&mut self) {
         self.text.clear();
         self.list.clear();
+        self.nominates = false;
     }
 
     pub(crate) fn slice(&self, span: Span) -> &[u8] {
@@ -95,6 +98,15 @@ impl Version {
             Version::Http11 => "HTTP/1.1",
         }
     }
+}
+
+/// What becomes of a connection behind a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Persistence {
+    /// Another may follow.
+    KeepAlive,
+    /// It is the last.
+    Close,
 }
 
 /// Methods that change how a message is treated; the text is in [`RequestHead::method_text`].
@@ -176,8 +188,6 @@ pub(crate) struct RequestHead {
     pub(crate) accepts_trailers: bool,
     /// gRPC: its body may be silent for long.
     pub(crate) is_stream: bool,
-    /// `Connection` names fields beyond the usual ones: they are looked up while forwarding.
-    pub(crate) nominates: bool,
 }
 
 impl RequestHead {
@@ -226,7 +236,6 @@ pub(crate) struct ResponseHead {
     pub(crate) upgrade: Option<Span>,
     /// Server-sent events and gRPC may be silent for long.
     pub(crate) is_stream: bool,
-    pub(crate) nominates: bool,
 }
 
 impl ResponseHead {

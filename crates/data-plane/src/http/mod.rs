@@ -41,7 +41,7 @@ use error::Reason;
 use field::Known;
 use forward::Forward;
 pub(crate) use forwarded::Client;
-use message::{Framing, Method, RequestHead};
+use message::{Framing, Method, Persistence, RequestHead};
 use respond::Local;
 use transaction::Transaction;
 
@@ -266,11 +266,12 @@ async fn answer(
     let can_discard = is_complete || (connection.rest_is_small() && !head.expects_continue);
     // After a body that could not be read there is no next request either.
     let is_readable = transaction.reason.status() != 400 && transaction.reason != Reason::BodyTimeout;
-    let keep_alive = head.keep_alive && can_discard && is_readable && !connection.is_ending();
-    respond::encode(connection, head, keep_alive, &local);
+    let may_stay = head.keep_alive && can_discard && is_readable && !connection.is_ending();
+    let persistence = if may_stay { Persistence::KeepAlive } else { Persistence::Close };
+    respond::encode(connection, head, persistence, &local);
     match connection.flush(timer).await {
         Flushed::All
-            if !keep_alive
+            if !may_stay
                 && is_complete
                 && !head.keep_alive
                 && is_readable
@@ -278,7 +279,7 @@ async fn answer(
         {
             Next::Close
         }
-        Flushed::All if !keep_alive => Next::Linger,
+        Flushed::All if !may_stay => Next::Linger,
         Flushed::All if is_complete || connection.discard_body(timer).await => Next::KeepAlive,
         Flushed::All => Next::Close,
         Flushed::Broken => end(transaction, Reason::ClientClosed),

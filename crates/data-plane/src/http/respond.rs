@@ -5,7 +5,7 @@ use fulcrum_config::{HeaderEdits, Redirect, RedirectTarget};
 use crate::connection::Connection;
 use crate::http::error::{Reason, phrase};
 use crate::http::headers;
-use crate::http::message::{Framing, Method, RequestHead};
+use crate::http::message::{Framing, Method, Persistence, RequestHead};
 use crate::http1::encode;
 
 /// A response without an upstream.
@@ -18,7 +18,12 @@ pub(crate) struct Local<'a> {
 }
 
 /// Encodes a response; what is to be sent of it is in the connection's output.
-pub(crate) fn encode(connection: &mut Connection, head: &RequestHead, keep_alive: bool, local: &Local<'_>) {
+pub(crate) fn encode(
+    connection: &mut Connection,
+    head: &RequestHead,
+    persistence: Persistence,
+    local: &Local<'_>,
+) {
     let worker = std::rc::Rc::clone(&connection.worker);
     let output = connection.server.wire.output();
     headers::status_line(output, local.status, b"");
@@ -39,7 +44,7 @@ pub(crate) fn encode(connection: &mut Connection, head: &RequestHead, keep_alive
     if has_body {
         encode::framing(output, Framing::Length(local.body.len() as u64));
     }
-    headers::connection(output, keep_alive, head.version);
+    headers::connection(output, persistence, head.version);
     output.extend_from_slice(b"\r\n");
     if has_body && head.method != Method::Head {
         output.extend_from_slice(local.body.as_bytes());

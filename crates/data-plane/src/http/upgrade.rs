@@ -38,10 +38,10 @@ impl Tunnel<'_> {
     /// Moves bytes until both directions have ended.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Reason> {
         let before = (self.up, self.down);
-        if let Err(broken) = self.up.copy(self.downstream, self.upstream, context) {
+        if let Err(broken) = self.up.copy((self.downstream, self.upstream), self.down.state, context) {
             return Poll::Ready(broken.reason(Reason::ClientClosed, Reason::UpstreamReset));
         }
-        if let Err(broken) = self.down.copy(self.upstream, self.downstream, context) {
+        if let Err(broken) = self.down.copy((self.upstream, self.downstream), self.up.state, context) {
             return Poll::Ready(broken.reason(Reason::UpstreamReset, Reason::ClientClosed));
         }
         if self.up.state == State::Ended && self.down.state == State::Ended {
@@ -76,14 +76,24 @@ impl Broken {
 }
 
 impl Half {
-    /// Moves bytes one way until one side lets nothing through.
-    fn copy(&mut self, from: &mut Wire, to: &mut Wire, context: &mut Context<'_>) -> Result<(), Broken> {
+    /// Moves bytes one way until one side lets nothing through. `other` is how far the other way has got.
+    fn copy(
+        &mut self,
+        (from, to): (&mut Wire, &mut Wire),
+        other: State,
+        context: &mut Context<'_>,
+    ) -> Result<(), Broken> {
         let target = |_| Broken::Target;
         loop {
             match self.state {
                 State::Ended => return Ok(()),
                 State::Ending => {
-                    if to.poll_shutdown(context).map_err(target)?.is_ready() {
+                    // After both directions the connection is closed, which tells the target as well: no system call for that.
+                    let polled = match other {
+                        State::Ended => to.poll_flush(context),
+                        State::Open | State::Ending => to.poll_shutdown(context),
+                    };
+                    if polled.map_err(target)?.is_ready() {
                         self.state = State::Ended;
                     }
                     return Ok(());

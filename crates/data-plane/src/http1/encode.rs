@@ -70,13 +70,12 @@ pub(crate) fn last_chunk(output: &mut Vec<u8>, trailers: &Fields) {
 pub(crate) fn forwarded_fields(
     output: &mut Vec<u8>,
     fields: &Fields,
-    nominates: bool,
     drops: impl Fn(&[u8], &[u8], Known) -> bool,
 ) {
     for (name, value, known) in fields.iter() {
         let dropped = known.is_hop_by_hop()
             || drops(name, value, known)
-            || (nominates && is_nominated(fields, name, known));
+            || (fields.nominates && is_nominated(fields, name, known));
         if !dropped {
             field(output, name, value);
         }

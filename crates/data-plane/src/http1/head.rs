@@ -42,7 +42,7 @@ pub(crate) fn parse_request(
         Version::Http11 => !semantics.close,
         Version::Http10 => semantics.keep_alive && !semantics.close,
     };
-    head.nominates = semantics.nominates;
+    head.fields.nominates = semantics.nominates;
     head.is_stream = semantics.grpc;
     head.accepts_trailers = semantics.te_trailers || semantics.grpc;
     head.expects_continue = semantics.expects_continue && head.version == Version::Http11;
@@ -79,7 +79,7 @@ pub(crate) fn parse_response(
         // Whoever announces a body there may send one (RFC 9112 §6.1).
         head.keep_alive = false;
     }
-    head.nominates = semantics.nominates;
+    head.fields.nominates = semantics.nominates;
     head.is_stream = semantics.grpc || semantics.event_stream;
     head.upgrade = semantics.upgrade;
     head.framing = match announced {

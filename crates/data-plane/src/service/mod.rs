@@ -35,7 +35,7 @@ pub(crate) use rules::{Check, Rules};
 pub use standing::Override;
 pub(crate) use standing::Standing;
 pub(crate) use state::ServiceState;
-pub(crate) use streams::Staying;
+pub(crate) use streams::{LongResponse, Staying};
 pub(crate) use verdict::Failing;
 pub(crate) use view::{EndpointView, InFlight, MembersView, NoPick, Penalty, ServiceView, Tried};
 pub(crate) use waiting::{Line, Waiter};

@@ -84,6 +84,12 @@ impl ServiceState {
         self.holding.load(Ordering::Relaxed)
     }
 
+    /// Returns when no change is under way any more: in the middle of one, endpoints are there already and what follows
+    /// from them is not. For who has found nobody to serve a request, before that is believed.
+    pub(crate) fn await_change(&self) {
+        drop(self.lock());
+    }
+
     /// Puts a generation's rules and membership in force. Endpoints that are in it no more end with their last request.
     pub(crate) fn replace(
         &self,

@@ -1,7 +1,10 @@
 //! Connections that stay at an endpoint for long, and their end when it is taken away from them.
 
 use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -15,6 +18,8 @@ pub(crate) struct Streams {
     open: Cell<usize>,
     /// Since when the endpoint is withdrawn or removed, as far as this worker has seen.
     leaving_since: Cell<Option<Millis>>,
+    /// What was there at this time has had as long as its service allows.
+    over_since: Cell<Option<Millis>>,
     over: Notify,
 }
 
@@ -32,11 +37,14 @@ impl Streams {
     /// late included.
     pub(crate) fn watch(&self, is_leaving: bool, timeout: Millis, now: Millis) {
         if !is_leaving {
+            self.over_since.set(None);
             return self.leaving_since.set(None);
         }
         let since = self.leaving_since.get().unwrap_or(now);
         self.leaving_since.set(Some(since));
-        if now.saturating_sub(since) >= timeout {
+        let is_over = now.saturating_sub(since) >= timeout;
+        self.over_since.set(is_over.then(|| now.saturating_sub(timeout)));
+        if is_over {
             self.over.notify_waiters();
         }
     }
@@ -60,11 +68,38 @@ impl Drop for Staying {
     }
 }
 
+/// A response that comes for long. A draining endpoint still serves the clients that belong there, so that only what has
+/// been there for as long as the service allows is over with the endpoint's time.
+pub(crate) struct LongResponse<'a> {
+    streams: &'a Streams,
+    since: Millis,
+    over: Pin<Box<Notified<'a>>>,
+    _staying: Staying,
+}
+
+impl<'a> LongResponse<'a> {
+    /// Of a response that has been coming since then.
+    pub(crate) fn new(endpoint: &'a Rc<EndpointView>, since: Millis) -> Self {
+        let streams = &endpoint.streams;
+        LongResponse { streams, since, over: Box::pin(streams.over()), _staying: Staying::new(endpoint) }
+    }
+
+    /// Ready when it has to end.
+    pub(crate) fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.over.as_mut().poll(context));
+            if self.streams.over_since.get().is_some_and(|over| self.since <= over) {
+                return Poll::Ready(());
+            }
+            self.over.set(self.streams.over());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::future::Future;
     use std::pin::pin;
-    use std::task::{Context, Waker};
+    use std::task::Waker;
 
     use super::*;
     use crate::timer::NEVER;
@@ -91,5 +126,18 @@ mod tests {
         check(1000, &[(5000, true), (5500, false), (6000, true), (6900, true)], false);
         check(0, &[(5000, true)], true);
         check(NEVER, &[(0, true), (u64::MAX - 1, true)], false);
+    }
+
+    #[test]
+    fn who_has_come_late_has_as_long_as_the_others() {
+        let streams = Streams::default();
+        let look = |now| {
+            streams.watch(true, 1000, now);
+            streams.over_since.get()
+        };
+        assert_eq!([look(5000), look(5900)], [None, None], "it has only begun to leave");
+        assert_eq!([look(6000), look(7500)], [Some(5000), Some(6500)]);
+        streams.watch(false, 1000, 8000);
+        assert_eq!([streams.over_since.get(), look(8500)], [None, None], "it has come back");
     }
 }

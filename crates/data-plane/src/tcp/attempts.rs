@@ -57,8 +57,7 @@ impl<'a> Attempts<'a> {
         (facts, failed): (&'a mut Facts, &'a mut Vec<u64>),
     ) -> Self {
         let members = service.members(worker);
-        let mut tried = Tried::default();
-        members.places_of(failed).for_each(|place| tried.add(place));
+        let tried = tried_among(&members, failed);
         Attempts { worker, service, client, timer, facts, failed, members, tried, reason: None }
     }
 
@@ -132,6 +131,22 @@ impl<'a> Attempts<'a> {
         match self.members.pick(&self.service.service, &self.tried, key, self.worker) {
             Ok(place) => Ok(Arc::clone(self.members.at(place))),
             Err(NoPick::Full) => self.wait().await,
+            Err(NoPick::None) => self.look_again(key).await,
+        }
+    }
+
+    /// Nobody was found, perhaps because the service is just being changed: what it is then counts.
+    async fn look_again(&mut self, key: Option<u64>) -> Result<Arc<Endpoint>, Reason> {
+        let state = &self.service.service.state;
+        state.await_change();
+        if state.is_holding() {
+            waiter(self.client, self.timer).hold(state).await?;
+        }
+        self.members = self.service.members(self.worker);
+        self.tried = tried_among(&self.members, self.failed);
+        match self.members.pick(&self.service.service, &self.tried, key, self.worker) {
+            Ok(place) => Ok(Arc::clone(self.members.at(place))),
+            Err(NoPick::Full) => self.wait().await,
             Err(NoPick::None) => Err(self.reason.unwrap_or(Reason::NoEndpoint)),
         }
     }
@@ -153,6 +168,13 @@ impl<'a> Attempts<'a> {
         let connecting = pin!(transport::connect(self.worker, self.service, endpoint));
         waiter(self.client, self.timer).connect(connecting).await
     }
+}
+
+/// The endpoints of these serials that are members.
+fn tried_among(members: &MembersView, failed: &[u64]) -> Tried {
+    let mut tried = Tried::default();
+    members.places_of(failed).for_each(|place| tried.add(place));
+    tried
 }
 
 /// Who waits: what the client says meanwhile is kept.

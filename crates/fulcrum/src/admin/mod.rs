@@ -39,7 +39,8 @@ pub(crate) use self::sites::{AdminError, AdminServer, AdminSockets};
 #[cfg(test)]
 pub(crate) use self::status::QueueStatus;
 pub(crate) use self::status::{
-    ConfigStatus, EndpointStatus, ListenerStatus, ServiceStatus, State, StatusDocument, WorkerStatus,
+    AbsentOverride, ConfigStatus, EndpointStatus, HostNameStatus, ListenerStatus, ServiceStatus, State,
+    StatusDocument, WorkerStatus,
 };
 
 /// Everything an answer can need.

@@ -13,9 +13,9 @@ use super::problem::Problem;
 use super::status::EndpointStatus;
 use crate::timestamp::Timestamp;
 
-/// Orders something of an endpoint, or clears what was ordered; how the endpoint is then.
+/// Orders something of an endpoint, or clears what was ordered; how the endpoint is then, or nothing where it is not there.
 pub(crate) type OrderAction =
-    Box<dyn Fn(&EndpointPath, Option<Override>) -> Result<EndpointStatus, NoEndpoint> + Send + Sync>;
+    Box<dyn Fn(&EndpointPath, Option<Override>) -> Result<Option<EndpointStatus>, NoEndpoint> + Send + Sync>;
 
 /// An endpoint among those of all services, written `SERVICE/ENDPOINT`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -31,6 +31,31 @@ pub(crate) struct StatusDocument {
     pub(crate) workers: Vec<WorkerStatus>,
     pub(crate) listeners: Vec<ListenerStatus>,
     pub(crate) services: Vec<ServiceStatus>,
+    pub(crate) absent_overrides: Vec<AbsentOverride>,
+    pub(crate) host_names: Vec<HostNameStatus>,
+}
+
+/// A host name among the endpoints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct HostNameStatus {
+    pub(crate) name: String,
+    /// The last good ones.
+    pub(crate) addresses: Vec<String>,
+    /// Nothing before the first one.
+    pub(crate) last_answer: Option<Timestamp>,
+    /// What was wrong with the last look-up, also with one kind of addresses of an answered one.
+    pub(crate) last_failure: Option<String>,
+    /// Look-ups in a row that gave no addresses.
+    pub(crate) failures: u32,
+}
+
+/// What is ordered of an endpoint that there is not, now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AbsentOverride {
+    pub(crate) service: String,
+    pub(crate) endpoint: String,
+    #[serde(rename = "override")]
+    pub(crate) order: OrderDocument,
 }
 
 /// The configuration in use, and the last attempt to use another.
@@ -124,6 +149,16 @@ pub(crate) struct EndpointStatus {
     pub(crate) order: Option<OrderDocument>,
     /// What its last check has found; nothing when that has passed.
     pub(crate) last_check_failure: Option<String>,
+}
+
+impl From<data_plane::AbsentOrder> for AbsentOverride {
+    fn from(absent: data_plane::AbsentOrder) -> Self {
+        AbsentOverride {
+            service: absent.service.to_string(),
+            endpoint: absent.endpoint.to_string(),
+            order: absent.order.into(),
+        }
+    }
 }
 
 impl From<data_plane::WorkerStatus> for WorkerStatus {

@@ -31,10 +31,10 @@ fn reloaded(wait: Wait) -> Reloaded {
 }
 
 /// As if there were one endpoint, `shop/unix:/a.sock`.
-fn ordered(path: &EndpointPath, order: Option<Override>) -> Result<EndpointStatus, NoEndpoint> {
+fn ordered(path: &EndpointPath, order: Option<Override>) -> Result<Option<EndpointStatus>, NoEndpoint> {
     let known = vec!["unix:/a.sock".to_owned()];
     match (path.service.as_str(), path.endpoint.as_str()) {
-        ("shop", "unix:/a.sock") => Ok(EndpointStatus {
+        ("shop", "unix:/a.sock") => Ok(Some(EndpointStatus {
             id: known[0].clone(),
             address: known[0].clone(),
             weight: 1,
@@ -47,7 +47,7 @@ fn ordered(path: &EndpointPath, order: Option<Override>) -> Result<EndpointStatu
             errors: 0,
             order: order.map(Into::into),
             last_check_failure: None,
-        }),
+        })),
         ("shop", other) => {
             Err(NoEndpoint::Endpoint { service: "shop".to_owned(), endpoint: other.to_owned(), known })
         }
@@ -76,6 +76,8 @@ fn document() -> StatusDocument {
         workers: Vec::new(),
         listeners: Vec::new(),
         services: Vec::new(),
+        absent_overrides: Vec::new(),
+        host_names: Vec::new(),
     }
 }
 

@@ -1,14 +1,15 @@
 //! `fulcrum demo-backend`: a backend that says who it is and what it was asked, and can be told to be slow or sick.
 //!
 //! ```text
-//!   request ─► whole body read ─► sick? 503 ─► knobs of the query ─► delay ─► echo, or as many bytes as asked for
+//!   request ─► log ─► whole body read ─► sick? 503 ─► knobs of the query ─► delay ─► echo, or as many bytes as asked for
 //! ```
 
 mod body;
 mod health;
 mod knobs;
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,8 +38,10 @@ pub(crate) fn serve(options: DemoBackendOptions) -> Exit {
         return Exit::Failed;
     }
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let served =
-        builder.enable_all().build().and_then(|runtime| runtime.block_on(accept(options.bind, options.name)));
+    let served = Backend::new(&options).and_then(|backend| {
+        let runtime = builder.enable_all().build()?;
+        runtime.block_on(accept(options.bind, Arc::new(backend)))
+    });
     match served {
         Ok(never) => match never {},
         Err(error) => {
@@ -48,10 +51,9 @@ pub(crate) fn serve(options: DemoBackendOptions) -> Exit {
     }
 }
 
-async fn accept(address: SocketAddr, name: HeaderValue) -> io::Result<std::convert::Infallible> {
+async fn accept(address: SocketAddr, backend: Arc<Backend>) -> io::Result<std::convert::Infallible> {
     let listener = TcpListener::bind(address).await?;
     output::line(format_args!(r#"{{"event":"ready","address":"{}"}}"#, listener.local_addr()?));
-    let backend = Arc::new(Backend { name, health: Health::default() });
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
@@ -80,11 +82,19 @@ async fn converse(stream: TcpStream, backend: Arc<Backend>) {
 struct Backend {
     name: HeaderValue,
     health: Health,
+    log: Option<File>,
 }
 
 impl Backend {
+    fn new(options: &DemoBackendOptions) -> io::Result<Self> {
+        let open = |path| File::options().append(true).create(true).open(path);
+        let log = options.log.as_ref().map(open).transpose()?;
+        Ok(Backend { name: options.name.clone(), health: Health::default(), log })
+    }
+
     async fn answer(&self, request: Request<Incoming>) -> Result<Response<DemoBody>, hyper::Error> {
         let (head, body) = request.into_parts();
+        self.record(&head);
         let body_bytes = count(body).await?;
         let knobs = Knobs::parse(head.uri.query().unwrap_or_default());
         if let Ok(Knobs { delay: Some(delay), .. }) = &knobs {
@@ -93,6 +103,16 @@ impl Backend {
         let mut response = self.decide(&head, knobs, body_bytes);
         response.headers_mut().insert("x-backend", self.name.clone());
         Ok(response)
+    }
+
+    /// Tells of a request before anything is done for it: what is in the file was here, however we end.
+    fn record(&self, head: &Parts) {
+        let Some(mut log) = self.log.as_ref() else { return };
+        // In one piece, that lines of several requests do not mix.
+        let line = format!("{} {}\n", head.method, head.uri);
+        if let Err(error) = log.write_all(line.as_bytes()) {
+            output::error_line(format_args!("error: demo backend: its log: {error}"));
+        }
     }
 
     fn decide(&self, head: &Parts, knobs: Result<Knobs, String>, body_bytes: u64) -> Response<DemoBody> {

@@ -3,7 +3,7 @@
 use super::*;
 
 fn backend() -> Backend {
-    Backend { name: HeaderValue::from_static("blue"), health: Health::default() }
+    Backend { name: HeaderValue::from_static("blue"), health: Health::default(), log: None }
 }
 
 /// Status and body of the answer to `METHOD /target`.

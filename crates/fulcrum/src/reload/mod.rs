@@ -15,6 +15,7 @@ mod history;
 mod outcome;
 mod watch;
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 use fulcrum_config::{Config, Loaded};
 use fulcrum_data_plane::DataPlane;
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -124,14 +126,34 @@ pub(crate) struct Owner {
 
 impl Owner {
     /// Reloads whenever asked to and whenever the files change (`touched`), until `stopped`; then gives everything
-    /// back. Meanwhile sees to it that time passes for the data plane and old generations are freed.
-    pub(crate) async fn run(
+    /// back. Meanwhile sees to it that old generations are freed.
+    ///
+    /// On a thread of its own: building blocks, and generations that are built and freed by one thread share its heap.
+    /// Spread over threads each of them would keep the memory of the largest.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(crate) fn start(
         self,
+        requests: Requests,
+        touched: Arc<Notify>,
+        stopped: oneshot::Receiver<()>,
+    ) -> io::Result<oneshot::Receiver<Self>> {
+        let (done, ended) = oneshot::channel();
+        let runtime = Handle::current();
+        std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
+            // Nobody waits for it when the daemon is ending for another reason.
+            let _ = done.send(runtime.block_on(self.run(requests, touched, stopped)));
+        })?;
+        Ok(ended)
+    }
+
+    async fn run(
+        mut self,
         requests: Requests,
         touched: Arc<Notify>,
         mut stopped: oneshot::Receiver<()>,
     ) -> Self {
-        let mut owner = self;
         let Requests(mut requests) = requests;
         let mut ticks = interval(TIDY_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -140,35 +162,31 @@ impl Owner {
         loop {
             let first = tokio::select! {
                 biased;
-                _ = &mut stopped => return owner,
+                _ = &mut stopped => return self,
                 Some(request) = requests.recv() => request,
                 found = &mut look => {
                     look.set(watch::next_look(&touched));
                     Request { trigger: found.into(), answer: None }
                 }
                 _ = ticks.tick() => {
-                    owner.data_plane.tidy();
+                    self.data_plane.tidy();
                     continue;
                 }
             };
             let all: Vec<Request> =
                 std::iter::once(first).chain(std::iter::from_fn(|| requests.try_recv().ok())).collect();
-            owner = owner.serve(all).await;
+            self.serve(all);
         }
     }
 
-    /// One reload for all who want one. It blocks for as long as building takes, so not here.
-    async fn serve(mut self, requests: Vec<Request>) -> Self {
-        let work = move || {
-            let trigger = requests.iter().map(|request| request.trigger).max().unwrap_or(Trigger::Routine);
-            let outcome = self.reload(trigger);
-            for answer in requests.into_iter().filter_map(|request| request.answer) {
-                // Whoever has stopped waiting can find it in the log.
-                let _ = answer.send(outcome.clone());
-            }
-            self
-        };
-        tokio::task::spawn_blocking(work).await.expect("a panic within is caught there")
+    /// One reload for all who want one.
+    fn serve(&mut self, requests: Vec<Request>) {
+        let trigger = requests.iter().map(|request| request.trigger).max().unwrap_or(Trigger::Routine);
+        let outcome = self.reload(trigger);
+        for answer in requests.into_iter().filter_map(|request| request.answer) {
+            // Whoever has stopped waiting can find it in the log.
+            let _ = answer.send(outcome.clone());
+        }
     }
 
     fn reload(&mut self, trigger: Trigger) -> Outcome {

@@ -12,10 +12,11 @@ use crate::http::error::Reason;
 use crate::http::exchange::{Exchange, Failure, Rules};
 use crate::http::field;
 use crate::http::headers::{self, RequestParts, ResponseParts};
-use crate::http::message::{Framing, RequestHead, ResponseHead, Version};
+use crate::http::message::{Framing, Persistence, RequestHead, ResponseHead, Version};
 use crate::http::upgrade::{Half, Tunnel};
 use crate::http1::head::response_has_body;
-use crate::service::{EndpointView, Failing, Staying};
+use crate::service::{EndpointView, Failing, LongResponse, Staying};
+use crate::timer::Millis;
 use crate::transport::Upstream;
 
 /// How an attempt that was answered ends.
@@ -79,15 +80,16 @@ impl Forward<'_> {
         self.transaction.attempt_answered(response.status);
         judge(endpoint, response.status, worker.shared.now());
         let framing = downstream_framing(response, self.head);
-        let keep_alive = self.head.keep_alive
+        let may_stay = self.head.keep_alive
             && exchange.is_uploaded()
             && framing != Framing::UntilClose
             && !is_last
             && !worker.is_draining();
+        let persistence = if may_stay { Persistence::KeepAlive } else { Persistence::Close };
         let parts = ResponseParts {
             head: response,
             framing,
-            keep_alive,
+            persistence,
             version: self.head.version,
             date: &worker.date,
             changes: self.changes.as_deref(),
@@ -102,15 +104,28 @@ impl Forward<'_> {
         exchange.start_body(if has_body { framing } else { Framing::None }, idle);
         // What does not come at once may come for long.
         let mut at_once = true;
-        let transaction = &mut *self.transaction;
+        let (transaction, timer) = (&mut *self.transaction, self.timer);
+        let since = timer.now();
+        let mut long = None;
         let done = poll_fn(|context| {
             let polled = exchange.poll_body(context);
-            if polled.is_pending() && std::mem::take(&mut at_once) {
+            if polled.is_ready() {
+                return polled;
+            }
+            if std::mem::take(&mut at_once) {
                 transaction.let_go(&worker);
             }
-            polled
+            if response.is_stream || timer.now() >= since + LONG {
+                let long = long.get_or_insert_with(|| {
+                    worker.remember(endpoint);
+                    LongResponse::new(endpoint, since)
+                });
+                return long.poll_over(context).map(|()| Err(Reason::DrainTimeout));
+            }
+            Poll::Pending
         })
         .await;
+        drop(long);
         let is_uploaded = exchange.is_uploaded();
         if let Err(reason) = done {
             if reason.is_upstream_fault() && self.connection.server.unsend_response(mark) {
@@ -123,11 +138,13 @@ impl Forward<'_> {
             let next = if is_open_ended { Next::Reset } else { Next::Close };
             return Ok(Outcome { next, keep_upstream: false });
         }
-        let next = match (keep_alive, self.connection.server.request_is_complete()) {
-            (true, _) => Next::KeepAlive,
-            (false, true) if framing != Framing::UntilClose && self.head.keep_alive => Next::Linger,
-            (false, true) => Next::Close,
-            (false, false) => Next::Linger,
+        let next = match (persistence, self.connection.server.request_is_complete()) {
+            (Persistence::KeepAlive, _) => Next::KeepAlive,
+            (Persistence::Close, true) if framing != Framing::UntilClose && self.head.keep_alive => {
+                Next::Linger
+            }
+            (Persistence::Close, true) => Next::Close,
+            (Persistence::Close, false) => Next::Linger,
         };
         let keep_upstream = response.keep_alive && is_uploaded && response.framing != Framing::UntilClose;
         Ok(Outcome { next, keep_upstream })
@@ -169,7 +186,7 @@ impl Forward<'_> {
         let parts = ResponseParts {
             head: response,
             framing: Framing::None,
-            keep_alive: true,
+            persistence: Persistence::KeepAlive,
             version: Version::Http11,
             date: &worker.date,
             changes: self.changes.as_deref(),
@@ -221,3 +238,6 @@ fn downstream_framing(response: &ResponseHead, head: &RequestHead) -> Framing {
         framing => framing,
     }
 }
+
+/// What has been coming for so long, in milliseconds, is not over in a moment.
+const LONG: Millis = 1000;

@@ -258,7 +258,7 @@ fn nominated_fields_are_noticed() {
         ("close, te", true),
     ] {
         let head = get(&[&format!("Connection: {connection}")]);
-        assert_eq!(head.map(|head| head.nominates), Ok(expected), "{connection}");
+        assert_eq!(head.map(|head| head.fields.nominates), Ok(expected), "{connection}");
     }
 }
 
