@@ -100,6 +100,11 @@ impl FromStr for Grant {
 }
 
 impl Glob {
+    /// A name, or a pattern of names.
+    pub fn new(text: &str) -> Self {
+        Glob(text.into())
+    }
+
     fn matches(&self, text: &str) -> bool {
         let mut parts = self.0.split('*');
         let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
