@@ -206,7 +206,9 @@ fn is_of_this_host(host: &str) -> bool {
 /// The token of `Bearer TOKEN`; the scheme is case-insensitive (RFC 9110 §11.1).
 fn bearer(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = value.split_at_checked(b"bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+    let token = token.trim_ascii();
+    // No secret is empty, whatever was configured.
+    (scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty()).then_some(token)
 }
 
 fn hash(secret: &[u8]) -> [u8; SHA256_OUTPUT_LEN] {
@@ -234,6 +236,7 @@ mod tests {
             token("operator", "0perator", &["drain"]),
             token("root", "r00t", &["admin"]),
             token("nobody", "n0body", &[]),
+            token("empty", "", &["admin"]),
         ]
     }
 
