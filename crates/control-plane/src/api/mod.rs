@@ -22,6 +22,7 @@ mod document;
 mod duration;
 mod feed;
 mod filter;
+mod glob;
 mod json;
 mod order;
 mod pace;
@@ -58,8 +59,9 @@ use self::server::Visit;
 use crate::registry::Registry;
 
 pub use self::address::{AllowAddresses, Registrant};
-pub use self::auth::{Glob, Grant, NoGrant, Token};
+pub use self::auth::{Grant, NoGrant, Token};
 pub use self::counters::Counters;
+pub use self::glob::Glob;
 pub use self::server::serve;
 pub use self::settings::{Limits, Settings};
 

@@ -193,6 +193,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn failures_of_the_registry_have_their_problems() {
+        let check = |failure: Failure, code: Code, retry: &str| {
+            let problem = Problem::from(failure);
+            assert_eq!(problem.code, code, "{failure:?}");
+            let response = Response::<Body>::from(problem);
+            let found = response.headers().get(RETRY_AFTER).map(|value| value.to_str().expect("a text"));
+            assert_eq!((response.status(), found.unwrap_or_default()), (code.status(), retry), "{failure:?}");
+        };
+        let current = crate::state::Epoch(3);
+        check(Failure::Store, Code::Store, "1");
+        check(Failure::Overload, Code::Overload, "1");
+        check(Failure::Ending, Code::Ending, "1");
+        check(Failure::Refused(Refusal::Full { most: 1 }), Code::Full, "60");
+        check(Failure::Refused(Refusal::Unknown), Code::Unknown, "");
+        check(Failure::Refused(Refusal::StaleEpoch { current }), Code::StaleEpoch, "");
+        check(Failure::Refused(Refusal::NotYours), Code::NotYours, "");
+        check(Failure::Refused(Refusal::NotAsExpected { found: None }), Code::Precondition, "");
+        check(Failure::Refused(Refusal::Past), Code::Invalid, "");
+    }
+
+    #[test]
     fn the_table_is_in_the_order_of_the_codes() {
         for (place, (code, word, status)) in Code::ALL.into_iter().enumerate() {
             assert_eq!((code as usize, code.as_str()), (place, word));

@@ -40,22 +40,16 @@ async fn connections_are_limited_and_those_that_watch_apart() {
     assert_eq!(ended()[0], ("limit", 1));
     drop(one);
     // The place is free as soon as the server has seen that.
-    while world.api.seats.available_permits() == 0 {
-        tokio::task::yield_now().await;
-    }
+    drop(world.api.seats.acquire().await);
     let watching = world.send(("GET", "/v1/watch"), &[], "").await;
     assert_eq!(watching.status(), 200);
     let refused = world.call("GET /v1/watch", "").await;
     refused.is(503, "overload");
     assert!(refused.header("retry-after").parse::<u64>().expect("seconds") >= 1);
-    while world.api.seats.available_permits() == 0 {
-        tokio::task::yield_now().await;
-    }
+    drop(world.api.seats.acquire().await);
     world.call(&format!("GET {WEB}?wait=1s&since=0"), "").await.is(503, "overload");
     drop(watching);
-    while world.api.watchers.available_permits() == 0 {
-        tokio::task::yield_now().await;
-    }
+    drop(world.api.watchers.acquire().await);
     world.end().await;
 }
 

@@ -26,6 +26,7 @@ async fn bytes_that_are_no_request() {
     let world = World::plain().await;
     let mut rng = Rng::from_seed(7);
     let request = b"PUT /v1/services/web/instances/a/lease?x=%41 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}";
+    let mut answered = 0;
     for _ in 0..300 {
         let mut bytes = request.to_vec();
         for _ in 0..=rng.below(6) {
@@ -37,8 +38,11 @@ async fn bytes_that_are_no_request() {
             }
         }
         let answer = throw(&world, &bytes).await;
-        assert!(statuses(&answer).iter().all(|status| *status < 500), "{bytes:?}: {answer:?}");
+        let statuses = statuses(&answer);
+        assert!(statuses.iter().all(|status| *status < 500), "{bytes:?}: {answer:?}");
+        answered += usize::from(!statuses.is_empty());
     }
+    assert!(answered > 150, "most are answered: {answered}");
     let huge = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(20 << 10));
     assert_eq!(statuses(&throw(&world, huge.as_bytes()).await), [431]);
     let many = format!("GET /healthz HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: 1\r\n".repeat(200));
