@@ -52,7 +52,7 @@ bench: ## Fulcrum beside nginx and HAProxy (PEERS=, BENCH_ARGS=); see benches/RE
 
 # One at a time: some measure latencies, and others take every core.
 soak: ## the long forms of the tests, and ten minutes of fuzzing
-	.ci/need strace
+	.ci/need strace haproxy ip=iproute2
 	$(MAKE) fuzz FUZZ_SECONDS=600
 	$(CARGO) test --workspace --release --locked -- --ignored --test-threads=1
 

@@ -10,6 +10,7 @@ mod checks;
 mod connections;
 mod ejection;
 mod health;
+mod leaving;
 mod queue;
 mod retries;
 mod sticky;

@@ -6,6 +6,7 @@
 
 mod churn;
 mod descriptors;
+mod failures;
 #[path = "../benches/load/generator.rs"]
 mod generator;
 #[path = "../benches/load/histogram.rs"]

@@ -142,7 +142,7 @@ pub(crate) fn run(reloads: usize) -> [u64; 2] {
 /// Nothing has failed, and each request has arrived once.
 #[track_caller]
 fn check_answers(fulcrum: &Fulcrum, answered: usize, received: usize) {
-    assert!(answered > 300, "{answered} requests are no load");
+    assert!(answered > 100, "{answered} requests are no load");
     assert_eq!(received, answered, "each request arrived once");
     let metrics = fulcrum.metrics();
     // The end of the download was the client's.
@@ -207,7 +207,13 @@ fn no_request_is_lost_where_every_endpoint_is_replaced() {
         let _over = EndAtDrop(&load);
         let clients = load.ask(scope, &address);
         for number in 1..=100 {
+            let done = || load.progress().iter().sum::<usize>();
+            let before = done();
             fulcrum.change(&yaml(number));
+            // Now and then somebody is let through: a busy machine may take longer for a check than for a reload.
+            if number % 10 == 0 {
+                eventually("requests go on", || (done() > before + 20).then_some(()));
+            }
         }
         load.is_over.store(true, Ordering::Release);
         clients.into_iter().map(|client| client.join().expect("see above")).sum()

@@ -35,7 +35,8 @@ fn check_share(statuses: &'static [u16], keys: &str, expected: usize) {
 }
 
 #[test]
-fn errors_of_a_gateway_in_a_row_eject() {
+fn errors_in_a_row_eject() {
+    check_share(&[500], "", 5);
     check_share(&[503], "", 5);
     check_share(&[502], "", 5);
     check_share(&[504, 503, 502], "", 5);
@@ -44,7 +45,7 @@ fn errors_of_a_gateway_in_a_row_eject() {
 
 #[test]
 fn other_answers_do_not_eject() {
-    check_share(&[500], "", 20);
+    check_share(&[501], "", 20);
     check_share(&[404], "", 20);
     check_share(&[503, 503, 503, 503, 200], "", 20);
     check_share(&[503], ", outlier: none", 20);
@@ -57,6 +58,32 @@ fn broken_connections_eject() {
     ask(&fulcrum, 40);
     assert_eq!(sick.requests().len(), 5);
     assert_eq!(good.requests().len(), 40, "each was tried again");
+}
+
+/// How many of 40 requests an upstream gets that breaks off the bodies of all its responses behind so many bytes.
+#[track_caller]
+fn check_broken_bodies(sent: usize) {
+    let sick = Upstream::new(move |mut conversation: Conversation| {
+        if conversation.request().is_some() {
+            conversation.send("HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n");
+            conversation.send(vec![b'a'; sent]);
+        }
+    });
+    let good = Upstream::named("good");
+    let fulcrum = in_turn(&[&sick, &good]).start();
+    for _ in 0..40 {
+        let mut client = fulcrum.connect();
+        client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+        // A gateway's error, or a body without an end.
+        let _ = client.try_response("GET");
+    }
+    assert_eq!(sick.requests().len(), 5, "{sent} bytes");
+}
+
+#[test]
+fn responses_without_an_end_eject() {
+    check_broken_bodies(10);
+    check_broken_bodies(5_000_000);
 }
 
 #[test]

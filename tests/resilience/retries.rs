@@ -5,7 +5,7 @@ use std::thread;
 use std::time::Instant;
 
 use super::{await_hits, in_turn, resetting};
-use crate::harness::{Client, REFUSED, Setup, Upstream};
+use crate::harness::{Client, Conversation, REFUSED, Setup, Upstream};
 
 /// How many of 20 requests are answered 200, where every second one comes to an endpoint that fails first.
 #[track_caller]
@@ -44,6 +44,76 @@ fn an_operator_can_say_what_is_repeated() {
     check_good("GET", "resets", ", retry: { on: [connect] }", 10);
     check_good("GET", "resets", ", retry: { on: reset }", 20);
     check_good("POST", "refuses", ", retry: { on: [connect] }", 20);
+}
+
+/// What becomes of a request to an endpoint that takes it and says nothing.
+#[track_caller]
+fn check_silent(method: &str, retry: &str, expected: u16) {
+    let good = Upstream::named("good");
+    let silent = Upstream::new(|mut conversation: Conversation| while conversation.request().is_some() {});
+    let keys = format!("outlier: none, timeouts: {{ response_header: 300ms }}{retry}");
+    let fulcrum = in_turn(&[&silent, &good]).service(&keys).start();
+    let mut client = fulcrum.connect();
+    let request = format!("{method} / HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\nhi");
+    let mut statuses = [client.ask(&request).status, client.ask(&request).status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, expected], "{method}{retry}");
+    assert!(!silent.requests().is_empty(), "{method}{retry}");
+    let answered = statuses.iter().filter(|&&status| status == 200).count();
+    assert_eq!(good.requests().len(), answered, "{method}{retry}");
+}
+
+#[test]
+fn what_gets_no_answer_in_time_is_repeated_where_that_is_wanted() {
+    check_silent("GET", "", 504);
+    check_silent("GET", ", retry: { on: [connect, reset, timeout] }", 200);
+    check_silent("PUT", ", retry: { on: timeout }", 200);
+    check_silent("POST", ", retry: { on: [connect, reset, timeout] }", 504);
+}
+
+/// What two requests are answered where one of the endpoints answers nothing but 503, and how often that one is asked.
+#[track_caller]
+fn check_unavailable(method: &str, retry: &str, expected: [u16; 2], asked: usize) {
+    let good = Upstream::named("good");
+    let busy = Upstream::new(|mut conversation: Conversation| {
+        while conversation.request().is_some() {
+            conversation.send("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy");
+        }
+    });
+    let fulcrum = in_turn(&[&busy, &good]).service(&format!("outlier: none{retry}")).start();
+    let mut client = fulcrum.connect();
+    let request = format!("{method} / HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\nhi");
+    let mut statuses = [client.ask(&request).status, client.ask(&request).status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, expected, "{method}{retry}");
+    assert_eq!(busy.requests().len(), asked, "{method}{retry}");
+}
+
+#[test]
+fn what_is_answered_503_is_repeated_where_that_is_wanted() {
+    check_unavailable("GET", "", [200, 503], 1);
+    check_unavailable("GET", ", retry: { on: [connect, reset, unavailable] }", [200, 200], 1);
+    check_unavailable("PUT", ", retry: { on: unavailable }", [200, 200], 1);
+    check_unavailable("POST", ", retry: { on: unavailable }", [200, 503], 1);
+}
+
+#[test]
+fn the_last_503_is_the_upstreams_own() {
+    fn busy() -> Upstream {
+        Upstream::new(|mut conversation: Conversation| {
+            while conversation.request().is_some() {
+                conversation
+                    .send("HTTP/1.1 503 Service Unavailable\r\nX-Busy: yes\r\nContent-Length: 4\r\n\r\nbusy");
+            }
+        })
+    }
+    let (one, two) = (busy(), busy());
+    for all in [&[&one][..], &[&one, &two]] {
+        let fulcrum = in_turn(all).service("outlier: none, retry: { on: unavailable }").start();
+        let response = fulcrum.get("/");
+        assert_eq!((response.status, response.field("x-busy")), (503, Some("yes")));
+        assert_eq!(fulcrum.record_of("/")["attempts"], all.len());
+    }
 }
 
 #[test]

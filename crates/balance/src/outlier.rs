@@ -23,6 +23,8 @@ pub struct Outlier {
     count: u32,
     /// The end of the last one.
     until: Option<Duration>,
+    /// Checks that have passed since it began.
+    passed: u32,
 }
 
 impl Outlier {
@@ -37,7 +39,22 @@ impl Outlier {
         let length = policy.eject.saturating_mul(self.count).min(policy.max_eject);
         let until = now.saturating_add(length);
         self.until = Some(until);
+        self.passed = 0;
         until
+    }
+
+    /// Takes a check that passed, though nothing was wrong with it before. True when it ends an ejection: one check ends the
+    /// first, two the second in a row, three the third, because that check does not see what traffic sees.
+    pub fn check_passed(&mut self, now: Duration) -> bool {
+        if !self.is_ejected(now) {
+            return false;
+        }
+        self.passed = self.passed.saturating_add(1);
+        let is_over = self.passed >= self.count;
+        if is_over {
+            self.until = Some(now);
+        }
+        is_over
     }
 
     /// Ejections in a row: each period of [`OutlierPolicy::eject`] without one, after the end of the last, takes one away.
@@ -56,7 +73,7 @@ impl Outlier {
         self.until
     }
 
-    /// Lets the endpoint in again and forgets its ejections: an active check has found it good.
+    /// Lets the endpoint in again and forgets its ejections: an active check has seen what was wrong, and the end of it.
     pub fn restore(&mut self) {
         *self = Self::default();
     }
@@ -165,6 +182,28 @@ mod tests {
         assert!(!outlier.is_ejected(at(31)));
         assert_eq!((outlier.until(), outlier.count(at(31), &policy(30, 300))), (None, 0));
         assert_eq!(outlier.eject(at(31), &policy(30, 300)), at(61));
+    }
+
+    #[test]
+    fn checks_end_ejections_ever_later() {
+        // Ejected at each time given, checked every two seconds: how many checks it takes.
+        let check = |rows: &[(u64, u32)]| {
+            let policy = policy(30, 300);
+            let mut outlier = Outlier::default();
+            for &(start, expected) in rows {
+                outlier.eject(at(start), &policy);
+                let ends = (1..).find(|&number| outlier.check_passed(at(start + 2 * number)));
+                let ends = ends.expect("it ends") as u32;
+                assert_eq!(ends, expected, "{rows:?} at {start}");
+                assert!(!outlier.is_ejected(at(start + 2 * u64::from(ends))));
+            }
+            assert!(!outlier.check_passed(at(10_000)), "there is none to end");
+        };
+        check(&[(0, 1)]);
+        check(&[(0, 1), (5, 2), (15, 3), (40, 4)]);
+        // Half a minute without forgets one.
+        check(&[(0, 1), (5, 2), (45, 2)]);
+        check(&[(0, 1), (40, 1)]);
     }
 
     #[test]

@@ -13,11 +13,15 @@ pub struct Retry {
     pub budget_min: u32,
 }
 
-/// Failures after which a request is tried again. Default all of them.
+/// Failures after which a request is tried again. Default the first two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryOn {
     /// The connection could not be made.
     pub connect: bool,
     /// The connection broke before a response, and the request may be repeated.
     pub reset: bool,
+    /// No response has begun in time, and the request may be repeated.
+    pub timeout: bool,
+    /// The answer is 503, and the request may be repeated.
+    pub unavailable: bool,
 }

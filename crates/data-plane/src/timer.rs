@@ -109,6 +109,15 @@ impl Timer {
         }
     }
 
+    /// Wakes the task at `deadline` as well, if it would be woken only later.
+    pub(crate) fn also_at(&self, deadline: Millis) {
+        let current = self.wheel.inner.borrow().nodes[self.node as usize].deadline;
+        // A deadline that has passed has done its work.
+        if deadline < current || current <= self.now() {
+            self.set(deadline);
+        }
+    }
+
     /// The time that deadlines are counted in.
     pub(crate) fn now(&self) -> Millis {
         self.wheel.now()

@@ -25,18 +25,13 @@ use crate::status::line_of;
 pub(crate) fn action(data_plane: Arc<DataPlane>) -> OrderAction {
     Box::new(move |path, order| {
         let EndpointPath { service, endpoint } = path;
-        let (told, clears) = (order.clone(), order.is_none());
+        let told = order.clone();
         if !data_plane.order(service, endpoint, order) {
             return Err(no_endpoint(&data_plane, path));
         }
         log(path, told);
-        match data_plane.endpoint_status(service, endpoint) {
-            Some(status) => Ok(Some(status.into())),
-            // It had an order all the same.
-            None if clears => Ok(None),
-            // A reload has just taken it away.
-            None => Err(no_endpoint(&data_plane, path)),
-        }
+        // It is not there when only its order was, or when a reload has just taken it away: the order holds if it comes back.
+        Ok(data_plane.endpoint_status(service, endpoint).map(Into::into))
     })
 }
 

@@ -113,7 +113,8 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
     let admin = sockets.serve(admin, config.admin.clone())?;
     let addresses = admin.addresses();
     let own = registry::own_addresses(&data_plane, &addresses);
-    let instances = instances.map(|prepared| RegistryServer::start(prepared, &data_plane, own)).transpose()?;
+    let instances =
+        instances.map(|prepared| RegistryServer::start(prepared, &data_plane, own)).transpose()?;
     if let Some(instances) = &instances {
         metrics.register(Box::new(instances.collector()?))?;
     }
@@ -122,6 +123,7 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving");
 
     let (stop, stopped) = oneshot::channel();
+    let shutdown = config.shutdown.clone();
     let data = Arc::clone(&data_plane);
     let owner = Owner { files, config, data_plane: data, admin, instances, telemetry, history };
     let owner = owner.start(requests, touched, stopped)?;
@@ -129,13 +131,17 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
     tracing::info!("{signal}: ending");
     // A reload that has begun is finished; what it changed is what ends.
     let _ = stop.send(());
-    let Owner { config, admin, instances, .. } = owner.await?;
-    let drained = shutdown::drain(&data_plane, &readiness, &config.shutdown, &mut signals).await;
-    // After the drain: instances may beat and leave as long as somebody is served by them.
-    if let Some(instances) = instances {
-        instances.end().await;
+    // Without an owner, whose end was told, requests still have the time that they were promised at the start.
+    let owner = owner.await.ok();
+    let shutdown = owner.as_ref().map_or(&shutdown, |owner| &owner.config.shutdown);
+    let drained = shutdown::drain(&data_plane, &readiness, shutdown, &mut signals).await;
+    if let Some(Owner { admin, instances, .. }) = owner {
+        // After the drain: instances may beat and leave as long as somebody is served by them.
+        if let Some(instances) = instances {
+            instances.end().await;
+        }
+        admin.end().await;
     }
-    admin.end().await;
     if drained == Drained::Forced {
         // Not even for threads to end: that is what a second signal means.
         process::exit(Exit::Failed.code().into());

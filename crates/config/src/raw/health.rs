@@ -61,7 +61,7 @@ fields! {
 
     /// Which failures of real traffic take an endpoint out for a while.
     RawOutlier {
-        /// Failures in a row: connections not made, gateway errors. Default 5.
+        /// Failures in a row: connections not made, broken responses, errors of a server or gateway. Default 5.
         consecutive_errors: Whole<1, 1_000_000>,
         /// The first time out; the next ones are multiples of it. Default 30s.
         eject: Timeout,

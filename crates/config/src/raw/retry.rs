@@ -11,7 +11,8 @@ fields! {
         /// Further attempts of one request, 0 to 3. Default 1.
         retries: Whole<0, 3>,
         /// What is tried again: connect (the connection could not be made), reset (it broke before a response, and the
-        /// request may be repeated). Default both.
+        /// request may be repeated), timeout (no response has begun in time, and the request may be repeated),
+        /// unavailable (the answer is 503, and the request may be repeated). Default connect and reset.
         on: OneOrMany<Word<RetryCause>>,
         /// Retries in percent of the service's requests. Default 20%.
         budget: Percent<0, 100>,
@@ -25,9 +26,15 @@ fields! {
 pub(crate) enum RetryCause {
     Connect,
     Reset,
+    Timeout,
+    Unavailable,
 }
 
 impl Words for RetryCause {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("connect", RetryCause::Connect), ("reset", RetryCause::Reset)];
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("connect", RetryCause::Connect),
+        ("reset", RetryCause::Reset),
+        ("timeout", RetryCause::Timeout),
+        ("unavailable", RetryCause::Unavailable),
+    ];
 }

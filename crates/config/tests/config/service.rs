@@ -40,8 +40,12 @@ fn default_outlier() -> Outlier {
     Outlier { consecutive_errors: count(5), eject: seconds(30), max_eject: seconds(300), max_ejected: 10 }
 }
 
-const DEFAULT_RETRY: Retry =
-    Retry { retries: 1, on: RetryOn { connect: true, reset: true }, budget: 20, budget_min: 10 };
+const DEFAULT_RETRY: Retry = Retry {
+    retries: 1,
+    on: RetryOn { connect: true, reset: true, timeout: false, unavailable: false },
+    budget: 20,
+    budget_min: 10,
+};
 
 #[test]
 fn services_have_the_documented_defaults() {
@@ -104,7 +108,7 @@ fn sections_are_inherited_key_by_key() {
     let outlier =
         Outlier { consecutive_errors: count(3), eject: seconds(10), max_eject: seconds(60), max_ejected: 50 };
     assert_eq!(pay.outlier, Some(outlier));
-    let on = RetryOn { connect: true, reset: false };
+    let on = RetryOn { connect: true, reset: false, timeout: false, unavailable: false };
     assert_eq!(pay.retry, Retry { retries: 2, on, budget: 5, budget_min: 3 });
     let web = of(&config, "web");
     assert_eq!((&web.outlier, web.retry.retries), (&None, 0), "switched off");

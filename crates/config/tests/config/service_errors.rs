@@ -22,7 +22,7 @@ E122 7:38 `10` is not a rate: the unit is missing
   = rates are whole numbers a second: `10/s`
 E107 7:51 `4` is not from 0 to 3
 E104 7:59 `conect` is not known here, did you mean `connect`?
-  = allowed here: connect, reset
+  = allowed here: connect, reset, timeout, unavailable
 ",
     );
     refused(

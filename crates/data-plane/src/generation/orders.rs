@@ -41,11 +41,14 @@ impl Control {
         if !state.membership.load().endpoints.iter().any(|one| one.id == *endpoint) {
             return false;
         }
+        let there: HashSet<EndpointId> =
+            state.membership.load().endpoints.iter().map(|one| one.id.clone()).collect();
         let orders = self.orders.entry(service.clone()).or_default();
         match order {
             Some(order) => orders.insert(endpoint.clone(), order),
             None => orders.remove(endpoint),
         };
+        forget_absent(service, orders, &there);
         self.rebuild(configured, now);
         true
     }
@@ -93,3 +96,20 @@ impl Control {
         }
     }
 }
+
+/// Endpoints that went with an order may be back, but not all that ever were can be remembered.
+fn forget_absent(
+    service: &ServiceName,
+    orders: &mut HashMap<EndpointId, Override>,
+    there: &HashSet<EndpointId>,
+) {
+    let absent = orders.keys().filter(|endpoint| !there.contains(*endpoint));
+    let excess: Vec<EndpointId> = absent.skip(MOST_ABSENT).cloned().collect();
+    for endpoint in excess {
+        tracing::warn!(%service, %endpoint, "the order of an endpoint that is not there is forgotten: there are too many");
+        orders.remove(&endpoint);
+    }
+}
+
+/// Orders of one service that are remembered for endpoints that are not there.
+const MOST_ABSENT: usize = 10_000;

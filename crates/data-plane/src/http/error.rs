@@ -95,6 +95,10 @@ reasons! {
     TruncatedResponse = 502 "truncated_response",
     /// 101 where nobody asked for it.
     UnexpectedUpgrade = 502 "unexpected_upgrade",
+    /// The check of the endpoint began to fail before a response, and the request could be sent nowhere else.
+    EndpointDown = 503 "endpoint_down",
+    /// The upstream answered 503, and the request could be sent nowhere else (`retry.on: unavailable`).
+    UpstreamUnavailable = 503 "upstream_unavailable",
     /// The service has no endpoint that may be tried.
     NoEndpoint = 503 "no_endpoint",
     /// Every endpoint of the service is full, and so is its queue (`limits.queue.max`).
@@ -105,7 +109,8 @@ reasons! {
     NoResources = 503 "no_resources",
     /// The process is short of memory (`overload.memory`).
     Overload = 503 "overload",
-    /// The endpoint of a connection was removed or drained, and its time was over (`drain.timeout`).
+    /// The endpoint of a connection or a long response was removed or drained, and its time was over
+    /// (`drain.timeout`): cut, not answered with 503.
     DrainTimeout = 503 "drain_timeout",
     /// The daemon ended before the request did (`shutdown.deadline`): counted, not in the access log.
     Shutdown = 503 "shutdown",
@@ -127,6 +132,11 @@ impl Reason {
         self as usize
     }
 
+    /// Whether the connection ended before a response: it may have been closed while nobody used it.
+    pub(crate) fn is_broken_connection(self) -> bool {
+        matches!(self, Reason::UpstreamReset | Reason::UpstreamClosed)
+    }
+
     /// Whether the upstream is to blame, for the endpoint's counters.
     pub(crate) fn is_upstream_fault(self) -> bool {
         matches!(
@@ -141,6 +151,8 @@ impl Reason {
                 | Reason::UnexpectedUpgrade
                 | Reason::ResponseHeaderTimeout
                 | Reason::ResponseIdleTimeout
+                | Reason::EndpointDown
+                | Reason::UpstreamUnavailable
         )
     }
 }

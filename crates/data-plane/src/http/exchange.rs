@@ -14,6 +14,7 @@ use crate::http::message::{Fields, Framing, Method, ResponseHead, Version};
 use crate::http1::client::{self, ClientConnection};
 use crate::http1::decoder::Event;
 use crate::http1::server::{self, ServerConnection};
+use crate::service::{LOOK, Watch};
 use crate::snapshot::Changes;
 use crate::timer::{Millis, NEVER, Timer};
 
@@ -30,6 +31,8 @@ pub(crate) struct Exchange<'a> {
     slow: SlowBody,
     /// What the route changes.
     changes: Option<&'a Changes>,
+    /// The endpoint, where the request may leave it before it has answered.
+    pub(crate) watch: Option<Watch>,
 }
 
 /// What the request and its surroundings ask of the exchange.
@@ -108,6 +111,7 @@ impl<'a> Exchange<'a> {
             interim_responses: 0,
             slow: SlowBody::default(),
             changes,
+            watch: None,
         }
     }
 
@@ -138,7 +142,24 @@ impl<'a> Exchange<'a> {
         if self.is_uploaded() && self.server.poll_broken(context).is_ready() {
             return Poll::Ready(Err(Reason::ClientClosed.into()));
         }
-        self.wait(self.head_deadline()).map_err(Failure::from)
+        self.wait_for_head()
+    }
+
+    /// Waits for a head, unless it comes too late, or is not to be expected any more.
+    fn wait_for_head(&self) -> Poll<Result<(), Failure>> {
+        let (deadline, reason) = self.head_deadline();
+        let can_repeat = !self.client.answered && self.server.can_replay();
+        if self.timer.now() >= deadline {
+            let is_late = can_repeat && reason == Reason::ResponseHeaderTimeout;
+            let repeat = if is_late { Repeat::Idempotent } else { Repeat::Never };
+            return Poll::Ready(Err(Failure { reason, repeat }));
+        }
+        let watch = self.watch.as_ref().filter(|_| can_repeat);
+        if watch.is_some_and(Watch::is_lost) {
+            return Poll::Ready(Err(Failure { reason: Reason::EndpointDown, repeat: Repeat::Idempotent }));
+        }
+        self.timer.set(if watch.is_some() { deadline.min(self.timer.now() + LOOK) } else { deadline });
+        Poll::Pending
     }
 
     /// Passes the body of the response down, whose head has been encoded into the server's output.

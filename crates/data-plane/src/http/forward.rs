@@ -18,12 +18,14 @@ use crate::http::sticky::Pinned;
 use crate::http::transaction::Transaction;
 use crate::http::{Client, Facts};
 use crate::metrics::Limit;
-use crate::service::{EndpointView, Failing, InFlight, Line, MembersView, NoPick, ServiceView, Waiter};
+use crate::service::{
+    EndpointView, Failing, HOLD, InFlight, Line, MembersView, NoPick, ServiceView, Waiter, Watch,
+};
 use crate::snapshot::Changes;
 use crate::timer::Timer;
 use crate::transport::{self, Upstream};
 
-use attempt::Outcome;
+use attempt::{Attempt, Outcome};
 use tries::Tries;
 
 /// A request on its way to a service.
@@ -43,14 +45,15 @@ impl Forward<'_> {
     pub(crate) async fn run(mut self) -> Result<Next, Reason> {
         let worker = Rc::clone(&self.connection.worker);
         self.service.count();
+        let hold_until = self.timer.now() + HOLD;
         if self.service.service.state.is_holding() {
             let state = &self.service.service.state;
-            Box::pin(self.waiter().hold(state)).await?;
+            Box::pin(self.waiter().hold(state, hold_until)).await?;
         }
         let key = self.service.key(self.client, self.head, &Facts { head: self.head, client: self.client });
         let mut members = self.service.members(&worker);
         let pinned = Pinned::of(self.service, &members, self.head);
-        let mut tries = Tries { pinned: pinned.place, ..Tries::default() };
+        let mut tries = Tries { pinned: pinned.place, hold_until, ..Tries::default() };
         loop {
             let is_again = tries.again.is_some();
             let (place, held) = match tries.again.take() {
@@ -67,7 +70,16 @@ impl Forward<'_> {
             let failure = match self.connect(&endpoint, is_again, began).await {
                 Ok(mut upstream) => {
                     let cookie = pinned.renewal(&self.service.service, &members, place);
-                    match self.attempt(&endpoint, &mut upstream, began, cookie.as_deref()).await {
+                    let is_spare = self.is_spare(&tries, place);
+                    let on = self.service.service.retry.on;
+                    let attempt = Attempt {
+                        endpoint: &endpoint,
+                        began,
+                        cookie: cookie.as_deref(),
+                        may_leave: on.reset && is_spare,
+                        may_decline: on.unavailable && is_spare && members.len() > tries.attempts as usize,
+                    };
+                    match self.attempt(&attempt, &mut upstream).await {
                         Ok(Outcome { next, keep_upstream }) => {
                             // The connection first: whoever gets the place needs one.
                             if keep_upstream {
@@ -80,6 +92,7 @@ impl Forward<'_> {
                         }
                         Err(failure)
                             if upstream.reused
+                                && failure.reason.is_broken_connection()
                                 && self.may_repeat(&failure)
                                 && (failure.repeat == Repeat::Any
                                     || self.service.service.retry.retries > 0) =>
@@ -120,13 +133,13 @@ impl Forward<'_> {
         let worker = &self.connection.worker;
         self.transaction.attempt_failed(failure.reason);
         if failure.reason.is_upstream_fault() {
-            worker.penalize(endpoint);
-            let failing = Failing::Reason(failure.reason);
-            endpoint.state.attempt_failed(&endpoint.endpoint, failing, worker.shared.now());
+            self.blame(endpoint, failure.reason);
         }
         let retry = &self.service.service.retry;
         let is_wanted = match failure.repeat {
             Repeat::Any => retry.on.connect,
+            _ if failure.reason == Reason::ResponseHeaderTimeout => retry.on.timeout,
+            _ if failure.reason == Reason::UpstreamUnavailable => retry.on.unavailable,
             Repeat::Idempotent | Repeat::Never => retry.on.reset,
         };
         // A request that kills whoever gets it must not go round.
@@ -146,6 +159,24 @@ impl Forward<'_> {
             return Err(failure.reason);
         }
         Ok(())
+    }
+
+    /// Holds a failed attempt against the endpoint.
+    fn blame(&self, endpoint: &EndpointView, reason: Reason) {
+        let worker = &self.connection.worker;
+        worker.penalize(endpoint);
+        // That its check fails is known already.
+        if reason != Reason::EndpointDown {
+            let failing = Failing::Reason(reason);
+            endpoint.state.attempt_failed(&endpoint.endpoint, failing, worker.shared.now());
+        }
+    }
+
+    /// Whether there is another try after the one at this place. What must not be done twice has none: the answer may
+    /// still come.
+    fn is_spare(&self, tries: &Tries, place: usize) -> bool {
+        let delivered = tries.delivered + u8::from(tries.delivered_to != Some(place));
+        delivered <= self.service.service.retry.retries && self.head.method.is_idempotent()
     }
 
     /// A place at an endpoint, the caller's from here on.
@@ -184,7 +215,7 @@ impl Forward<'_> {
         let view = self.service;
         view.service.state.await_change();
         if view.service.state.is_holding() {
-            self.waiter().hold(&view.service.state).await?;
+            self.waiter().hold(&view.service.state, tries.hold_until).await?;
         }
         let current = view.members(&worker);
         tries.follow(members, &current);
@@ -243,7 +274,7 @@ impl Forward<'_> {
     /// A connection to the endpoint, unless the client goes away meanwhile.
     async fn connect(
         &mut self,
-        endpoint: &EndpointView,
+        endpoint: &Rc<EndpointView>,
         is_again: bool,
         began: Instant,
     ) -> Result<Box<Upstream>, Reason> {
@@ -256,7 +287,9 @@ impl Forward<'_> {
             return Ok(upstream);
         }
         let connecting = pin!(transport::connect(&worker, service, endpoint));
-        let upstream = self.waiter().connect(connecting).await?;
+        let retry = &service.service.retry;
+        let watch = (retry.retries > 0 && retry.on.connect).then(|| Watch::new(endpoint));
+        let upstream = self.waiter().connect(connecting, watch.as_ref()).await?;
         self.transaction.time_connect = Some(began.elapsed());
         Ok(upstream)
     }

@@ -35,10 +35,10 @@ pub(crate) use rules::{Check, Rules};
 pub use standing::Override;
 pub(crate) use standing::Standing;
 pub(crate) use state::ServiceState;
-pub(crate) use streams::{LongResponse, Staying};
+pub(crate) use streams::{LongStay, Staying};
 pub(crate) use verdict::Failing;
-pub(crate) use view::{EndpointView, InFlight, MembersView, NoPick, Penalty, ServiceView, Tried};
-pub(crate) use waiting::{Line, Waiter};
+pub(crate) use view::{EndpointView, InFlight, MembersView, NoPick, Penalty, ServiceView, Tried, Watch};
+pub(crate) use waiting::{HOLD, LOOK, Line, Waiter};
 
 /// What a generation says of a service.
 #[derive(Debug)]

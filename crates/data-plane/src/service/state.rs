@@ -75,6 +75,11 @@ impl ServiceState {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether any endpoint is healthy: asked only when one is not.
+    pub(crate) fn has_healthy(&self) -> bool {
+        self.counts().healthy > 0
+    }
+
     pub(crate) fn panic(&self) -> Panic {
         self.queue.panic()
     }
@@ -146,8 +151,9 @@ impl ServiceState {
         }
         self.queue.set_places(current.places);
         CHANGES.fetch_add(1, Ordering::Relaxed);
-        self.settle(&counts, now);
+        let panic = self.settle(&counts, now);
         drop(counts);
+        panic.inspect(|counts| self.tell_panic(counts));
         self.offer_all();
     }
 
@@ -177,14 +183,11 @@ impl ServiceState {
             standing.warm_since = Some(now);
             gate = standing.gate(now);
         }
-        if gate.word() != before.word() {
+        let why = (gate.word() != before.word()).then(|| {
             standing.since = SystemTime::now();
             self.transitions.fetch_add(1, Ordering::Relaxed);
-            tracing::info!(
-                service = %self.name, endpoint = %endpoint.id, from = before.word(), to = gate.word(), why = %standing.why,
-                "endpoint"
-            );
-        }
+            standing.why.clone()
+        });
         endpoint.show(gate, standing.warm_since.unwrap_or_default());
         drop(standing);
         if !endpoint.is_removed() {
@@ -192,15 +195,22 @@ impl ServiceState {
             counts.book(gate, usize::checked_add);
         }
         let panic = self.panic();
-        self.settle(&counts, now);
+        let panics = self.settle(&counts, now);
         drop(counts);
+        // Not under the lock: whoever reads the log may be slow.
+        if let Some(why) = why {
+            let (from, to) = (before.word(), gate.word());
+            tracing::info!(service = %self.name, endpoint = %endpoint.id, from, to, %why, "endpoint");
+        }
+        panics.inspect(|counts| self.tell_panic(counts));
         if (gate.is_healthy() && !before.is_healthy()) || panic != self.panic() {
             self.offer_all();
         }
     }
 
-    /// Draws the conclusions for the service as a whole.
-    fn settle(&self, counts: &Counts, now: Duration) {
+    /// Draws the conclusions for the service as a whole. Returns the counts if it panics from now on.
+    #[must_use]
+    fn settle(&self, counts: &Counts, now: Duration) -> Option<Counts> {
         let rules = self.rules.load();
         let is_awaited = counts.unknown > 0 || (counts.total == 0 && rules.has_to_find);
         if counts.healthy > 0 {
@@ -216,13 +226,16 @@ impl ServiceState {
             PanicAction::All if counts.unreachable < counts.total => Panic::Reachable,
             PanicAction::All => Panic::All,
         };
-        if self.queue.set_panic(panic) == Panic::No && panic != Panic::No {
-            tracing::warn!(
-                service = %self.name, healthy = counts.healthy, endpoints = counts.total,
-                "too few endpoints are healthy: requests go to all of them"
-            );
-        }
+        let begins = self.queue.set_panic(panic) == Panic::No && panic != Panic::No;
         self.holding.store(holding, Ordering::Relaxed);
+        begins.then_some(*counts)
+    }
+
+    fn tell_panic(&self, counts: &Counts) {
+        tracing::warn!(
+            service = %self.name, healthy = counts.healthy, endpoints = counts.total,
+            "too few endpoints are healthy: requests go to all of them"
+        );
     }
 
     /// Offers every free place to those who wait: endpoints have come, or have become healthy.
@@ -245,11 +258,12 @@ impl ServiceState {
 
     /// What passes with time: ejections end, warm ones are warm, nobody waits for ever.
     pub(crate) fn tick(&self, now: Duration) {
-        let is_due = {
+        let (counts, panics) = {
             let counts = self.lock();
-            self.settle(&counts, now);
-            counts.ejected > 0 || counts.healthy != counts.total || self.has_passing()
+            (*counts, self.settle(&counts, now))
         };
+        panics.inspect(|counts| self.tell_panic(counts));
+        let is_due = counts.ejected > 0 || counts.healthy != counts.total || self.has_passing();
         if !is_due {
             return;
         }

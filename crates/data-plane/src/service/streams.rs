@@ -18,7 +18,7 @@ pub(crate) struct Streams {
     open: Cell<usize>,
     /// Since when the endpoint is withdrawn or removed, as far as this worker has seen.
     leaving_since: Cell<Option<Millis>>,
-    /// What was there at this time has had as long as its service allows.
+    /// What was there at this time already has had as long as its service allows.
     over_since: Cell<Option<Millis>>,
     over: Notify,
 }
@@ -28,13 +28,7 @@ impl Streams {
         self.open.get() == 0
     }
 
-    /// Ready when the endpoint has been leaving for longer than its service allows.
-    pub(crate) fn over(&self) -> Notified<'_> {
-        self.over.notified()
-    }
-
-    /// Looks at the endpoint, now and then: after `timeout` of leaving every connection is told, those that have come
-    /// late included.
+    /// Looks at the endpoint, now and then: after `timeout` of leaving every stay is told to look whether it is over.
     pub(crate) fn watch(&self, is_leaving: bool, timeout: Millis, now: Millis) {
         if !is_leaving {
             self.over_since.set(None);
@@ -50,7 +44,7 @@ impl Streams {
     }
 }
 
-/// A connection that stays at an endpoint, until dropped.
+/// A connection that is at an endpoint, or on its way there, until dropped.
 pub(crate) struct Staying(Rc<EndpointView>);
 
 impl Staying {
@@ -68,37 +62,51 @@ impl Drop for Staying {
     }
 }
 
-/// A response that comes for long. A draining endpoint still serves the clients that belong there, so that only what has
-/// been there for as long as the service allows is over with the endpoint's time.
-pub(crate) struct LongResponse<'a> {
-    streams: &'a Streams,
-    since: Millis,
-    over: Pin<Box<Notified<'a>>>,
+/// Something that stays at an endpoint for long: a connection, or a response that takes its time. A draining endpoint
+/// still serves the clients that belong there, so that only what has been there for as long as the service allows is
+/// over with the endpoint's time.
+pub(crate) struct LongStay<'a> {
+    over: Over<'a>,
     _staying: Staying,
 }
 
-impl<'a> LongResponse<'a> {
-    /// Of a response that has been coming since then.
+impl<'a> LongStay<'a> {
+    /// Of something that has been there since then.
     pub(crate) fn new(endpoint: &'a Rc<EndpointView>, since: Millis) -> Self {
-        let streams = &endpoint.streams;
-        LongResponse { streams, since, over: Box::pin(streams.over()), _staying: Staying::new(endpoint) }
+        LongStay { over: Over::new(&endpoint.streams, since), _staying: Staying::new(endpoint) }
     }
 
     /// Ready when it has to end.
     pub(crate) fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.over.poll(context)
+    }
+}
+
+/// The end of a stay that began at some time.
+struct Over<'a> {
+    streams: &'a Streams,
+    since: Millis,
+    told: Pin<Box<Notified<'a>>>,
+}
+
+impl<'a> Over<'a> {
+    fn new(streams: &'a Streams, since: Millis) -> Self {
+        Over { streams, since, told: Box::pin(streams.over.notified()) }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
-            ready!(self.over.as_mut().poll(context));
+            ready!(self.told.as_mut().poll(context));
             if self.streams.over_since.get().is_some_and(|over| self.since <= over) {
                 return Poll::Ready(());
             }
-            self.over.set(self.streams.over());
+            self.told.set(self.streams.over.notified());
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
     use std::task::Waker;
 
     use super::*;
@@ -109,13 +117,13 @@ mod tests {
         /// Looks as (time, leaving), and whether the connection is over after the last.
         fn check(timeout: Millis, looks: &[(Millis, bool)], expected: bool) {
             let streams = Streams::default();
-            let mut over = pin!(streams.over());
+            let mut over = Over::new(&streams, 0);
             let mut context = Context::from_waker(Waker::noop());
             let mut is_over = false;
             for &(now, is_leaving) in looks {
                 assert!(!is_over, "before the last look: {looks:?}");
                 streams.watch(is_leaving, timeout, now);
-                is_over = over.as_mut().poll(&mut context).is_ready();
+                is_over = over.poll(&mut context).is_ready();
             }
             assert_eq!(is_over, expected, "{timeout} {looks:?}");
         }
@@ -131,13 +139,23 @@ mod tests {
     #[test]
     fn who_has_come_late_has_as_long_as_the_others() {
         let streams = Streams::default();
-        let look = |now| {
-            streams.watch(true, 1000, now);
-            streams.over_since.get()
+        let mut context = Context::from_waker(Waker::noop());
+        let (mut early, mut late) = (Over::new(&streams, 5000), Over::new(&streams, 6500));
+        let mut look = |is_leaving, now| {
+            streams.watch(is_leaving, 1000, now);
+            [&mut early, &mut late].map(|over| over.poll(&mut context).is_ready())
         };
-        assert_eq!([look(5000), look(5900)], [None, None], "it has only begun to leave");
-        assert_eq!([look(6000), look(7500)], [Some(5000), Some(6500)]);
-        streams.watch(false, 1000, 8000);
-        assert_eq!([streams.over_since.get(), look(8500)], [None, None], "it has come back");
+        assert_eq!(look(true, 5000), [false, false], "it has only begun to leave");
+        assert_eq!(look(true, 5900), [false, false]);
+        assert_eq!(look(true, 6000), [true, false]);
+        early = Over::new(&streams, 7400);
+        let mut look = |is_leaving, now| {
+            streams.watch(is_leaving, 1000, now);
+            [&mut early, &mut late].map(|over| over.poll(&mut context).is_ready())
+        };
+        assert_eq!(look(true, 7400), [false, false]);
+        assert_eq!(look(false, 7450), [false, false], "it has come back");
+        assert_eq!(look(true, 7500), [false, false], "and leaves anew");
+        assert_eq!(look(true, 8500), [true, true]);
     }
 }

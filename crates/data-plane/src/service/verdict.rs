@@ -52,8 +52,13 @@ impl ServiceState {
                 Some(_) => standing.why = checked.failure.clone().unwrap_or_default(),
                 None => {}
             }
-            if passed && standing.outlier.is_ejected(now) {
-                standing.outlier.restore();
+            match change {
+                // It has seen the end of what was wrong.
+                Some(Condition::Up) => standing.outlier.restore(),
+                _ if passed && standing.outlier.check_passed(now) => {
+                    "its check passes".clone_into(&mut standing.why);
+                }
+                _ => {}
             }
         });
     }

@@ -9,7 +9,7 @@ use arc_swap::{ArcSwap, Cache};
 use fulcrum_balance::session::EndpointTag;
 use fulcrum_balance::{Members, PickState, Rng, Share};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Gate};
 use crate::http::Client;
 use crate::http::message::RequestHead;
 use crate::http::route::Attributes;
@@ -110,6 +110,11 @@ impl MembersView {
             membership: Arc::clone(membership),
             endpoints,
         }
+    }
+
+    /// How many there are, whatever their state.
+    pub(crate) fn len(&self) -> usize {
+        self.endpoints.len()
     }
 
     /// Chooses an endpoint that has not been tried and has a place free, and takes the place.
@@ -226,6 +231,24 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.state.queue.pass_on(&self.0.endpoint);
+    }
+}
+
+/// An endpoint that a request waits for: whether its check fails meanwhile.
+pub(crate) struct Watch {
+    endpoint: Rc<EndpointView>,
+    was_down: bool,
+}
+
+impl Watch {
+    pub(crate) fn new(endpoint: &Rc<EndpointView>) -> Self {
+        Watch { endpoint: Rc::clone(endpoint), was_down: endpoint.endpoint.gate().has(Gate::DOWN) }
+    }
+
+    /// Whether its check has begun to fail, and other endpoints are healthy. When all checks fail the checks may be wrong.
+    pub(crate) fn is_lost(&self) -> bool {
+        let gate = self.endpoint.endpoint.gate();
+        !self.was_down && gate.has(Gate::DOWN) && self.endpoint.state.has_healthy()
     }
 }
 

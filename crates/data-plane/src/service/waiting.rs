@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::{ServiceState, ServiceView};
+use super::{ServiceState, ServiceView, Watch};
 use crate::endpoint::Endpoint;
 use crate::http::error::Reason;
 use crate::timer::{Millis, Timer};
@@ -27,9 +27,8 @@ pub(crate) struct Line {
 }
 
 impl<Gone: FnMut(&mut Context<'_>) -> Poll<()>> Waiter<'_, Gone> {
-    /// Waits for the first word of any endpoint, as long as the service does.
-    pub(crate) async fn hold(mut self, state: &ServiceState) -> Result<(), Reason> {
-        let deadline = self.timer.now() + HOLD;
+    /// Waits for the first word of any endpoint, as long as the service does, but not beyond the deadline.
+    pub(crate) async fn hold(mut self, state: &ServiceState, deadline: Millis) -> Result<(), Reason> {
         poll_fn(|context| {
             if !state.is_holding() || self.timer.now() >= deadline {
                 return Poll::Ready(Ok(()));
@@ -74,14 +73,24 @@ impl<Gone: FnMut(&mut Context<'_>) -> Poll<()>> Waiter<'_, Gone> {
         granted
     }
 
-    /// Waits for a connection.
+    /// Waits for a connection, unless its endpoint is lost meanwhile.
     pub(crate) async fn connect<T>(
         mut self,
         mut connecting: Pin<&mut impl Future<Output = Result<T, Reason>>>,
+        watch: Option<&Watch>,
     ) -> Result<T, Reason> {
-        poll_fn(|context| match connecting.as_mut().poll(context) {
-            Poll::Pending => self.poll_gone(context),
-            polled => polled,
+        poll_fn(|context| {
+            let polled = connecting.as_mut().poll(context);
+            if polled.is_ready() {
+                return polled;
+            }
+            if watch.is_some_and(Watch::is_lost) {
+                return Poll::Ready(Err(Reason::EndpointDown));
+            }
+            if watch.is_some() {
+                self.timer.set(self.timer.now() + LOOK);
+            }
+            self.poll_gone(context)
         })
         .await
     }
@@ -91,6 +100,9 @@ impl<Gone: FnMut(&mut Context<'_>) -> Poll<()>> Waiter<'_, Gone> {
     }
 }
 
+/// How often a request that waits for its endpoint looks whether it is lost, in milliseconds.
+pub(crate) const LOOK: Millis = 250;
+
 /// Nobody waits longer for the first word of an endpoint, in milliseconds: the service says so before, as long as it is
 /// configured.
-const HOLD: Millis = 6000;
+pub(crate) const HOLD: Millis = 6000;

@@ -12,7 +12,7 @@ use crate::http::error::Reason;
 use crate::http1::wire::Wire;
 use crate::metrics::Limit;
 use crate::service::{
-    EndpointView, Failing, InFlight, Line, MembersView, NoPick, ServiceView, Staying, Tried, Waiter,
+    EndpointView, Failing, HOLD, InFlight, Line, MembersView, NoPick, ServiceView, Staying, Tried, Waiter,
 };
 use crate::timer::{Millis, Timer};
 use crate::transport::{self, Upstream};
@@ -34,6 +34,8 @@ pub(super) struct Attempts<'a> {
     tried: Tried,
     /// How the last of them has failed.
     reason: Option<Reason>,
+    /// Until when it may wait for the first word of an endpoint.
+    hold_until: Millis,
 }
 
 /// A connection to an endpoint and the place it takes there. It is reset when dropped, unless it is whole.
@@ -58,15 +60,17 @@ impl<'a> Attempts<'a> {
     ) -> Self {
         let members = service.members(worker);
         let tried = tried_among(&members, failed);
-        Attempts { worker, service, client, timer, facts, failed, members, tried, reason: None }
+        let hold_until = timer.now() + HOLD;
+        Attempts { worker, service, client, timer, facts, failed, members, tried, reason: None, hold_until }
     }
 
     /// Connects to an endpoint. `key` is what the connection is hashed by.
     pub(super) async fn run(mut self, key: Option<u64>) -> Result<Link, Reason> {
         if self.service.service.state.is_holding() {
             let state = &self.service.service.state;
-            waiter(self.client, self.timer).hold(state).await?;
+            waiter(self.client, self.timer).hold(state, self.hold_until).await?;
             self.members = self.service.members(self.worker);
+            self.tried = tried_among(&self.members, self.failed);
         }
         loop {
             let endpoint = self.place(key).await?;
@@ -140,7 +144,7 @@ impl<'a> Attempts<'a> {
         let state = &self.service.service.state;
         state.await_change();
         if state.is_holding() {
-            waiter(self.client, self.timer).hold(state).await?;
+            waiter(self.client, self.timer).hold(state, self.hold_until).await?;
         }
         self.members = self.service.members(self.worker);
         self.tried = tried_among(&self.members, self.failed);
@@ -166,7 +170,7 @@ impl<'a> Attempts<'a> {
     /// A connection to the endpoint, unless the client goes away meanwhile.
     async fn connect(&mut self, endpoint: &EndpointView) -> Result<Box<Upstream>, Reason> {
         let connecting = pin!(transport::connect(self.worker, self.service, endpoint));
-        waiter(self.client, self.timer).connect(connecting).await
+        waiter(self.client, self.timer).connect(connecting, None).await
     }
 }
 

@@ -8,9 +8,8 @@
 
 mod attempts;
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
@@ -23,7 +22,7 @@ use crate::http::upgrade::{Half, Tunnel};
 use crate::http1::wire::Wire;
 use crate::listener::BindId;
 use crate::metrics::nanos;
-use crate::service::{EndpointView, ServiceView};
+use crate::service::{EndpointView, LongStay, ServiceView};
 use crate::stream::Stream;
 use crate::timer::Timer;
 use crate::worker::{ListenerView, Worker};
@@ -154,7 +153,7 @@ impl Connection {
     async fn tunnel(&mut self, link: &mut Link, timer: &Timer) -> Reason {
         let began = Instant::now();
         let endpoint = Rc::clone(&link.endpoint);
-        let mut over = pin!(endpoint.streams.over());
+        let mut stay = LongStay::new(&endpoint, timer.now());
         let mut tunnel = Tunnel {
             downstream: &mut self.downstream,
             upstream: &mut link.upstream.connection.wire,
@@ -174,7 +173,7 @@ impl Connection {
                 facts.time_first_byte = Some(began.elapsed());
             }
             (facts.received, facts.sent) = (tunnel.up.bytes, tunnel.down.bytes);
-            if polled.is_pending() && over.as_mut().poll(context).is_ready() {
+            if polled.is_pending() && stay.poll_over(context).is_ready() {
                 return Poll::Ready(Reason::DrainTimeout);
             }
             polled

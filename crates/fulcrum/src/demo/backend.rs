@@ -44,6 +44,8 @@ impl Backend {
 
     async fn revive(&mut self) -> Result<(), DemoError> {
         let status = self.process.ended().await?;
+        // Its number may soon be another's.
+        fs::remove_file(&self.pid_file)?;
         let (name, seconds) = (self.name, BACK_AFTER.as_secs());
         output::line(format_args!("{name} has ended ({status}), and is started again in {seconds} s"));
         tokio::time::sleep(BACK_AFTER).await;

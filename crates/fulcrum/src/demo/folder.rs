@@ -16,6 +16,8 @@ impl DemoFolder {
         let path = new_folder(&std::env::temp_dir())?;
         let folder = DemoFolder(path);
         fs::write(folder.config(), CONFIG)?;
+        // The folder of the configuration is watched: every record would be a change in it.
+        fs::create_dir(folder.path().join("log"))?;
         Ok(folder)
     }
 
@@ -31,7 +33,7 @@ impl DemoFolder {
 
     /// The daemon's access log.
     pub(crate) fn access_log(&self) -> PathBuf {
-        self.path().join("access.log")
+        self.path().join("log/access.log")
     }
 
     /// What the daemon keeps.

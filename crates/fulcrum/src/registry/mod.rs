@@ -110,11 +110,6 @@ impl RegistryServer {
         Collector::new(Arc::clone(&self.api))
     }
 
-    /// What the API and the state of the registry are.
-    pub(crate) fn registry(&self) -> &Arc<Registry> {
-        &self.registry
-    }
-
     /// Ends it: answers that are under way have so long.
     pub(crate) async fn end(self) {
         self.follower.abort();

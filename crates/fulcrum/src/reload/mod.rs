@@ -144,8 +144,12 @@ impl Owner {
         let (done, ended) = oneshot::channel();
         let runtime = Handle::current();
         std::thread::Builder::new().name("reload".to_owned()).spawn(move || {
-            // Nobody waits for it when the daemon is ending for another reason.
-            let _ = done.send(runtime.block_on(self.run(requests, touched, stopped)));
+            let run = AssertUnwindSafe(|| runtime.block_on(self.run(requests, touched, stopped)));
+            match catch_unwind(run) {
+                // Nobody waits for it when the daemon is ending for another reason.
+                Ok(owner) => drop(done.send(owner)),
+                Err(_) => tracing::error!("a defect has ended reloading: what is in force stays in force"),
+            }
         })?;
         Ok(ended)
     }
@@ -178,6 +182,8 @@ impl Owner {
             let all: Vec<Request> =
                 std::iter::once(first).chain(std::iter::from_fn(|| requests.try_recv().ok())).collect();
             self.serve(all);
+            // Requests may come one upon the other: what they retire must not wait for a pause.
+            self.data_plane.tidy();
         }
     }
 

@@ -1,7 +1,6 @@
 //! One attempt: the request on one connection, its response to the client, or a tunnel.
 
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -9,13 +8,13 @@ use std::time::{Duration, Instant};
 use super::Forward;
 use crate::connection::Next;
 use crate::http::error::Reason;
-use crate::http::exchange::{Exchange, Failure, Rules};
+use crate::http::exchange::{Exchange, Failure, Repeat, Rules};
 use crate::http::field;
 use crate::http::headers::{self, RequestParts, ResponseParts};
 use crate::http::message::{Framing, Persistence, RequestHead, ResponseHead, Version};
 use crate::http::upgrade::{Half, Tunnel};
 use crate::http1::head::response_has_body;
-use crate::service::{EndpointView, Failing, LongResponse, Staying};
+use crate::service::{EndpointView, Failing, LongStay, Watch};
 use crate::timer::Millis;
 use crate::transport::Upstream;
 
@@ -26,14 +25,24 @@ pub(super) struct Outcome {
     pub(super) keep_upstream: bool,
 }
 
+/// One request at one endpoint.
+pub(super) struct Attempt<'a> {
+    pub(super) endpoint: &'a Rc<EndpointView>,
+    pub(super) began: Instant,
+    /// What pins the client there.
+    pub(super) cookie: Option<&'a [u8]>,
+    /// It goes elsewhere when the check of the endpoint fails before an answer has come.
+    pub(super) may_leave: bool,
+    /// An answer of 503 is not for the client: the request goes elsewhere.
+    pub(super) may_decline: bool,
+}
+
 impl Forward<'_> {
     /// One request on one connection.
     pub(super) async fn attempt(
         &mut self,
-        endpoint: &Rc<EndpointView>,
+        attempt: &Attempt<'_>,
         upstream: &mut Upstream,
-        began: Instant,
-        cookie: Option<&[u8]>,
     ) -> Result<Outcome, Failure> {
         let parts = RequestParts {
             sticky: self.service.service.sticky.as_ref(),
@@ -46,18 +55,18 @@ impl Forward<'_> {
         upstream.connection.start_request(self.head.framing);
         let worker = Rc::clone(&self.connection.worker);
         let mut response = worker.take_response();
-        let outcome = self.exchange(endpoint, upstream, &mut response, (began, cookie)).await;
+        let outcome = self.exchange(attempt, upstream, &mut response).await;
         worker.give_response(response);
         outcome
     }
 
     async fn exchange(
         &mut self,
-        endpoint: &Rc<EndpointView>,
+        attempt: &Attempt<'_>,
         upstream: &mut Upstream,
         response: &mut ResponseHead,
-        (began, cookie): (Instant, Option<&[u8]>),
     ) -> Result<Outcome, Failure> {
+        let Attempt { endpoint, began, cookie, may_leave, may_decline } = *attempt;
         debug_assert!(endpoint.endpoint.in_flight() > 0, "the attempt is counted");
         let rules = self.rules();
         let worker = Rc::clone(&self.connection.worker);
@@ -65,7 +74,11 @@ impl Forward<'_> {
         let server = &mut self.connection.server;
         let changes = self.changes.as_deref();
         let mut exchange = Exchange::new(server, &mut upstream.connection, self.timer, rules, changes);
+        exchange.watch = may_leave.then(|| Watch::new(endpoint));
         poll_fn(|context| exchange.poll_head(context, response)).await?;
+        if may_decline && response.status == 503 && exchange.server.can_replay() {
+            return Err(Failure { reason: Reason::UpstreamUnavailable, repeat: Repeat::Idempotent });
+        }
         let answered = Instant::now();
         let waited = answered.saturating_duration_since(began);
         self.service.cells.first_byte.observe(waited);
@@ -78,7 +91,7 @@ impl Forward<'_> {
             return Ok(self.tunnel(endpoint, upstream, response, cookie).await);
         }
         self.transaction.attempt_answered(response.status);
-        judge(endpoint, response.status, worker.shared.now());
+        let verdict = judge(endpoint, response, worker.shared.now());
         let framing = downstream_framing(response, self.head);
         let may_stay = self.head.keep_alive
             && exchange.is_uploaded()
@@ -118,10 +131,11 @@ impl Forward<'_> {
             if response.is_stream || timer.now() >= since + LONG {
                 let long = long.get_or_insert_with(|| {
                     worker.remember(endpoint);
-                    LongResponse::new(endpoint, since)
+                    LongStay::new(endpoint, since)
                 });
                 return long.poll_over(context).map(|()| Err(Reason::DrainTimeout));
             }
+            timer.also_at(since + LONG);
             Poll::Pending
         })
         .await;
@@ -132,11 +146,17 @@ impl Forward<'_> {
                 // The client has seen nothing of it: it can still learn what happened.
                 return Err(reason.into());
             }
+            if reason.is_upstream_fault() && verdict == Verdict::Open {
+                self.blame(endpoint, reason);
+            }
             self.transaction.attempt_failed(reason);
             self.transaction.reason = reason;
             let is_open_ended = self.connection.server.ends_with_connection();
             let next = if is_open_ended { Next::Reset } else { Next::Close };
             return Ok(Outcome { next, keep_upstream: false });
+        }
+        if verdict == Verdict::Open {
+            endpoint.endpoint.answered();
         }
         let next = match (persistence, self.connection.server.request_is_complete()) {
             (Persistence::KeepAlive, _) => Next::KeepAlive,
@@ -206,10 +226,9 @@ impl Forward<'_> {
         self.transaction.let_go(&worker);
         // As long as the endpoint is not taken away from it for good.
         worker.remember(endpoint);
-        let _staying = Staying::new(endpoint);
-        let mut over = pin!(endpoint.streams.over());
+        let mut stay = LongStay::new(endpoint, self.timer.now());
         let reason = poll_fn(|context| match tunnel.poll(context) {
-            Poll::Pending if over.as_mut().poll(context).is_ready() => Poll::Ready(Reason::DrainTimeout),
+            Poll::Pending if stay.poll_over(context).is_ready() => Poll::Ready(Reason::DrainTimeout),
             polled => polled,
         })
         .await;
@@ -221,12 +240,27 @@ impl Forward<'_> {
     }
 }
 
-/// A gateway's error is a failure of the endpoint; every other answer is a good one.
-fn judge(endpoint: &EndpointView, status: u16, now: Duration) {
-    if matches!(status, 502..=504) {
-        endpoint.state.attempt_failed(&endpoint.endpoint, Failing::Status(status), now);
-    } else {
-        endpoint.endpoint.answered();
+/// What a response's head says of its endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It is counted: a failure, or the beginning of a stream, which may have no end.
+    Given,
+    /// Good, if its body comes to its end: an endpoint that breaks off all its responses is of no use.
+    Open,
+}
+
+/// An error of the endpoint or its gateway is a failure of the endpoint; every other answer is a good one.
+fn judge(endpoint: &EndpointView, response: &ResponseHead, now: Duration) -> Verdict {
+    match response.status {
+        status @ (500 | 502..=504) => {
+            endpoint.state.attempt_failed(&endpoint.endpoint, Failing::Status(status), now);
+            Verdict::Given
+        }
+        _ if response.is_stream => {
+            endpoint.endpoint.answered();
+            Verdict::Given
+        }
+        _ => Verdict::Open,
     }
 }
 

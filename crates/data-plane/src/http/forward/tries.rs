@@ -3,10 +3,13 @@
 use crate::http::error::Reason;
 use crate::http::exchange::Repeat;
 use crate::service::{InFlight, MembersView, Tried};
+use crate::timer::Millis;
 
 /// What became of a request so far.
 #[derive(Default)]
 pub(super) struct Tries {
+    /// Until when it may wait for the first word of an endpoint.
+    pub(super) hold_until: Millis,
     /// Where its client belongs.
     pub(super) pinned: Option<usize>,
     pub(super) list: Tried,
