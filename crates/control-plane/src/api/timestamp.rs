@@ -18,8 +18,10 @@ pub(super) struct NoTime;
 
 impl Timestamp {
     fn from_seconds(seconds: u64) -> Result<Self, NoTime> {
-        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
-        if seconds <= LAST_SECOND { Ok(Timestamp(time)) } else { Err(NoTime) }
+        if seconds > LAST_SECOND {
+            return Err(NoTime);
+        }
+        Ok(Timestamp(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)))
     }
 }
 
