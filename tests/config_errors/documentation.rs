@@ -66,6 +66,9 @@ fn completed(block: &str) -> Vec<String> {
 fn every_example_passes() {
     let folder = tempfile::tempdir().expect("room for a directory");
     fs::write(folder.path().join("admin.token"), "s3cret\n").expect("room for a file");
+    for token in ["web.token", "ops.token"] {
+        fs::write(folder.path().join(token), "s3cret\n").expect("room for a file");
+    }
     for key in ["sticky.new", "sticky.old"] {
         fs::write(folder.path().join(key), "a secret of 16 bytes or more\n").expect("room for a file");
     }

@@ -76,7 +76,7 @@ const AT_HOME: [(&str, &[&str]); 13] = [
     ("hickory-resolver", &["fulcrum-control-plane"]),
     ("rustls", &["fulcrum-tls"]),
     ("tokio-rustls", &["fulcrum-tls"]),
-    ("aws-lc-rs", &["fulcrum-balance", "fulcrum-tls"]),
+    ("aws-lc-rs", &["fulcrum-balance", "fulcrum-control-plane", "fulcrum-tls"]),
     ("clap", &["fulcrum"]),
     ("tracing-subscriber", &["fulcrum"]),
 ];

@@ -109,6 +109,8 @@ codes! {
     Rate = "E122",
     /// Not a status or a range of statuses.
     Status = "E123",
+    /// Not what a token can allow.
+    Grant = "E124",
 
     /// A service that does not exist.
     NoSuchService = "E201",
@@ -134,6 +136,8 @@ codes! {
     Conflict = "E211",
     /// Two routes of one name.
     DuplicateRouteName = "E212",
+    /// A service that is discovered in a registry that there is not.
+    NoRegistry = "E213",
 
     /// A service that nothing uses.
     UnusedService = "W302",
@@ -147,6 +151,8 @@ codes! {
     IdleRewrite = "W307",
     /// No routes: every request is answered 404.
     NoRoutes = "W308",
+    /// The registry's address is public and nobody may use it.
+    RegistryWithoutTokens = "W309",
 }
 
 impl Code {

@@ -23,6 +23,36 @@ impl Leaf for Directory {
     }
 }
 
+/// A file that does not depend on where the daemon was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FilePath(pub(crate) PathBuf);
+
+impl Leaf for FilePath {
+    const WANTED: &'static str = "the path of a file";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        if text.starts_with('/') && !text.ends_with('/') && !text.contains('\0') {
+            return Ok(FilePath(PathBuf::from(text)));
+        }
+        let note = "like `/var/lib/fulcrum/registry.redb`";
+        Err(Complaint::new(Code::Path, "is not the absolute path of a file").note(note))
+    }
+}
+
+impl JsonSchema for FilePath {
+    fn schema_name() -> Cow<'static, str> {
+        "File".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The absolute path of a file.",
+            "type": "string",
+            "pattern": r"^(/|\$\{)"
+        })
+    }
+}
+
 impl JsonSchema for Directory {
     fn schema_name() -> Cow<'static, str> {
         "Directory".into()
@@ -40,6 +70,13 @@ impl JsonSchema for Directory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_are_absolute_and_no_folders() {
+        assert!(FilePath::parse("/var/lib/fulcrum/registry.redb").is_ok());
+        assert!(FilePath::parse("/var/lib/").is_err());
+        assert!(FilePath::parse("registry.redb").is_err());
+    }
 
     #[test]
     fn folders_are_absolute() {

@@ -18,6 +18,7 @@ mod endpoint;
 mod field;
 mod fields;
 mod file;
+mod grant;
 mod health;
 mod host;
 mod limits;
@@ -32,6 +33,7 @@ mod probe;
 mod process;
 mod rate;
 mod raw;
+mod registry;
 mod report;
 mod retry;
 mod route;
@@ -57,6 +59,7 @@ pub use load::{Loaded, load, load_text};
 pub use process::{
     AccessLog, Admin, Destination, Log, LogFormat, LogLevel, Metrics, Overload, Secret, Shutdown,
 };
+pub use registry::{AllowAddresses, Discovery, Grant, Registry, Token};
 pub use report::{Diagnostic, Report};
 pub use retry::{Retry, RetryOn};
 pub use route::{
@@ -97,4 +100,6 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// In file order; names are unique.
     pub services: Vec<Service>,
+    /// Where instances register; there before any service is discovered in it.
+    pub registry: Option<Registry>,
 }

@@ -35,6 +35,39 @@ impl Leaf for Network {
     }
 }
 
+/// Where an instance may point: `registrant`, or a network.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum AllowedAddress {
+    /// The address that it registers from.
+    Registrant,
+    /// Any address of it.
+    Network(Network),
+}
+
+impl Leaf for AllowedAddress {
+    const WANTED: &'static str = "`registrant` or a network like `10.0.0.0/8`";
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        if text == "registrant" {
+            return Ok(AllowedAddress::Registrant);
+        }
+        Network::parse(text).map(AllowedAddress::Network)
+    }
+}
+
+impl JsonSchema for AllowedAddress {
+    fn schema_name() -> Cow<'static, str> {
+        "AllowedAddress".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "registrant (the address that an instance registers from), or a network like 10.0.0.0/8.",
+            "type": "string"
+        })
+    }
+}
+
 impl JsonSchema for Network {
     fn schema_name() -> Cow<'static, str> {
         "Network".into()

@@ -6,6 +6,7 @@ mod endpoint;
 mod health;
 mod limits;
 mod listener;
+mod registry;
 mod retry;
 mod route;
 mod service;
@@ -17,6 +18,7 @@ pub(crate) use health::{
 };
 pub(crate) use limits::RawServiceLimits;
 pub(crate) use listener::{RawHttp, RawListener, SpokenProtocol};
+pub(crate) use registry::{RawDiscovery, RawRegistry, RawToken};
 pub(crate) use retry::{RawRetry, RetryCause};
 pub(crate) use route::{
     RawHeaderEdits, RawMatch, RawPath, RawRedirect, RawRespond, RawRewrite, RawRoute, RawValueMatch,
@@ -74,6 +76,8 @@ fields! {
         routes: Vec<Checked<RawRoute>>,
         /// Groups of endpoints, by name.
         services: Named<RawService>,
+        /// Where instances register, to be found by services and by others.
+        registry: RawRegistry,
     }
 
     /// What every listener and service inherits that does not say otherwise.

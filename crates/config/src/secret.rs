@@ -44,6 +44,9 @@ pub(crate) fn of(file: &Node) -> Vec<&Node> {
             }
         }
     }
+    if let Some(Value::List(tokens)) = find(file, &["registry", "tokens"]).map(|tokens| &tokens.value) {
+        secrets.extend(tokens.iter().filter_map(|token| find(token, &["secret"])));
+    }
     secrets.retain(|secret| !secret.text().is_some_and(|text| text.starts_with(FILE)));
     secrets
 }

@@ -8,6 +8,7 @@ use fulcrum_model::ServiceName;
 use crate::endpoint::Endpoint;
 use crate::health::{HealthCheck, Outlier, Panic};
 use crate::limits::ServiceLimits;
+use crate::registry::Discovery;
 use crate::retry::Retry;
 use crate::sticky::Sticky;
 
@@ -16,8 +17,10 @@ use crate::sticky::Sticky;
 pub struct Service {
     /// Unique among services.
     pub name: ServiceName,
-    /// At least one; ids are unique.
+    /// Ids are unique; at least one, unless they are discovered.
     pub endpoints: Vec<Endpoint>,
+    /// Where endpoints are found besides those that are configured.
+    pub discovery: Option<Discovery>,
     /// How an endpoint is chosen. Default least_request.
     pub balance: Balance,
     /// How long an endpoint that has come up takes less than its share. Default 10 s, at most 1 h; zero for not at all.

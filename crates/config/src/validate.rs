@@ -11,6 +11,7 @@ mod matchers;
 mod names;
 mod overlap;
 mod process;
+mod registry;
 mod retry;
 mod route;
 mod route_name;
@@ -54,13 +55,17 @@ pub(crate) fn validate(mut files: Vec<RawConfig>, context: &mut Context<'_>) -> 
     let defaults = defaults.as_ref();
     let admin = files.iter_mut().find_map(|file| file.admin.take());
     let log = files.iter_mut().find_map(|file| file.log.take());
+    let has_registry = !context.complete || files.iter().any(|file| file.given.place("registry").is_some());
+    let raw_registry = files.iter_mut().find_map(|file| file.registry.take());
+    let state_dir = process::state_dir(find(&mut files, |file| file.state_dir.take()));
 
     let listeners = take_named(&mut files, |file| file.listeners.take());
-    overlap::check(&listeners, admin.as_ref(), context);
+    overlap::check(&listeners, admin.as_ref(), raw_registry.as_ref(), context);
     let raw_routes: Vec<_> = files.iter_mut().filter_map(|file| file.routes.take()).flatten().collect();
     let usage = Usage::of(&listeners, &raw_routes, context);
     let services = take_named(&mut files, |file| file.services.take());
-    let services = service::all(services, defaults, &usage, context);
+    let services = service::all(services, defaults, (&usage, has_registry), context);
+    let registry = raw_registry.and_then(|raw| registry::registry(raw, &state_dir, context));
     let listeners = listener::all(listeners, defaults, &names, context);
     let routes = route::all(raw_routes, &names, context);
 
@@ -71,7 +76,7 @@ pub(crate) fn validate(mut files: Vec<RawConfig>, context: &mut Context<'_>) -> 
             find(&mut files, |file| file.trusted_proxies.take()),
             context,
         ),
-        state_dir: process::state_dir(find(&mut files, |file| file.state_dir.take())),
+        state_dir,
         overload: process::overload(find(&mut files, |file| file.overload.take())),
         metrics: process::metrics(find(&mut files, |file| file.metrics.take())),
         shutdown: process::shutdown(find(&mut files, |file| file.shutdown.take())),
@@ -80,6 +85,7 @@ pub(crate) fn validate(mut files: Vec<RawConfig>, context: &mut Context<'_>) -> 
         listeners,
         routes,
         services,
+        registry,
     };
     if context.problems.errors() > 0 {
         return None;
@@ -107,6 +113,7 @@ fn refuse_second_sections(files: &[RawConfig], context: &mut Context<'_>) {
         "shutdown",
         "admin",
         "log",
+        "registry",
     ] {
         let mut places = files.iter().filter_map(|file: &RawConfig| file.given.place(section));
         let Some(first) = places.next() else { continue };

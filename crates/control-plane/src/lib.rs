@@ -2,8 +2,16 @@
 //!
 //! ```text
 //!   names of the configuration ──► discovery ──► addresses, whenever they change
+//!   instances ──► api ──► registry (state, store, lease, eviction) ──► api, data plane: whoever follows
 //! ```
 //!
-//! It serves nobody and decides nothing about traffic: it learns, and tells whoever asked to be told.
+//! It decides nothing about traffic: it learns, and tells whoever asked to be told.
 
+pub mod api;
 pub mod discovery;
+pub mod eviction;
+pub mod lease;
+pub mod metrics;
+pub mod registry;
+pub mod state;
+pub mod store;

@@ -1,6 +1,6 @@
 //! The running data plane: what can be asked of it and changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,10 +8,10 @@ use std::thread::JoinHandle;
 use std::time::SystemTime;
 
 use fulcrum_config::Config;
-use fulcrum_model::{EndpointId, ListenerName, ServiceName};
+use fulcrum_model::{EndpointId, ListenerName, Reach, ServiceName};
 use tokio::sync::mpsc;
 
-use crate::generation::{Control, Next, PrepareError};
+use crate::generation::{Control, Discovered, Next, PrepareError};
 use crate::health;
 use crate::metrics::Collector;
 use crate::service::Override;
@@ -100,6 +100,23 @@ impl DataPlane {
     /// A host name of the configuration resolves to these addresses now.
     pub fn resolved(&self, host: &str, addresses: &[IpAddr]) {
         self.control().resolved(host, addresses, self.shared.now());
+    }
+
+    /// The names in the registry that services of the configuration in force follow.
+    pub fn followed(&self) -> BTreeSet<ServiceName> {
+        self.control().followed()
+    }
+
+    /// These are all the endpoints that are discovered under a name now. Those that were there before live on with
+    /// everything that is known of them.
+    pub fn discovered(&self, name: &ServiceName, found: Vec<Discovered>) {
+        self.control().discovered(name, found, self.shared.now());
+    }
+
+    /// What is known of the ways to the endpoints that were discovered under a name; those of which nothing is known
+    /// may be left out. Waits for a change that is being prepared.
+    pub fn reaches(&self, name: &ServiceName) -> HashMap<EndpointId, Reach> {
+        self.control().reaches(name)
     }
 
     /// Orders something of an endpoint until further notice, or clears it; false when there is no such endpoint.

@@ -2,6 +2,7 @@
 //!
 //! Everything that can fail is done in [`Next::prepare`], where nothing of it is visible; [`Control::commit`] cannot fail.
 
+mod discovered;
 mod doors;
 mod hosts;
 mod orders;
@@ -26,10 +27,13 @@ use crate::shared::Shared;
 use crate::snapshot::Snapshot;
 use crate::worker::Order;
 
+use discovered::Findings;
 use doors::Doors;
 use hosts::Hosts;
 use orders::Orders;
 use service::NextService;
+
+pub use discovered::Discovered;
 
 /// Why a configuration cannot be put in force: every cause, one a line.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +72,8 @@ pub(crate) struct Control {
     access_counters: Arc<Counters>,
     /// As last heard.
     hosts: Hosts,
+    /// As last heard, too.
+    findings: Findings,
     /// What operators have ordered.
     orders: Orders,
     /// The configuration in force.

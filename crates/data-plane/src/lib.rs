@@ -61,7 +61,7 @@ use snapshot::Snapshot;
 use worker::Start;
 
 pub use data_plane::{BoundListener, DataPlane, Reload};
-pub use generation::PrepareError;
+pub use generation::{Discovered, PrepareError};
 pub use http::error::Reason;
 pub use listener::BindError;
 pub use metrics::Collector;

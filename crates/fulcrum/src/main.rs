@@ -26,6 +26,7 @@ mod order;
 mod output;
 mod parent;
 mod process_metrics;
+mod registry;
 mod reload;
 mod run;
 mod schema;

@@ -19,6 +19,7 @@ use crate::admin::{self, Admin, AdminSockets, ConfigStatus, Readiness, Settings,
 use crate::cli::RunOptions;
 use crate::exit::Exit;
 use crate::names::HostNames;
+use crate::registry::{self, PreparedRegistry, RegistryServer};
 use crate::reload::{Files, History, Owner, Reloader};
 use crate::shutdown::{self, Drained};
 use crate::signals::{Signal, Signals};
@@ -34,8 +35,8 @@ pub(crate) fn run(options: &RunOptions) -> Exit {
     let mut files = Files::new(options.config.clone(), Arc::clone(&touched));
     let Some(config) = load(&mut files) else { return Exit::BadConfig };
     let telemetry = telemetry::start(config.log.level);
-    let Some((prepared, sockets)) = prepare(&config) else { return Exit::BadConfig };
-    let ready = Ready { files, touched, config, telemetry, prepared, sockets };
+    let Some((prepared, sockets, instances)) = prepare(&config) else { return Exit::BadConfig };
+    let ready = Ready { files, touched, config, telemetry, prepared, sockets, instances };
     let ended = control_runtime().and_then(|runtime| runtime.block_on(serve(ready)));
     ended.unwrap_or_else(|error| {
         output::error_line(format_args!("error: {error}"));
@@ -52,6 +53,7 @@ struct Ready {
     telemetry: Telemetry,
     prepared: Prepared,
     sockets: AdminSockets,
+    instances: Option<PreparedRegistry>,
 }
 
 /// The configuration; mistakes and warnings go to standard error.
@@ -69,15 +71,17 @@ fn load(files: &mut Files) -> Option<Config> {
 }
 
 /// Every socket, bound. What cannot be bound goes to standard error, all of it.
-fn prepare(config: &Config) -> Option<(Prepared, AdminSockets)> {
-    // First the admin: once the data plane listens, clients may come.
-    let sockets =
-        AdminSockets::bind(&config.admin).map_err(|error| output::error_line(format_args!("error: {error}")));
-    let prepared = fulcrum_data_plane::prepare(config)
-        .map_err(|error| output::error_line(format_args!("error: {error}")));
-    let (prepared, sockets) = (prepared.ok()?, sockets.ok()?);
-    prepared.listen().map_err(|error| output::error_line(format_args!("error: {error}"))).ok()?;
-    Some((prepared, sockets))
+fn prepare(config: &Config) -> Option<(Prepared, AdminSockets, Option<PreparedRegistry>)> {
+    fn told<T>(result: Result<T, impl std::fmt::Display>) -> Option<T> {
+        result.map_err(|error| output::error_line(format_args!("error: {error}"))).ok()
+    }
+    // First the admin and the registry: once the data plane listens, clients may come.
+    let sockets = told(AdminSockets::bind(&config.admin));
+    let instances = told(PreparedRegistry::prepare(config.registry.as_ref()));
+    let prepared = told(fulcrum_data_plane::prepare(config));
+    let (prepared, sockets, instances) = (prepared?, sockets?, instances?);
+    told(prepared.listen())?;
+    Some((prepared, sockets, instances))
 }
 
 /// One thread does all the control work: it is little, and traffic has the others.
@@ -87,13 +91,14 @@ fn control_runtime() -> Result<Runtime, Box<dyn std::error::Error>> {
 }
 
 async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
-    let Ready { files, touched, config, telemetry, prepared, sockets } = ready;
+    let Ready { files, touched, config, telemetry, prepared, sockets, instances } = ready;
     let mut signals = Signals::new()?;
     let data_plane = Arc::new(prepared.start()?);
     tokio::spawn(Arc::clone(&data_plane).watch_endpoints());
     let names = HostNames::start(&data_plane);
     let readiness = Arc::new(Readiness::new());
     let registry = admin::registry(data_plane.collector())?;
+    let metrics = registry.clone();
     registry.register(names.collector()?)?;
     let history = Arc::new(History::begin(files.main(), &registry)?);
     let (reloader, requests) = Reloader::new();
@@ -106,12 +111,21 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
         order: order::action(Arc::clone(&data_plane)),
     });
     let admin = sockets.serve(admin, config.admin.clone())?;
-    output::line(serde_json::to_string(&ReadyLine::new(&data_plane, &admin.addresses()))?);
+    let addresses = admin.addresses();
+    let own = registry::own_addresses(&data_plane, &addresses);
+    let instances =
+        instances.map(|prepared| RegistryServer::start(prepared, &data_plane, own)).transpose()?;
+    if let Some(instances) = &instances {
+        metrics.register(Box::new(instances.collector()?))?;
+    }
+    let line = ReadyLine::new(&data_plane, &addresses, instances.as_ref());
+    output::line(serde_json::to_string(&line)?);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving");
 
     let (stop, stopped) = oneshot::channel();
     let shutdown = config.shutdown.clone();
-    let owner = Owner { files, config, data_plane: Arc::clone(&data_plane), admin, telemetry, history };
+    let data = Arc::clone(&data_plane);
+    let owner = Owner { files, config, data_plane: data, admin, instances, telemetry, history };
     let owner = owner.start(requests, touched, stopped)?;
     let signal = ending(&mut signals, &reloader, &data_plane).await;
     tracing::info!("{signal}: ending");
@@ -121,7 +135,11 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
     let owner = owner.await.ok();
     let shutdown = owner.as_ref().map_or(&shutdown, |owner| &owner.config.shutdown);
     let drained = shutdown::drain(&data_plane, &readiness, shutdown, &mut signals).await;
-    if let Some(Owner { admin, .. }) = owner {
+    if let Some(Owner { admin, instances, .. }) = owner {
+        // After the drain: instances may beat and leave as long as somebody is served by them.
+        if let Some(instances) = instances {
+            instances.end().await;
+        }
         admin.end().await;
     }
     if drained == Drained::Forced {
@@ -156,16 +174,19 @@ struct ReadyLine<'a> {
     /// Addresses as bound, by the listener's name.
     listeners: BTreeMap<String, Vec<String>>,
     admin: &'a [String],
+    /// Where instances register; none where there is no registry.
+    registry: Vec<String>,
 }
 
 impl<'a> ReadyLine<'a> {
-    fn new(data_plane: &DataPlane, admin: &'a [String]) -> Self {
+    fn new(data_plane: &DataPlane, admin: &'a [String], instances: Option<&RegistryServer>) -> Self {
         let listeners = data_plane.bound().into_iter().map(|bound| (bound.name.to_string(), bound.addresses));
         ReadyLine {
             event: "ready",
             generation: data_plane.status().generation,
             listeners: listeners.collect(),
             admin,
+            registry: instances.iter().map(|instances| instances.address().to_string()).collect(),
         }
     }
 }

@@ -11,7 +11,9 @@
 mod endpoint;
 mod host_port;
 mod names;
+mod registration;
 
 pub use endpoint::{Address, ParseAddressError, Weight};
 pub use host_port::{HostPort, ParseHostPortError};
-pub use names::{EndpointId, ListenerName, NameError, RouteName, ServiceName};
+pub use names::{EndpointId, InstanceId, ListenerName, NameError, RouteName, ServiceName};
+pub use registration::{Reach, Registration};

@@ -37,6 +37,11 @@ fn is_printable(character: char) -> bool {
     !character.is_control()
 }
 
+/// What can be seen in ASCII, but no `/`: ids of instances are segments of paths.
+fn is_segment(character: char) -> bool {
+    character.is_ascii_graphic() && character != '/'
+}
+
 fn parse(text: &str, max: usize, allowed: fn(char) -> bool) -> Result<Arc<str>, NameError> {
     if text.is_empty() || text.len() > max {
         return Err(NameError::Length { max });
@@ -99,6 +104,11 @@ name!(
     EndpointId, 255, is_printable
 );
 
+name!(
+    /// The identity of an instance within its service: 1 to 200 visible ASCII characters, no `/`.
+    InstanceId, 200, is_segment
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,6 +123,13 @@ mod tests {
         check(&"a".repeat(64), Err(NameError::Length { max: 63 }));
         check("a b", Err(NameError::Character(' ')));
         check("a/b", Err(NameError::Character('/')));
+    }
+
+    #[test]
+    fn instance_ids_are_segments_of_paths() {
+        assert!("host:web:9001".parse::<InstanceId>().is_ok());
+        assert_eq!("a/b".parse::<InstanceId>(), Err(NameError::Character('/')));
+        assert_eq!("a b".parse::<InstanceId>(), Err(NameError::Character(' ')));
     }
 
     #[test]

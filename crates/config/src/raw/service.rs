@@ -8,13 +8,17 @@ use crate::fields::fields;
 use crate::node::{Node, Value};
 use crate::report::Problems;
 
-use super::{RawEndpoint, RawHealth, RawOutlier, RawPanic, RawRetry, RawServiceLimits, RawSticky};
+use super::{
+    RawDiscovery, RawEndpoint, RawHealth, RawOutlier, RawPanic, RawRetry, RawServiceLimits, RawSticky,
+};
 
 fields! {
     /// A named group of endpoints.
     RawService {
-        /// At least one: IP:PORT, unix:/path, or the long form.
-        endpoints: AtLeastOne<RawEndpoint> = required,
+        /// At least one, unless they are discovered: IP:PORT, NAME:PORT, unix:/path, or the long form.
+        endpoints: AtLeastOne<RawEndpoint>,
+        /// Where endpoints are found besides those that are given.
+        discovery: RawDiscovery,
         /// How an endpoint is chosen: a policy, or the long form. Default least_request.
         balance: RawBalance,
         /// How long an endpoint that has come up takes less than its share, or none. Default 10s; at most 1h.

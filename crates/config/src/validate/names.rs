@@ -31,8 +31,10 @@ impl Names {
     pub(crate) fn of(files: &[RawConfig], context: &mut Context<'_>) -> Self {
         let listeners = unique(files.iter().filter_map(|file| file.listeners.as_ref()), "listener", context);
         let listener_section = files.iter().any(|file| file.given.place("listeners").is_some());
+        let has_registry = files.iter().any(|file| file.given.place("registry").is_some());
         if listeners.is_empty()
             && context.complete
+            && !has_registry
             && (!listener_section || files.iter().any(has_empty_listeners))
         {
             let place = files.iter().find_map(|file| file.given.place("listeners"));

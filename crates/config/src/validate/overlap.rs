@@ -7,20 +7,21 @@ use std::path::{Path, PathBuf};
 use crate::code::Code;
 use crate::decode::NamedEntry;
 use crate::listener::Bind;
-use crate::raw::{RawAdmin, RawListener};
+use crate::raw::{RawAdmin, RawListener, RawRegistry};
 use crate::source::Place;
 
 use super::Context;
 
-/// Records every pair of overlapping addresses of listeners and admin.
+/// Records every pair of overlapping addresses of listeners, admin and registry.
 pub(crate) fn check(
     listeners: &[NamedEntry<RawListener>],
     admin: Option<&RawAdmin>,
+    registry: Option<&RawRegistry>,
     context: &mut Context<'_>,
 ) {
     let mut ports: HashMap<u16, Vec<Claim>> = HashMap::new();
     let mut paths: HashMap<PathBuf, Place> = HashMap::new();
-    for (bind, place) in binds(listeners, admin) {
+    for (bind, place) in binds(listeners, admin, registry) {
         match bind {
             Bind::Tcp { address, dual_stack } if address.port() != 0 => {
                 let claim = Claim { address, dual_stack, place };
@@ -41,12 +42,17 @@ pub(crate) fn check(
     }
 }
 
-fn binds(listeners: &[NamedEntry<RawListener>], admin: Option<&RawAdmin>) -> Vec<(Bind, Place)> {
+fn binds(
+    listeners: &[NamedEntry<RawListener>],
+    admin: Option<&RawAdmin>,
+    registry: Option<&RawRegistry>,
+) -> Vec<(Bind, Place)> {
     let of_listeners = listeners
         .iter()
         .filter_map(|entry| entry.value.as_ref()?.bind.as_ref())
         .flat_map(|binds| binds.0.iter().map(|bind| (bind.value.0.clone(), bind.place)));
-    let tcp = admin.and_then(|admin| admin.bind.as_ref());
+    let registry = registry.and_then(|registry| registry.bind.as_ref());
+    let tcp = admin.and_then(|admin| admin.bind.as_ref()).into_iter().chain(registry);
     let tcp = tcp.map(|bind| (Bind::Tcp { address: bind.value.0, dual_stack: false }, bind.place));
     let socket = admin.and_then(|admin| admin.socket.as_ref()?.0.as_ref());
     let socket = socket.map(|socket| (Bind::Unix(socket.value.0.clone()), socket.place));

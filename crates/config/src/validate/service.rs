@@ -15,22 +15,22 @@ use crate::suggest::did_you_mean;
 use super::layers::Layers;
 use super::listener::limit;
 use super::usage::Usage;
-use super::{Context, endpoint, health, limits, name, retry, sticky};
+use super::{Context, endpoint, health, limits, name, registry, retry, sticky};
 
 /// Every service that is well-formed by itself.
 pub(crate) fn all(
     entries: Vec<NamedEntry<RawService>>,
     defaults: Option<&RawDefaults>,
-    usage: &Usage<'_>,
+    around: (&Usage<'_>, bool),
     context: &mut Context<'_>,
 ) -> Vec<Service> {
-    entries.into_iter().filter_map(|entry| service(entry, defaults, usage, context)).collect()
+    entries.into_iter().filter_map(|entry| service(entry, defaults, around, context)).collect()
 }
 
 fn service(
     entry: NamedEntry<RawService>,
     defaults: Option<&RawDefaults>,
-    usage: &Usage<'_>,
+    (usage, has_registry): (&Usage<'_>, bool),
     context: &mut Context<'_>,
 ) -> Option<Service> {
     let name = name(&entry.name, entry.place, context);
@@ -41,7 +41,9 @@ fn service(
     let health = raw.health.as_ref().and_then(|switch| switch.0.as_ref());
     let sticky = raw.sticky.as_ref().and_then(|switch| switch.0.as_ref());
     let balance = raw.balance.as_ref().map_or(Some(Balance::LeastRequest), |raw| balance(raw, context));
-    let endpoints = raw.endpoints.take().map(|raw| endpoint::all(raw.0, context));
+    refuse_without_endpoints(&raw, context);
+    let discovery = raw.discovery.take().and_then(|raw| registry::discovery(raw, has_registry, context));
+    let endpoints = raw.endpoints.take().map_or_else(Vec::new, |raw| endpoint::all(raw.0, context));
     Some(Service {
         slow_start: slow_start(raw.slow_start.or(defaults.and_then(|defaults| defaults.slow_start))),
         panic: health::panic(raw.panic.as_ref()),
@@ -55,9 +57,22 @@ fn service(
         pool: pool(raw.pool.as_ref(), defaults.and_then(|defaults| defaults.pool.as_ref())),
         // Last, so that every part is looked at even if one of these is missing.
         name: name?,
-        endpoints: endpoints?,
+        endpoints,
+        discovery,
         balance: balance?,
     })
+}
+
+/// Endpoints are given, or discovered.
+fn refuse_without_endpoints(raw: &RawService, context: &mut Context<'_>) {
+    let is_given = |key| raw.given.place(key).is_some();
+    if !is_given("endpoints") && !is_given("discovery") {
+        let place = raw.given.whole();
+        context
+            .problems
+            .add(Code::Missing, place, "the key `endpoints` is missing")
+            .note("or, where instances register: `discovery: { registry: NAME }`");
+    }
 }
 
 /// `none` is no slow start.

@@ -61,6 +61,9 @@ fn every_example_loads_without_a_warning() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     std::fs::create_dir(folder.path().join("conf.d")).expect("a folder");
     std::fs::write(folder.path().join("admin.token"), "s3cret\n").expect("a file");
+    for token in ["web.token", "ops.token"] {
+        std::fs::write(folder.path().join(token), "s3cret\n").expect("a file");
+    }
     for key in ["sticky.new", "sticky.old"] {
         std::fs::write(folder.path().join(key), "0123456789abcdef\n").expect("a file");
     }
@@ -99,6 +102,7 @@ fn every_code_is_explained_and_tested() {
         include_str!("files.rs"),
         include_str!("listener.rs"),
         include_str!("meaning.rs"),
+        include_str!("registry.rs"),
         include_str!("service_errors.rs"),
         include_str!("shape.rs"),
         include_str!("syntax.rs"),

@@ -5,6 +5,7 @@ mod files;
 mod listener;
 mod meaning;
 mod properties;
+mod registry;
 mod rendering;
 mod schema;
 mod service;

@@ -44,13 +44,13 @@ error[E103]: unknown field `heath`, did you mean `health`?
    |
 13 |     heath: /healthz
    |     ^^^^^
-   = allowed here: balance, drain, endpoints, health, limits, outlier, panic, pool, retry, slow_start, sticky, timeouts
+   = allowed here: balance, discovery, drain, endpoints, health, limits, outlier, panic, pool, retry, slow_start, sticky, timeouts
 error[E103]: unknown field `balnce`, did you mean `balance`?
   --> /etc/fulcrum/fulcrum.yaml:14:5
    |
 14 |     balnce: random
    |     ^^^^^^
-   = allowed here: balance, drain, endpoints, health, limits, outlier, panic, pool, retry, slow_start, sticky, timeouts
+   = allowed here: balance, discovery, drain, endpoints, health, limits, outlier, panic, pool, retry, slow_start, sticky, timeouts
 error[E109]: `api.internal` has no port
   --> /etc/fulcrum/fulcrum.yaml:15:22
    |

@@ -135,7 +135,7 @@ services:
 "#,
         r#"
 E103 2:1 unknown field `worker`, did you mean `workers`?
-  = allowed here: admin, defaults, include, listeners, log, metrics, overload, routes, services, shutdown, state_dir, trusted_proxies, version, workers
+  = allowed here: admin, defaults, include, listeners, log, metrics, overload, registry, routes, services, shutdown, state_dir, trusted_proxies, version, workers
 E103 4:25 unknown field `tiemouts`, did you mean `timeouts`?
   = allowed here: bind, http, limits, protocol, redirect, timeouts, to
 E103 4:71 unknown field `bodies`
@@ -153,11 +153,11 @@ E103 7:52 unknown field `requests`, did you mean `request`?
 E103 9:46 unknown field `wieght`, did you mean `weight`?
   = allowed here: address, id, state, weight
 E103 9:60 unknown field `heath`, did you mean `health`?
-  = allowed here: balance, drain, endpoints, health, limits, outlier, panic, pool, retry, slow_start, sticky, timeouts
+  = allowed here: balance, discovery, drain, endpoints, health, limits, outlier, panic, pool, retry, slow_start, sticky, timeouts
 E103 9:102 unknown field `keys`, did you mean `key`?
   = allowed here: key, policy
 E103 10:36 unknown field `pools`, did you mean `pool`?
-  = allowed here: balance, drain, endpoints, health, limits, outlier, panic, pool, retry, slow_start, sticky, timeouts
+  = allowed here: balance, discovery, drain, endpoints, health, limits, outlier, panic, pool, retry, slow_start, sticky, timeouts
 "#,
     );
 }

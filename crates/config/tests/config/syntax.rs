@@ -374,7 +374,7 @@ E109 4:33 `nowhere` has no port
   = did you mean `nowhere:80`?
   = addresses look like `10.0.0.1:8080`, `[2001:db8::1]:8080`, `app.internal:8080` or `unix:/run/app.sock`
 E103 4:43 unknown field `pol`, did you mean `pool`?
-  = allowed here: balance, drain, endpoints, health, limits, outlier, panic, pool, retry, slow_start, sticky, timeouts
+  = allowed here: balance, discovery, drain, endpoints, health, limits, outlier, panic, pool, retry, slow_start, sticky, timeouts
 ",
     );
 }

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulcrum_balance::session::SessionKeys;
-use fulcrum_config::{self as config, EndpointState, Secret, Target};
-use fulcrum_model::{Address, EndpointId, HostPort};
+use fulcrum_config::{self as config, Discovery, EndpointState, Secret, Target};
+use fulcrum_model::{Address, EndpointId, HostPort, Weight};
 
+use super::discovered::Discovered;
 use super::hosts::Hosts;
 use super::{Cause, Control};
 use crate::service::{self, Membership, Override, Plan, Rules, ServiceState, Sessions, Wanted};
@@ -40,7 +41,11 @@ impl NextService {
         let before = state.membership.load_full();
         let sessions = configured.sticky.as_ref().map(|sticky| sessions(sticky, key, &before)).transpose()?;
         let orders = control.orders_of(&configured.name);
-        let wanted = wanted_endpoints(configured, &control.hosts, orders);
+        let found = match &configured.discovery {
+            Some(Discovery::Registry(name)) => control.findings.get(name).map_or(&[][..], Vec::as_slice),
+            None => &[],
+        };
+        let wanted = wanted_endpoints(configured, (&control.hosts, found), orders);
         let plan =
             Plan { policy, wanted: &wanted, places: places(configured), sessions: sessions.as_ref(), check };
         let membership = if before.is(&plan) {
@@ -81,32 +86,36 @@ fn sessions(
     Ok(Arc::new(Sessions { keys, secrets }))
 }
 
-/// The endpoints that a service shall have, as far as its host names are resolved.
+/// The endpoints that a service shall have, as far as its host names are resolved and others are discovered.
 fn wanted_endpoints(
     service: &config::Service,
-    hosts: &Hosts,
+    (hosts, found): (&Hosts, &[Discovered]),
     orders: &HashMap<EndpointId, Override>,
 ) -> Vec<Wanted> {
     let mut seen = HashSet::new();
     let mut wanted = Vec::with_capacity(service.endpoints.len());
-    let mut add = |id: EndpointId, address: Address, endpoint: &config::Endpoint| {
+    let mut add = |id: EndpointId, address: Address, (weight, state): (Weight, EndpointState)| {
         // A host may well resolve to an address that is configured too.
         if seen.insert(id.clone()) {
-            let weight = orders.get(&id).and_then(|order| order.weight).unwrap_or(endpoint.weight);
-            wanted.push(Wanted { id, address, weight, state: endpoint.state });
+            let weight = orders.get(&id).and_then(|order| order.weight).unwrap_or(weight);
+            wanted.push(Wanted { id, address, weight, state });
         }
     };
     for endpoint in &service.endpoints {
+        let settings = (endpoint.weight, endpoint.state);
         match &endpoint.address {
-            Target::Address(address) => add(endpoint.id.clone(), address.clone(), endpoint),
+            Target::Address(address) => add(endpoint.id.clone(), address.clone(), settings),
             Target::Host(host) => {
                 let addresses = hosts.get(host.host.as_str()).map_or(&[][..], Vec::as_slice);
                 for address in addresses {
                     let address = Address::Tcp(SocketAddr::new(*address, host.port.get()));
-                    add(host_id(endpoint, host, &address), address, endpoint);
+                    add(host_id(endpoint, host, &address), address, settings);
                 }
             }
         }
+    }
+    for endpoint in found {
+        add(endpoint.id.clone(), endpoint.address.clone(), (endpoint.weight, endpoint.state));
     }
     wanted
 }

@@ -18,8 +18,8 @@ pub(crate) struct Rules {
     pub(crate) slow_start: Duration,
     /// How long existing work may go on at an endpoint that is withdrawn or removed.
     pub(crate) drain: Option<Duration>,
-    /// Endpoints are still to be found by name.
-    pub(super) has_names: bool,
+    /// Endpoints may be still to be found, by name or in the registry.
+    pub(super) has_to_find: bool,
     pub(super) retry: (u8, u32),
 }
 
@@ -48,10 +48,11 @@ impl Rules {
             then: service.panic.then,
             slow_start: service.slow_start,
             drain: service.drain,
-            has_names: service
-                .endpoints
-                .iter()
-                .any(|endpoint| matches!(endpoint.address, config::Target::Host(_))),
+            has_to_find: service.discovery.is_some()
+                || service
+                    .endpoints
+                    .iter()
+                    .any(|endpoint| matches!(endpoint.address, config::Target::Host(_))),
             retry: (service.retry.budget, service.retry.budget_min),
         }
     }

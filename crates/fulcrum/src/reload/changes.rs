@@ -106,6 +106,7 @@ fn settings(before: &Config, after: &Config) -> Vec<String> {
         ("admin.token", before.admin.token != after.admin.token),
         ("log.level", before.log.level != after.log.level),
         ("log.access", before.log.access != after.log.access),
+        ("registry", before.registry != after.registry),
     ];
     pairs.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()).collect()
 }

@@ -28,6 +28,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::admin::{AdminServer, Wait};
+use crate::registry::{self, RegistryServer};
 use crate::telemetry::Telemetry;
 
 pub(crate) use self::files::Files;
@@ -120,6 +121,7 @@ pub(crate) struct Owner {
     pub(crate) config: Config,
     pub(crate) data_plane: Arc<DataPlane>,
     pub(crate) admin: AdminServer,
+    pub(crate) instances: Option<RegistryServer>,
     pub(crate) telemetry: Telemetry,
     pub(crate) history: Arc<History>,
 }
@@ -216,14 +218,19 @@ impl Owner {
             return Ok(Outcome::Unchanged);
         }
         let Loaded { config, warnings, .. } = self.files.load()?;
+        let refused = registry::refuse(self.instances.as_ref(), &config);
         let (data_plane, admin) = match (self.data_plane.prepare(&config), self.admin.prepare(&config.admin))
         {
-            (Ok(data_plane), Ok(admin)) => (data_plane, admin),
-            (data_plane, admin) => return Err(Refusal::of_planes(data_plane.err(), admin.err())),
+            (Ok(data_plane), Ok(admin)) if refused.is_none() => (data_plane, admin),
+            (data_plane, admin) => {
+                return Err(Refusal::of_planes(data_plane.err(), admin.err(), refused));
+            }
         };
-        data_plane.listen().map_err(|error| Refusal::of_planes(Some(error), None))?;
+        data_plane.listen().map_err(|error| Refusal::of_planes(Some(error), None, None))?;
         let generation = data_plane.commit();
         self.admin.commit(admin);
+        let own = registry::own_addresses(&self.data_plane, &self.admin.addresses());
+        registry::follow(self.instances.as_mut(), &config, own);
         self.telemetry.show(config.log.level);
         let changes = changes::diff(&self.config, &config);
         self.config = config;

@@ -59,11 +59,15 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
-    /// What the two planes cannot do, whichever fail.
-    pub(crate) fn of_planes(data_plane: Option<PrepareError>, admin: Option<AdminError>) -> Self {
+    /// What the planes cannot do, whichever fail.
+    pub(crate) fn of_planes(
+        data_plane: Option<PrepareError>,
+        admin: Option<AdminError>,
+        registry: Option<String>,
+    ) -> Self {
         let data_plane = data_plane.map(|error| error.to_string());
         let causes = data_plane.iter().flat_map(|text| text.lines().map(str::to_owned));
-        Refusal::Prepare(causes.chain(admin.map(|error| error.to_string())).collect())
+        Refusal::Prepare(causes.chain(admin.map(|error| error.to_string())).chain(registry).collect())
     }
 }
 

@@ -1,0 +1,189 @@
+//! Connections of the API: so many, each with its limits.
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use super::body::Body;
+use super::pace::{Pace, Paced};
+use super::problem::{Code, Problem};
+use super::{Api, Peer, lock};
+
+/// A connection, as the answers to its requests see it.
+#[derive(Debug)]
+pub(super) struct Visit {
+    pub(super) peer: Peer,
+    pub(super) seat: Seat,
+    pub(super) stop: watch::Receiver<Duration>,
+    pace: Arc<Pace>,
+    watches: AtomicBool,
+}
+
+/// A place among the connections. Who watches has a place elsewhere.
+#[derive(Debug)]
+pub(super) struct Seat(Mutex<Option<OwnedSemaphorePermit>>);
+
+/// Serves a socket until `stop` changes: to the time that answers in progress have to finish.
+pub async fn serve(listener: TcpListener, api: Arc<Api>, mut stop: watch::Receiver<Duration>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = stop.changed() => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, remote)) => {
+                    if let Some(visit) = Visit::begin(&api, &stream, remote, &stop) {
+                        connections.spawn(converse(stream, Arc::clone(&api), visit));
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!("registry: cannot accept: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let grace = *stop.borrow();
+    let finished = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(grace, finished).await.is_err() {
+        connections.shutdown().await;
+    }
+}
+
+impl Visit {
+    /// Nothing when there is no place for it.
+    fn begin(
+        api: &Api,
+        stream: &TcpStream,
+        remote: std::net::SocketAddr,
+        stop: &watch::Receiver<Duration>,
+    ) -> Option<Self> {
+        let Ok(place) = Arc::clone(&api.seats).try_acquire_owned() else {
+            api.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        // A client that has gone already has no address.
+        let local = stream.local_addr().ok()?;
+        Some(Visit {
+            peer: Peer { remote, local },
+            seat: Seat(Mutex::new(Some(place))),
+            stop: stop.clone(),
+            pace: Arc::default(),
+            watches: AtomicBool::new(false),
+        })
+    }
+
+    /// The connection is for watching from here on.
+    pub(super) fn watches(&self) {
+        self.watches.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Seat {
+    /// Leaves the place to another connection.
+    pub(super) fn leave(&self) {
+        *lock(&self.0) = None;
+    }
+
+    /// Comes back, if there is a place.
+    pub(super) fn take(&self, seats: &Arc<Semaphore>) {
+        let place = Arc::clone(seats).try_acquire_owned().ok();
+        *lock(&self.0) = place;
+    }
+
+    fn is_taken(&self) -> bool {
+        lock(&self.0).is_some()
+    }
+}
+
+async fn converse(stream: TcpStream, api: Arc<Api>, visit: Visit) {
+    // Answers are written whole, and events are wanted at once.
+    let _ = stream.set_nodelay(true);
+    let stream = Paced::new(stream, Arc::clone(&visit.pace));
+    let mut stop = visit.stop.clone();
+    let service = service_fn(|request| answer(&api, request, &visit));
+    let mut connection = pin!(http().serve_connection(TokioIo::new(stream), service));
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        _ = stop.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!("registry: connection ended: {error}");
+    }
+    if visit.pace.was_too_slow() {
+        let counters = &api.counters;
+        let is_watcher = visit.watches.load(Ordering::Relaxed);
+        let counter = if is_watcher { &counters.slow_watchers } else { &counters.slow_clients };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// HTTP with our limits.
+pub(super) fn http() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(LARGEST_HEAD);
+    http
+}
+
+async fn answer(api: &Api, request: Request<Incoming>, visit: &Visit) -> Result<Response<Body>, Infallible> {
+    let turn = visit.pace.begin();
+    let mut response = api.answer(request, visit).await;
+    if !visit.seat.is_taken() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response.map(|body| body.holding(turn)))
+}
+
+/// The body of a call about one thing.
+pub(super) async fn small(body: Incoming) -> Result<Bytes, Problem> {
+    whole(body, LARGEST_SMALL_BODY).await
+}
+
+/// The body of a call about many things.
+pub(super) async fn large(body: Incoming) -> Result<Bytes, Problem> {
+    whole(body, LARGEST_BODY).await
+}
+
+async fn whole(body: Incoming, most: usize) -> Result<Bytes, Problem> {
+    let too_large = || Problem::new(Code::TooLarge, format!("a body has at most {} KiB here", most >> 10));
+    match tokio::time::timeout(BODY_WITHIN, Limited::new(body, most).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) | Err(_) => Err(Problem::new(Code::Incomplete, "the body did not come whole within 10 s")),
+    }
+}
+
+/// Without a request.
+const IDLE: Duration = Duration::from_secs(75);
+
+/// Also what is written ahead of the socket, next to one page.
+const LARGEST_HEAD: usize = 16 << 10;
+
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+
+/// An instance has at most so much to say.
+const LARGEST_SMALL_BODY: usize = 64 << 10;
+
+/// Ten thousand heartbeats.
+const LARGEST_BODY: usize = 8 << 20;
+
+/// Accepting fails when descriptors run out; trying again at once would only burn the processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -1,0 +1,329 @@
+//! Who of those that have fallen silent goes, and who is kept, and why.
+//!
+//! In this order:
+//! 1. so many fall silent together that our own network is the likelier cause: nobody goes, for a while;
+//! 2. it cannot be reached while most others can: it goes; it can be reached: it stays;
+//! 3. nobody knows: some go, in random order, and the others wait for their turn.
+//!
+//! Pure: the state, what is known of the ways, the time and a source of random numbers give the decision.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fulcrum_balance::Rng;
+use fulcrum_model::{InstanceId, Reach, ServiceName};
+
+use crate::lease::Lease;
+use crate::state::{Command, Eviction, Evidence, Hold, Instance, Key, State};
+
+/// What is known of the ways to the instances of a service; of those that are left out nothing.
+pub type Reaches = HashMap<InstanceId, Reach>;
+
+/// How much silence is believed.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// The part of a service's instances that may go within one time-to-live without evidence, at least one: 0 to 1.
+    pub evict_max: f64,
+    /// How long the silence of many is held for a failure of our own network.
+    pub hold_max: Duration,
+    /// Whether the last instance of a service stays until there is evidence.
+    pub empty_protect: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy { evict_max: 0.15, hold_max: Duration::from_secs(600), empty_protect: true }
+    }
+}
+
+/// The instances whose leases have run out.
+#[derive(Debug)]
+pub struct Silent {
+    since: BTreeMap<Key, Lapse>,
+    /// Evictions without evidence, by service.
+    windows: HashMap<ServiceName, Window>,
+    mood: Mood,
+    rng: Rng,
+}
+
+#[derive(Debug)]
+struct Lapse {
+    lease: Arc<Lease>,
+    at: Duration,
+}
+
+/// What comes of a look at everyone who is silent.
+#[derive(Debug, Default)]
+pub struct Judgement {
+    /// To be applied.
+    pub commands: Vec<Command>,
+    /// They are silent no more: their leases have to be looked after again.
+    pub heard: Vec<(Key, Arc<Lease>)>,
+}
+
+/// How many of a service have gone without evidence, since when.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    began: Duration,
+    gone: usize,
+}
+
+/// What so many silent instances make us believe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mood {
+    /// Each case by itself.
+    #[default]
+    Normal,
+    /// Our own network has failed, since then: nobody goes.
+    Frozen {
+        /// By the lease clock.
+        since: Duration,
+    },
+    /// It has lasted for too long to be that: they go, slowly.
+    Releasing,
+}
+
+impl Silent {
+    /// Nobody is silent.
+    pub fn new(rng: Rng) -> Self {
+        Silent { since: BTreeMap::new(), windows: HashMap::new(), mood: Mood::Normal, rng }
+    }
+
+    /// The lease of an instance has run out.
+    pub fn add(&mut self, key: Key, lease: Arc<Lease>, now: Duration) {
+        self.since.insert(key, Lapse { lease, at: now });
+    }
+
+    /// How many are silent.
+    pub fn len(&self) -> usize {
+        self.since.len()
+    }
+
+    /// Whether nobody is silent.
+    pub fn is_empty(&self) -> bool {
+        self.since.is_empty()
+    }
+
+    /// What is believed of the silence.
+    pub fn mood(&self) -> Mood {
+        self.mood
+    }
+
+    /// Decides over everyone who is silent. To be called every second or so, and its commands to be applied before the
+    /// next call.
+    pub fn judge(
+        &mut self,
+        state: &State,
+        policy: &Policy,
+        reaches: &dyn Fn(&ServiceName) -> Reaches,
+        now: Duration,
+    ) -> Judgement {
+        let mut judgement = self.forget_heard(state, now);
+        self.change_mood(state, policy, now);
+        let services: BTreeSet<ServiceName> = self.since.keys().map(|key| key.service.clone()).collect();
+        for service in services {
+            let reaches = reaches(&service);
+            self.judge_service(&service, state, policy, &reaches, now, &mut judgement.commands);
+        }
+        self.windows.retain(|service, _| state.count(service) > 0);
+        judgement
+    }
+
+    /// Forgets who is heard of again, was replaced, or has gone.
+    fn forget_heard(&mut self, state: &State, now: Duration) -> Judgement {
+        let mut judgement = Judgement::default();
+        self.since.retain(|key, lapse| {
+            let Some((instance, lease)) = state.find(key) else { return false };
+            if !Arc::ptr_eq(lease, &lapse.lease) {
+                return false;
+            }
+            if lease.is_lapsed(now) {
+                return true;
+            }
+            if instance.suspect.is_some() {
+                let (key, epoch) = (key.clone(), instance.epoch);
+                judgement.commands.push(Command::Suspect { key, epoch, hold: None });
+            }
+            judgement.heard.push((key.clone(), Arc::clone(lease)));
+            false
+        });
+        judgement
+    }
+
+    fn change_mood(&mut self, state: &State, policy: &Policy, now: Duration) {
+        let is_mass = |silent: usize| silent >= MASS_LEAST && silent as f64 > MASS_PART * state.len() as f64;
+        self.mood = match self.mood {
+            Mood::Normal if is_mass(self.since.len()) && is_mass(self.fell_silent_together(state, now)) => {
+                Mood::Frozen { since: now }
+            }
+            Mood::Frozen { since } if is_mass(self.since.len()) && now - since >= policy.hold_max => {
+                Mood::Releasing
+            }
+            Mood::Frozen { .. } | Mood::Releasing if !is_mass(self.since.len()) => Mood::Normal,
+            mood => mood,
+        };
+    }
+
+    /// How many have fallen silent within one time-to-live; none when they are all on a few hosts.
+    fn fell_silent_together(&self, state: &State, now: Duration) -> usize {
+        let mut hosts: BTreeSet<IpAddr> = BTreeSet::new();
+        let mut count = 0;
+        for (key, lapse) in &self.since {
+            let Some((instance, _)) = state.find(key) else { continue };
+            if now.saturating_sub(lapse.at) <= instance.ttl() {
+                count += 1;
+                if hosts.len() < MASS_HOSTS {
+                    hosts.insert(instance.registration.address);
+                }
+            }
+        }
+        if hosts.len() < MASS_HOSTS { 0 } else { count }
+    }
+
+    fn judge_service(
+        &mut self,
+        service: &ServiceName,
+        state: &State,
+        policy: &Policy,
+        reaches: &Reaches,
+        now: Duration,
+        commands: &mut Vec<Command>,
+    ) {
+        let view = View::of(service, state, reaches);
+        let mut left = view.total;
+        let mut unproven = Vec::new();
+        for (instance, since) in self.silent_of(service, state) {
+            let verdict = match (self.mood, reach_of(reaches, instance)) {
+                (Mood::Frozen { .. }, _) => Verdict::Keep(Hold::MassLapse),
+                (_, Reach::Reachable) => Verdict::Keep(Hold::Reachable),
+                (Mood::Releasing, _) => Verdict::Unproven,
+                (Mood::Normal, reach) => view.judge(instance, reach, now.saturating_sub(since)),
+            };
+            match verdict {
+                Verdict::Go(evidence) => {
+                    left -= 1;
+                    commands.push(evict(instance, evidence));
+                }
+                Verdict::Keep(hold) => keep(instance, hold, commands),
+                Verdict::Unproven => unproven.push(instance),
+            }
+        }
+        let mut may_go = self.may_go(service, &view, policy, now);
+        shuffle(&mut unproven, &mut self.rng);
+        for instance in unproven {
+            if policy.empty_protect && left == 1 {
+                keep(instance, Hold::LastInstance, commands);
+            } else if may_go == 0 {
+                keep(instance, Hold::EvictionCap, commands);
+            } else {
+                (left, may_go) = (left - 1, may_go - 1);
+                self.windows.get_mut(service).expect("it was made").gone += 1;
+                commands.push(evict(instance, Evidence::Silence));
+            }
+        }
+    }
+
+    fn silent_of<'a>(&self, service: &ServiceName, state: &'a State) -> Vec<(&'a Instance, Duration)> {
+        let all = state.instances(service);
+        all.filter_map(|(instance, _)| Some((&**instance, self.since.get(&instance.key)?.at))).collect()
+    }
+
+    /// How many of a service may still go without evidence in this time-to-live.
+    fn may_go(&mut self, service: &ServiceName, view: &View, policy: &Policy, now: Duration) -> usize {
+        let pace = if self.mood == Mood::Releasing { 2.0 } else { 1.0 };
+        let window = self.windows.entry(service.clone()).or_insert(Window { began: now, gone: 0 });
+        if now.saturating_sub(window.began) >= view.ttl {
+            *window = Window { began: now, gone: 0 };
+        }
+        // Of those that were there when the window began.
+        let cap = ((view.total + window.gone) as f64 * policy.evict_max).floor().max(1.0) * pace;
+        (cap as usize).saturating_sub(window.gone)
+    }
+}
+
+/// What is known of a service as a whole.
+struct View {
+    total: usize,
+    /// Instances that somebody looks at, and those of them that can be reached.
+    checked: usize,
+    reachable: usize,
+    /// The longest of its instances.
+    ttl: Duration,
+}
+
+enum Verdict {
+    Go(Evidence),
+    Keep(Hold),
+    Unproven,
+}
+
+impl View {
+    fn of(service: &ServiceName, state: &State, reaches: &Reaches) -> Self {
+        let mut view = View { total: 0, checked: 0, reachable: 0, ttl: Duration::ZERO };
+        for (instance, _) in state.instances(service) {
+            view.total += 1;
+            view.ttl = view.ttl.max(instance.ttl());
+            match reach_of(reaches, instance) {
+                Reach::Unknown => {}
+                Reach::Reachable => (view.checked, view.reachable) = (view.checked + 1, view.reachable + 1),
+                Reach::Failing => view.checked += 1,
+            }
+        }
+        view
+    }
+
+    /// A case by itself, of an instance that is not known to be reachable.
+    fn judge(&self, instance: &Instance, reach: Reach, silent_for: Duration) -> Verdict {
+        match reach {
+            // It has said that it would go.
+            _ if instance.drain_until.is_some() => Verdict::Go(Evidence::Silence),
+            Reach::Unknown | Reach::Reachable => Verdict::Unproven,
+            Reach::Failing => {
+                let others = self.checked - 1;
+                if others > 0 && self.reachable * 2 >= others {
+                    Verdict::Go(Evidence::Unreachable)
+                } else if others == 0 && silent_for >= instance.ttl() * LONG {
+                    Verdict::Go(Evidence::LongSilence)
+                } else {
+                    Verdict::Unproven
+                }
+            }
+        }
+    }
+}
+
+fn reach_of(reaches: &Reaches, instance: &Instance) -> Reach {
+    reaches.get(&instance.key.id).copied().unwrap_or_default()
+}
+
+fn evict(instance: &Instance, evidence: Evidence) -> Command {
+    Command::Evict(Eviction { key: instance.key.clone(), epoch: instance.epoch, evidence })
+}
+
+fn keep(instance: &Instance, hold: Hold, commands: &mut Vec<Command>) {
+    if instance.suspect != Some(hold) {
+        let (key, epoch) = (instance.key.clone(), instance.epoch);
+        commands.push(Command::Suspect { key, epoch, hold: Some(hold) });
+    }
+}
+
+/// Fisher and Yates.
+fn shuffle<T>(items: &mut [T], rng: &mut Rng) {
+    for place in (1..items.len()).rev() {
+        let other = rng.below(u32::try_from(place + 1).unwrap_or(u32::MAX)) as usize;
+        items.swap(place, other);
+    }
+}
+
+/// The silence of so many, of such a part of all, on so many hosts, within one time-to-live, is believed to be ours.
+const MASS_LEAST: usize = 20;
+const MASS_PART: f64 = 0.3;
+const MASS_HOSTS: usize = 3;
+
+/// With nobody to compare it with, an instance that fails has to be silent for so many times its time-to-live.
+const LONG: u32 = 3;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! One registered process, as everyone sees it at one moment.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use fulcrum_model::{InstanceId, Registration, ServiceName, Weight};
+
+/// The place of an event in the order of all events of a registry: 1, 2, 3 and so on, never going back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sequence(pub u64);
+
+/// The registration number of an instance: 1, and one more with each new incarnation. Whoever comes with an older one
+/// has been replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u64);
+
+/// What tells a repeated registration from that of a new process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Incarnation(pub u128);
+
+/// Who changes something, by the name of its token.
+pub type Principal = Arc<str>;
+
+/// An instance by its name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// The service it belongs to.
+    pub service: ServiceName,
+    /// Its name within the service.
+    pub id: InstanceId,
+}
+
+/// A registered instance. Immutable: a change makes another one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Instance {
+    /// Its name.
+    pub key: Key,
+    /// Its registration number.
+    pub epoch: Epoch,
+    /// Of the process that registered.
+    pub incarnation: Incarnation,
+    /// Who registered it.
+    pub owner: Principal,
+    /// What it says of itself.
+    pub registration: Registration,
+    /// When this epoch began.
+    pub registered_at: SystemTime,
+    /// It is leaving: until when it may finish what it has.
+    pub drain_until: Option<SystemTime>,
+    /// What an operator has ordered.
+    pub overlay: Option<Overlay>,
+    /// Its lease has run out, and it stays nevertheless.
+    pub suspect: Option<Hold>,
+    /// Its last change.
+    pub sequence: Sequence,
+}
+
+/// An operator's word on an instance. It outlives registrations, and ends when cleared or at its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overlay {
+    /// What the instance shall do; `None` leaves that to itself.
+    pub state: Option<OverlayState>,
+    /// Instead of the weight that it gives itself.
+    pub weight: Option<Weight>,
+    /// Why, for whoever wonders.
+    pub reason: String,
+    /// When it ends by itself.
+    pub until: Option<SystemTime>,
+    /// Who said so.
+    pub by: Principal,
+}
+
+/// What an operator can have an instance do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OverlayState {
+    /// No new work; clients that belong to it are still served.
+    Drain,
+    /// No work at all.
+    Maintenance,
+}
+
+/// Why an instance whose lease has run out is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Hold {
+    /// It passes its health check: only its heartbeats are missing.
+    Reachable,
+    /// Nobody knows whether it is reachable, and as many as may go without evidence have gone.
+    EvictionCap,
+    /// So many have fallen silent together that our own network is the likelier cause.
+    MassLapse,
+    /// It is the last of its service, and nothing proves that it is gone.
+    LastInstance,
+}
+
+/// What an instance does, all in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Stage {
+    /// It takes work.
+    Up,
+    /// It takes no new work.
+    Draining,
+    /// An operator has taken it out.
+    Maintenance,
+}
+
+impl Instance {
+    /// What it does, all in all: an operator's word goes before its own.
+    pub fn stage(&self) -> Stage {
+        match self.overlay.as_ref().and_then(|overlay| overlay.state) {
+            Some(OverlayState::Maintenance) => Stage::Maintenance,
+            Some(OverlayState::Drain) => Stage::Draining,
+            None if self.drain_until.is_some() => Stage::Draining,
+            None => Stage::Up,
+        }
+    }
+
+    /// Its share of traffic: an operator's word goes before its own.
+    pub fn weight(&self) -> Weight {
+        self.overlay.as_ref().and_then(|overlay| overlay.weight).unwrap_or(self.registration.weight)
+    }
+
+    /// When an operator's word on it ends.
+    pub(super) fn overlay_until(&self) -> Option<SystemTime> {
+        self.overlay.as_ref().and_then(|overlay| overlay.until)
+    }
+
+    /// How long it stays without heartbeats.
+    pub fn ttl(&self) -> Duration {
+        self.registration.ttl
+    }
+}
+
+impl Hold {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Hold::Reachable => "reachable",
+            Hold::EvictionCap => "eviction_cap",
+            Hold::MassLapse => "mass_lapse",
+            Hold::LastInstance => "last_instance",
+        }
+    }
+}
+
+impl Stage {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Up => "up",
+            Stage::Draining => "draining",
+            Stage::Maintenance => "maintenance",
+        }
+    }
+}

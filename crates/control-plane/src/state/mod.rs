@@ -1,0 +1,429 @@
+//! What the registry knows: one value, changed by one writer, command by command.
+//!
+//! ```text
+//!   Command ─► State::apply ─► changes ─► store ─► watchers, leases
+//!                   ▲                       │
+//!                   └────── undo ◄──────────┘ (the store could not keep them)
+//! ```
+//!
+//! Pure: no clock, no disk, nobody who waits. The same commands at the same times give the same state.
+
+mod command;
+mod instance;
+mod service;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use fulcrum_model::ServiceName;
+
+use crate::lease::Lease;
+use service::{Service, Slot};
+
+use command::Removal;
+pub use command::{
+    Cause, Change, Command, Departure, Done, Eviction, Evidence, Expected, Leave, MayTouch, Refusal, Register,
+};
+pub use instance::{
+    Epoch, Hold, Incarnation, Instance, Key, Overlay, OverlayState, Principal, Sequence, Stage,
+};
+
+/// When a command is applied.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// By the lease clock.
+    pub lease: Duration,
+    /// By the wall clock: to show, and for what an operator has given a date.
+    pub wall: SystemTime,
+}
+
+/// How much a registry holds at most.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Instances of all services together.
+    pub instances: usize,
+    /// Services that have or had an instance a while ago.
+    pub services: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds { instances: 2_000_000, services: 100_000 }
+    }
+}
+
+/// Everything that is registered.
+#[derive(Debug, Default)]
+pub struct State {
+    services: HashMap<ServiceName, Service>,
+    instances: usize,
+    /// When something of an instance ends, or did before its last change.
+    ends: BTreeSet<(SystemTime, Key)>,
+    sequence: Sequence,
+    bounds: Bounds,
+}
+
+impl State {
+    /// An empty registry whose events are numbered from the one after `sequence`.
+    pub fn new(sequence: Sequence, bounds: Bounds) -> Self {
+        State { sequence, bounds, ..State::default() }
+    }
+
+    /// Does what the command says, or nothing.
+    ///
+    /// # Errors
+    /// Why nothing was done.
+    pub fn apply(&mut self, command: Command, now: Now) -> Result<Done, Refusal> {
+        match command {
+            Command::Register(register) => self.register(register, now),
+            Command::Leave(leave) => self.leave(&leave, now),
+            Command::Order { key, overlay } => self.order(&key, overlay, now),
+            Command::Suspect { key, epoch, hold } => Ok(self.suspect(&key, epoch, hold)),
+            Command::Evict(eviction) => Ok(self.evict(&eviction, now)),
+            Command::Tidy => Ok(self.tidy(now)),
+        }
+    }
+
+    /// Takes changes back, the last one first: nobody must have seen them.
+    pub fn undo(&mut self, changes: Vec<Change>) {
+        for change in changes.into_iter().rev() {
+            debug_assert_eq!(change.sequence, self.sequence, "changes are undone in their order");
+            self.sequence = Sequence(change.sequence.0 - 1);
+            let service = self.services.get_mut(&change.key.service).expect("it has had a change");
+            let now_there = change.after.is_some();
+            match &change.removal {
+                Removal::None => {}
+                Removal::Left(departed) => service.forget(departed),
+                Removal::Returned(departed) => service.remember(departed.clone()),
+            }
+            service.index = change.index_before;
+            if let Some(slot) = change.slot_before {
+                service.instances.insert(change.key.id.clone(), slot);
+            } else {
+                service.instances.remove(&change.key.id);
+            }
+            if let Some(before) = &change.before {
+                self.note_ends(before);
+            }
+            match (now_there, change.before.is_some()) {
+                (true, false) => self.instances -= 1,
+                (false, true) => self.instances += 1,
+                _ => {}
+            }
+        }
+    }
+
+    /// Puts back what a store has kept, whose events are all before those of this state. Its lease begins now.
+    pub fn restore(&mut self, instance: Instance, now: Now) -> Arc<Lease> {
+        debug_assert!(instance.sequence <= self.sequence, "numbers are reserved before they are given out");
+        let lease = Arc::new(Lease::new(instance.epoch.0, instance.ttl(), now.lease));
+        let service = self.services.entry(instance.key.service.clone()).or_default();
+        // Nobody knows which numbers were told of a service before.
+        service.index = self.sequence;
+        let id = instance.key.id.clone();
+        let instance = Arc::new(instance);
+        let slot = Slot { instance: Arc::clone(&instance), lease: Arc::clone(&lease) };
+        if service.instances.insert(id, slot).is_none() {
+            self.instances += 1;
+        }
+        self.note_ends(&instance);
+        lease
+    }
+
+    /// Puts back the memory of who has gone.
+    pub fn remember(&mut self, service: ServiceName, departure: Departure) {
+        self.services.entry(service).or_default().remember(departure);
+    }
+
+    /// What is still remembered of who has gone.
+    pub fn departure(&self, key: &Key) -> Option<&Departure> {
+        self.services.get(&key.service)?.departed.get(&key.id)
+    }
+
+    /// The last change of a service; nothing when nothing is remembered of it.
+    pub fn index(&self, service: &ServiceName) -> Option<Sequence> {
+        self.services.get(service).map(|service| service.index)
+    }
+
+    /// The last event.
+    pub fn sequence(&self) -> Sequence {
+        self.sequence
+    }
+
+    /// Instances of all services.
+    pub fn len(&self) -> usize {
+        self.instances
+    }
+
+    /// Whether nothing is registered.
+    pub fn is_empty(&self) -> bool {
+        self.instances == 0
+    }
+
+    /// An instance and its lease.
+    pub fn find(&self, key: &Key) -> Option<(&Arc<Instance>, &Arc<Lease>)> {
+        let slot = self.services.get(&key.service)?.instances.get(&key.id)?;
+        Some((&slot.instance, &slot.lease))
+    }
+
+    /// The instances of a service, by id.
+    pub fn instances(&self, service: &ServiceName) -> impl Iterator<Item = (&Arc<Instance>, &Arc<Lease>)> {
+        let service = self.services.get(service);
+        service
+            .into_iter()
+            .flat_map(|service| service.instances.values())
+            .map(|slot| (&slot.instance, &slot.lease))
+    }
+
+    /// All instances, in no order.
+    pub fn all(&self) -> impl Iterator<Item = (&Arc<Instance>, &Arc<Lease>)> {
+        let slots = self.services.values().flat_map(|service| service.instances.values());
+        slots.map(|slot| (&slot.instance, &slot.lease))
+    }
+
+    /// How many instances a service has.
+    pub fn count(&self, service: &ServiceName) -> usize {
+        self.services.get(service).map_or(0, |service| service.instances.len())
+    }
+
+    /// Services that have or had an instance, in no order, with the sequence of their last change.
+    pub fn services(&self) -> impl Iterator<Item = (&ServiceName, Sequence)> {
+        self.services.iter().map(|(name, service)| (name, service.index))
+    }
+
+    fn register(&mut self, register: Register, now: Now) -> Result<Done, Refusal> {
+        let Register { key, registration, incarnation, principal, epoch: believed, expected } = register;
+        self.check_room(&key)?;
+        let service = self.services.get(&key.service);
+        let known = service.and_then(|service| service.instances.get(&key.id));
+        expected.check(known.map(|slot| slot.instance.sequence))?;
+        let departed = service.and_then(|service| service.departed.get(&key.id)).cloned();
+        let last = known.map(|slot| slot.instance.epoch).or(departed.as_ref().map(|departed| departed.epoch));
+        if let (Some(believed), Some(current)) = (believed, last)
+            && believed < current
+        {
+            return Err(Refusal::StaleEpoch { current });
+        }
+        let mut epoch = departed.as_ref().map_or(Epoch(1), |departed| Epoch(departed.epoch.0 + 1));
+        let mut registered_at = now.wall;
+        let mut overlay = departed.as_ref().and_then(|departed| departed.overlay.clone());
+        if let Some(slot) = known {
+            let instance = &slot.instance;
+            if instance.owner != principal {
+                return Err(Refusal::NotYours);
+            }
+            if instance.incarnation == incarnation {
+                if instance.registration == registration && instance.suspect.is_none() {
+                    slot.lease.renew(now.lease);
+                    return Ok(Done::unchanged(Arc::clone(instance)));
+                }
+                (epoch, registered_at) = (instance.epoch, instance.registered_at);
+            } else {
+                epoch = Epoch(instance.epoch.0 + 1);
+            }
+            overlay = instance.overlay.clone();
+        }
+        // A process that comes back under its old incarnation while it drains goes on draining.
+        let drain_until =
+            known.filter(|slot| slot.instance.epoch == epoch).and_then(|slot| slot.instance.drain_until);
+        let lease = Arc::new(Lease::new(epoch.0, registration.ttl, now.lease));
+        let instance = Instance {
+            key,
+            epoch,
+            incarnation,
+            owner: Arc::clone(&principal),
+            registration,
+            registered_at,
+            drain_until,
+            overlay,
+            suspect: None,
+            sequence: self.next_sequence(),
+        };
+        let removal = departed.map_or(Removal::None, Removal::Returned);
+        Ok(self.put(instance, lease, removal, Cause::Registered { by: principal }))
+    }
+
+    fn check_room(&self, key: &Key) -> Result<(), Refusal> {
+        match self.services.get(&key.service) {
+            Some(service) if service.instances.contains_key(&key.id) => Ok(()),
+            _ if self.instances >= self.bounds.instances => {
+                Err(Refusal::Full { most: self.bounds.instances })
+            }
+            None if self.services.len() >= self.bounds.services => {
+                Err(Refusal::Full { most: self.bounds.services })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn leave(&mut self, leave: &Leave, now: Now) -> Result<Done, Refusal> {
+        let Leave { key, epoch, drain, principal, may_touch } = leave;
+        let (instance, lease) = self.find(key).ok_or(Refusal::Unknown)?;
+        if epoch.is_some_and(|epoch| epoch != instance.epoch) {
+            return Err(Refusal::StaleEpoch { current: instance.epoch });
+        }
+        if *may_touch == MayTouch::Own && instance.owner != *principal {
+            return Err(Refusal::NotYours);
+        }
+        let cause = Cause::Left { by: Arc::clone(principal) };
+        let Some(drain) = drain else { return Ok(self.remove(key, cause, now)) };
+        let until = now.wall.checked_add(*drain).unwrap_or(now.wall);
+        if instance.drain_until.is_some_and(|earlier| earlier <= until) {
+            return Ok(Done::unchanged(Arc::clone(instance)));
+        }
+        let lease = Arc::clone(lease);
+        let changed =
+            Instance { drain_until: Some(until), sequence: self.next_sequence(), ..(**instance).clone() };
+        Ok(self.put(changed, lease, Removal::None, cause))
+    }
+
+    fn order(&mut self, key: &Key, overlay: Option<Overlay>, now: Now) -> Result<Done, Refusal> {
+        let (instance, lease) = self.find(key).ok_or(Refusal::Unknown)?;
+        if instance.overlay == overlay {
+            return Ok(Done::unchanged(Arc::clone(instance)));
+        }
+        if overlay.as_ref().and_then(|overlay| overlay.until).is_some_and(|until| until <= now.wall) {
+            return Err(Refusal::Past);
+        }
+        let lease = Arc::clone(lease);
+        let changed = Instance { overlay, sequence: self.next_sequence(), ..(**instance).clone() };
+        Ok(self.put(changed, lease, Removal::None, Cause::Ordered))
+    }
+
+    /// Marks an instance whose lease has run out, or clears the mark.
+    fn suspect(&mut self, key: &Key, epoch: Epoch, hold: Option<Hold>) -> Done {
+        let Some((instance, lease)) = self.find(key) else { return Done::nothing() };
+        if instance.epoch != epoch || instance.suspect == hold {
+            return Done::nothing();
+        }
+        let lease = Arc::clone(lease);
+        let changed = Instance { suspect: hold, sequence: self.next_sequence(), ..(**instance).clone() };
+        self.put(changed, lease, Removal::None, Cause::Lease)
+    }
+
+    /// Removes an instance whose lease has run out, unless a heartbeat or another registration came before.
+    fn evict(&mut self, eviction: &Eviction, now: Now) -> Done {
+        let Some((instance, lease)) = self.find(&eviction.key) else { return Done::nothing() };
+        if instance.epoch != eviction.epoch || !lease.is_lapsed(now.lease) {
+            return Done::nothing();
+        }
+        self.remove(&eviction.key, Cause::Evicted(eviction.evidence), now)
+    }
+
+    /// Ends what has an end: drains, an operator's words, the memory of who has gone.
+    fn tidy(&mut self, now: Now) -> Done {
+        let mut changes = Vec::new();
+        for (key, what) in self.due(now) {
+            let done = match what {
+                Due::Drained => self.remove(&key, Cause::Drained, now),
+                Due::Overlay => {
+                    let (instance, lease) = self.find(&key).expect("it is due");
+                    let lease = Arc::clone(lease);
+                    let sequence = self.next_sequence();
+                    let changed = Instance { overlay: None, sequence, ..(**instance).clone() };
+                    self.put(changed, lease, Removal::None, Cause::OrderEnded)
+                }
+            };
+            changes.extend(done.changes);
+        }
+        for service in self.services.values_mut() {
+            service.forget_before(now.wall);
+        }
+        self.services.retain(|_, service| !service.is_forgotten());
+        Done { changes, instance: None }
+    }
+
+    /// What has reached its end.
+    fn due(&mut self, now: Now) -> BTreeMap<Key, Due> {
+        let is_past = |time: Option<SystemTime>| time.is_some_and(|time| time <= now.wall);
+        let mut due = BTreeMap::new();
+        while let Some((end, _)) = self.ends.first()
+            && *end <= now.wall
+        {
+            let (_, key) = self.ends.pop_first().expect("there is a first");
+            // It may have changed since.
+            let Some((instance, _)) = self.find(&key) else { continue };
+            if is_past(instance.drain_until) {
+                due.insert(key, Due::Drained);
+            } else if is_past(instance.overlay_until()) {
+                due.insert(key, Due::Overlay);
+            }
+        }
+        due
+    }
+
+    fn note_ends(&mut self, instance: &Instance) {
+        for end in [instance.drain_until, instance.overlay_until()].into_iter().flatten() {
+            self.ends.insert((end, instance.key.clone()));
+        }
+    }
+
+    fn next_sequence(&self) -> Sequence {
+        Sequence(self.sequence.0 + 1)
+    }
+
+    fn put(&mut self, instance: Instance, lease: Arc<Lease>, removal: Removal, cause: Cause) -> Done {
+        let key = instance.key.clone();
+        self.note_ends(&instance);
+        let instance = Arc::new(instance);
+        let slot = Slot { instance: Arc::clone(&instance), lease };
+        let service = self.services.entry(key.service.clone()).or_default();
+        if let Removal::Returned(departed) = &removal {
+            service.forget(departed);
+        }
+        let slot_before = service.instances.insert(key.id.clone(), slot);
+        if slot_before.is_none() {
+            self.instances += 1;
+        }
+        self.changed(key, slot_before, Some(instance), removal, cause)
+    }
+
+    fn remove(&mut self, key: &Key, cause: Cause, now: Now) -> Done {
+        let service = self.services.get_mut(&key.service).expect("it was found");
+        let slot = service.instances.remove(&key.id).expect("it was found");
+        self.instances -= 1;
+        let departed = Departure {
+            id: key.id.clone(),
+            epoch: slot.instance.epoch,
+            at: now.wall,
+            overlay: slot.instance.overlay.clone(),
+        };
+        service.remember(departed.clone());
+        self.changed(key.clone(), Some(slot), None, Removal::Left(departed), cause)
+    }
+
+    fn changed(
+        &mut self,
+        key: Key,
+        slot_before: Option<Slot>,
+        after: Option<Arc<Instance>>,
+        removal: Removal,
+        cause: Cause,
+    ) -> Done {
+        self.sequence = self.next_sequence();
+        let service = self.services.get_mut(&key.service).expect("it was changed");
+        let index_before = std::mem::replace(&mut service.index, self.sequence);
+        let change = Change {
+            sequence: self.sequence,
+            key,
+            before: slot_before.as_ref().map(|slot| Arc::clone(&slot.instance)),
+            after: after.clone(),
+            cause,
+            slot_before,
+            index_before,
+            removal,
+        };
+        Done { instance: after.or_else(|| change.before.clone()), changes: vec![change] }
+    }
+}
+
+/// What is due of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    Drained,
+    Overlay,
+}
+
+#[cfg(test)]
+mod tests;

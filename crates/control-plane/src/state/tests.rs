@@ -1,0 +1,338 @@
+//! The registry's state, command by command, and against a model under random commands.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fulcrum_balance::Rng;
+use fulcrum_model::{Registration, Weight};
+
+use super::*;
+
+const TTL: Duration = Duration::from_secs(30);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn at(seconds: u64) -> Now {
+    let time = Duration::from_secs(seconds);
+    Now { lease: time, wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + time }
+}
+
+fn key(service: &str, id: &str) -> Key {
+    Key { service: service.parse().expect("a name"), id: id.parse().expect("an id") }
+}
+
+fn registration(port: u16) -> Registration {
+    Registration {
+        address: "10.0.0.1".parse().expect("an address"),
+        port: port.try_into().expect("a port"),
+        ports: BTreeMap::default(),
+        weight: Weight::ONE,
+        locality: None,
+        region: None,
+        tags: Default::default(),
+        meta: BTreeMap::default(),
+        ttl: TTL,
+        load_limit: None,
+        launch_id: None,
+    }
+}
+
+fn register(key: Key, incarnation: u128) -> Command {
+    Command::Register(Register {
+        key,
+        registration: registration(8080),
+        incarnation: Incarnation(incarnation),
+        principal: "web".into(),
+        epoch: None,
+        expected: Expected::Anything,
+    })
+}
+
+fn leave(key: Key, epoch: Option<u64>, drain: Option<Duration>) -> Command {
+    Command::Leave(Leave {
+        key,
+        epoch: epoch.map(Epoch),
+        drain,
+        principal: "web".into(),
+        may_touch: MayTouch::Own,
+    })
+}
+
+fn overlay(state: Option<OverlayState>, until: Option<SystemTime>) -> Overlay {
+    Overlay { state, weight: None, reason: "a test".to_owned(), until, by: "ops".into() }
+}
+
+/// Applies a command and tells the instance's epoch, its stage, and how many events there were.
+fn step(state: &mut State, command: Command, now: Now) -> Result<(u64, Stage, usize), Refusal> {
+    let done = state.apply(command, now)?;
+    let instance = done.instance.expect("it was about one");
+    Ok((instance.epoch.0, instance.stage(), done.changes.len()))
+}
+
+#[test]
+fn a_repeated_registration_is_no_event_and_a_new_process_is_another_epoch() {
+    let mut state = State::default();
+    let a = key("web", "a");
+    assert_eq!(step(&mut state, register(a.clone(), 1), at(0)), Ok((1, Stage::Up, 1)));
+    assert_eq!(step(&mut state, register(a.clone(), 1), at(10)), Ok((1, Stage::Up, 0)));
+    let (_, lease) = state.find(&a).expect("registered");
+    assert_eq!(lease.deadline(), at(40).lease, "it renews the lease");
+    assert_eq!(step(&mut state, register(a.clone(), 2), at(11)), Ok((2, Stage::Up, 1)));
+    assert_eq!(
+        step(&mut state, leave(a.clone(), Some(1), None), at(12)),
+        Err(Refusal::StaleEpoch { current: Epoch(2) })
+    );
+    assert_eq!(step(&mut state, leave(a.clone(), Some(2), None), at(12)), Ok((2, Stage::Up, 1)));
+    assert!(state.is_empty());
+    assert_eq!(step(&mut state, register(a, 3), at(13)), Ok((3, Stage::Up, 1)), "epochs are remembered");
+}
+
+#[test]
+fn epochs_are_forgotten_a_while_after_the_instance_has_gone() {
+    let mut state = State::default();
+    let a = key("web", "a");
+    step(&mut state, register(a.clone(), 1), at(0)).expect("done");
+    step(&mut state, leave(a.clone(), None, None), at(0)).expect("done");
+    state.apply(Command::Tidy, at(599)).expect("done");
+    assert_eq!(state.services().count(), 1);
+    state.apply(Command::Tidy, at(600)).expect("done");
+    assert_eq!(state.services().count(), 0);
+    assert_eq!(step(&mut state, register(a, 2), at(601)), Ok((1, Stage::Up, 1)));
+}
+
+#[test]
+fn what_it_says_anew_under_the_same_incarnation_changes_no_epoch() {
+    let mut state = State::default();
+    let a = key("web", "a");
+    step(&mut state, register(a.clone(), 1), at(0)).expect("done");
+    let mut heavier = registration(8080);
+    heavier.weight = Weight::new(5).expect("not zero");
+    let again = Register {
+        key: a.clone(),
+        registration: heavier,
+        incarnation: Incarnation(1),
+        principal: "web".into(),
+        epoch: None,
+        expected: Expected::At(Sequence(1)),
+    };
+    assert_eq!(step(&mut state, Command::Register(again.clone()), at(1)), Ok((1, Stage::Up, 1)));
+    assert_eq!(
+        step(&mut state, Command::Register(again), at(1)),
+        Err(Refusal::NotAsExpected { found: Some(Sequence(2)) })
+    );
+    assert_eq!(state.find(&a).expect("registered").0.weight().get(), 5);
+}
+
+#[test]
+fn who_was_replaced_does_not_come_back_under_its_number() {
+    let mut state = State::default();
+    let a = key("web", "a");
+    let as_epoch = |incarnation, epoch| match register(a.clone(), incarnation) {
+        Command::Register(register) => Command::Register(Register { epoch: Some(Epoch(epoch)), ..register }),
+        _ => unreachable!(),
+    };
+    let stale = Err(Refusal::StaleEpoch { current: Epoch(2) });
+    step(&mut state, register(a.clone(), 1), at(0)).expect("done");
+    assert_eq!(step(&mut state, as_epoch(2, 1), at(1)), Ok((2, Stage::Up, 1)), "it is not older");
+    assert_eq!(step(&mut state, as_epoch(1, 1), at(2)), stale);
+    state.apply(leave(a.clone(), None, None), at(3)).expect("done");
+    assert_eq!(step(&mut state, as_epoch(1, 1), at(4)), stale, "who has gone is remembered");
+    assert_eq!(step(&mut state, as_epoch(2, 2), at(5)), Ok((3, Stage::Up, 1)));
+}
+
+#[test]
+fn nobody_touches_what_another_has_registered() {
+    let mut state = State::default();
+    let a = key("web", "a");
+    step(&mut state, register(a.clone(), 1), at(0)).expect("done");
+    let Command::Register(mut theirs) = register(a.clone(), 2) else { unreachable!() };
+    theirs.principal = "evil".into();
+    assert_eq!(step(&mut state, Command::Register(theirs), at(1)), Err(Refusal::NotYours));
+    let Command::Leave(mut theirs) = leave(a, None, None) else { unreachable!() };
+    theirs.principal = "evil".into();
+    assert_eq!(step(&mut state, Command::Leave(theirs.clone()), at(1)), Err(Refusal::NotYours));
+    theirs.may_touch = MayTouch::All;
+    assert_eq!(step(&mut state, Command::Leave(theirs), at(1)), Ok((1, Stage::Up, 1)));
+}
+
+#[test]
+fn a_draining_instance_goes_at_its_time() {
+    let mut state = State::default();
+    let a = key("web", "a");
+    step(&mut state, register(a.clone(), 1), at(0)).expect("done");
+    assert_eq!(step(&mut state, leave(a.clone(), None, Some(TTL)), at(0)), Ok((1, Stage::Draining, 1)));
+    assert_eq!(
+        step(&mut state, leave(a.clone(), None, Some(TTL)), at(9)),
+        Ok((1, Stage::Draining, 0)),
+        "no longer"
+    );
+    assert_eq!(step(&mut state, register(a.clone(), 1), at(10)), Ok((1, Stage::Draining, 0)));
+    assert_eq!(state.apply(Command::Tidy, at(29)).expect("done").changes.len(), 0);
+    let gone = state.apply(Command::Tidy, at(30)).expect("done").changes;
+    assert_eq!(gone.iter().map(|change| &change.cause).collect::<Vec<_>>(), [&Cause::Drained]);
+    assert!(state.is_empty());
+}
+
+#[test]
+fn a_new_process_does_not_drain_for_the_old_one() {
+    let mut state = State::default();
+    let a = key("web", "a");
+    step(&mut state, register(a.clone(), 1), at(0)).expect("done");
+    step(&mut state, leave(a.clone(), None, Some(TTL)), at(0)).expect("done");
+    assert_eq!(step(&mut state, register(a.clone(), 2), at(1)), Ok((2, Stage::Up, 1)));
+    assert_eq!(state.apply(Command::Tidy, at(31)).expect("done").changes.len(), 0);
+    assert_eq!(state.len(), 1);
+}
+
+#[test]
+fn an_operators_word_outlives_registrations_and_ends_at_its_time() {
+    let mut state = State::default();
+    let a = key("web", "a");
+    step(&mut state, register(a.clone(), 1), at(0)).expect("done");
+    let order = |overlay| Command::Order { key: a.clone(), overlay };
+    let maintenance = overlay(Some(OverlayState::Maintenance), Some(at(100).wall));
+    assert_eq!(step(&mut state, order(Some(maintenance.clone())), at(200)), Err(Refusal::Past));
+    assert_eq!(step(&mut state, order(Some(maintenance)), at(1)), Ok((1, Stage::Maintenance, 1)));
+    assert_eq!(step(&mut state, register(a.clone(), 2), at(2)), Ok((2, Stage::Maintenance, 1)));
+    step(&mut state, leave(a.clone(), None, None), at(3)).expect("done");
+    assert_eq!(step(&mut state, register(a.clone(), 3), at(4)), Ok((3, Stage::Maintenance, 1)));
+    let ended = state.apply(Command::Tidy, at(100)).expect("done").changes;
+    assert_eq!(ended.iter().map(|change| &change.cause).collect::<Vec<_>>(), [&Cause::OrderEnded]);
+    assert_eq!(state.find(&a).expect("registered").0.stage(), Stage::Up);
+    let unknown = Command::Order { key: key("web", "b"), overlay: None };
+    assert_eq!(step(&mut state, unknown, at(101)), Err(Refusal::Unknown));
+}
+
+#[test]
+fn a_heartbeat_in_the_last_moment_saves_an_instance() {
+    let mut state = State::default();
+    let a = key("web", "a");
+    step(&mut state, register(a.clone(), 1), at(0)).expect("done");
+    let evict = |epoch| {
+        let eviction = Eviction { key: a.clone(), epoch: Epoch(epoch), evidence: Evidence::Unreachable };
+        Command::Evict(eviction)
+    };
+    state.find(&a).expect("registered").1.renew(at(30).lease);
+    assert!(state.apply(evict(1), at(30)).expect("done").changes.is_empty(), "it was renewed");
+    assert!(state.apply(evict(2), at(60)).expect("done").changes.is_empty(), "another registration is meant");
+    assert_eq!(step(&mut state, evict(1), at(60)), Ok((1, Stage::Up, 1)));
+    assert!(state.is_empty());
+}
+
+#[test]
+fn a_full_registry_refuses_new_instances_and_serves_those_it_has() {
+    let mut state = State::new(Sequence(0), Bounds { instances: 2, services: 2 });
+    for id in ["a", "b"] {
+        step(&mut state, register(key("web", id), 1), at(0)).expect("done");
+    }
+    assert_eq!(step(&mut state, register(key("web", "c"), 1), at(0)), Err(Refusal::Full { most: 2 }));
+    assert_eq!(step(&mut state, register(key("web", "a"), 2), at(0)), Ok((2, Stage::Up, 1)));
+}
+
+/// Everything that can be told apart of a state.
+fn digest(state: &State) -> String {
+    let mut services: Vec<_> = state.services.iter().collect();
+    services.sort_by_key(|(name, _)| *name);
+    let mut text = format!("{:?} {}", state.sequence, state.instances);
+    for (name, service) in services.into_iter().filter(|(_, service)| !service.is_forgotten()) {
+        let instances: Vec<_> = service.instances.values().map(|slot| &slot.instance).collect();
+        let departed: BTreeMap<_, _> = service.departed.iter().collect();
+        text += &format!("\n{name} {:?} {instances:?} {departed:?}", service.index);
+    }
+    text
+}
+
+fn random_command(rng: &mut Rng, now: Now) -> Command {
+    let services = ["web", "api", "db"];
+    let key = key(services[rng.below(3) as usize], &format!("i{}", rng.below(6)));
+    let until = (rng.below(2) == 0).then(|| now.wall + SECOND * rng.below(60));
+    match rng.below(8) {
+        0..=2 => {
+            let Command::Register(mut command) = register(key, u128::from(rng.below(3))) else {
+                unreachable!()
+            };
+            command.registration = registration(8080 + rng.below(2) as u16);
+            command.expected = if rng.below(4) == 0 { Expected::Absent } else { Expected::Anything };
+            Command::Register(command)
+        }
+        3 => leave(key, (rng.below(2) == 0).then(|| u64::from(rng.below(5))), None),
+        4 => leave(key, None, Some(SECOND * rng.below(40))),
+        5 => Command::Order {
+            key,
+            overlay: until.map(|until| overlay(Some(OverlayState::Drain), Some(until))),
+        },
+        6 => {
+            let eviction =
+                Eviction { key, epoch: Epoch(u64::from(rng.below(4))), evidence: Evidence::Silence };
+            Command::Evict(eviction)
+        }
+        _ => Command::Tidy,
+    }
+}
+
+/// What must hold after each step.
+fn check_invariants(state: &State, seed: u64) {
+    let counted: usize = state.services.values().map(|service| service.instances.len()).sum();
+    assert_eq!(state.len(), counted, "seed {seed}");
+    for (name, service) in &state.services {
+        for (id, slot) in &service.instances {
+            let instance = &slot.instance;
+            assert_eq!((&instance.key.service, &instance.key.id), (name, id), "seed {seed}");
+            assert_eq!(instance.epoch.0, slot.lease.epoch, "seed {seed}");
+            assert!(
+                instance.sequence <= service.index,
+                "seed {seed}: a change that is newer than its service"
+            );
+            assert!(!service.departed.contains_key(id), "seed {seed}: {id} is there and gone");
+            let end = instance.drain_until.or(instance.overlay_until());
+            let is_noted = |end| state.ends.contains(&(end, instance.key.clone()));
+            assert!(end.is_none_or(is_noted), "seed {seed}: {id} would never end");
+        }
+        assert!(service.index <= state.sequence, "seed {seed}");
+    }
+}
+
+/// Whatever is asked for: events are numbered without a gap, epochs never go back while they are remembered, and what
+/// was undone has never been.
+#[test]
+fn holds_together_under_random_commands() {
+    for seed in 0..256 {
+        let mut rng = Rng::from_seed(seed);
+        let mut state = State::new(Sequence(seed), Bounds { instances: 12, services: 3 });
+        let mut epochs: BTreeMap<Key, (u64, SystemTime)> = BTreeMap::new();
+        let mut seconds = 0;
+        for _ in 0..200 {
+            seconds += u64::from(rng.below(8));
+            let now = at(seconds);
+            let before = digest(&state);
+            let sequence = state.sequence();
+            let command = random_command(&mut rng, now);
+            let Ok(done) = state.apply(command, now) else {
+                assert_eq!(digest(&state), before, "seed {seed}: refused, and done nevertheless");
+                continue;
+            };
+            let numbers: Vec<u64> = done.changes.iter().map(|change| change.sequence.0).collect();
+            let expected: Vec<u64> = (sequence.0 + 1..=state.sequence().0).collect();
+            assert_eq!(numbers, expected, "seed {seed}");
+            check_invariants(&state, seed);
+            if rng.below(4) == 0 && !done.changes.is_empty() && !is_tidy(&done) {
+                state.undo(done.changes);
+                assert_eq!(digest(&state), before, "seed {seed}");
+                check_invariants(&state, seed);
+                continue;
+            }
+            for instance in done.changes.iter().filter_map(|change| change.after.as_ref()) {
+                if let Some((epoch, seen)) = epochs.get(&instance.key)
+                    && now.wall.duration_since(*seen).expect("time passes") < SECOND * 600
+                {
+                    assert!(instance.epoch.0 >= *epoch, "seed {seed}: an epoch went back");
+                }
+                epochs.insert(instance.key.clone(), (instance.epoch.0, now.wall));
+            }
+        }
+    }
+}
+
+/// Tidying also forgets, which is not taken back.
+fn is_tidy(done: &Done) -> bool {
+    done.changes.iter().any(|change| matches!(change.cause, Cause::Drained | Cause::OrderEnded))
+}

@@ -1,0 +1,327 @@
+//! A store in one file of this host (redb).
+//!
+//! Every commit is one transaction, on disk before it returns. A file that is not whole is never written to: it stays as
+//! it was found, for whoever wants to look.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fulcrum_model::ServiceName;
+use redb::{
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, StorageError,
+    TableDefinition,
+};
+
+use super::record::{self, RecordError};
+use super::{Image, StoreEpoch};
+use crate::state::{Change, Departure, Instance, Key, Sequence};
+
+/// The registry's file, open.
+#[derive(Debug)]
+pub struct Embedded {
+    database: Database,
+    /// Numbers of events up to this one may be given out without another write.
+    reserved: Sequence,
+}
+
+/// Why a store cannot be opened. The file is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("{}: another daemon has it open", .0.display())]
+    InUse(PathBuf),
+    /// It cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It is no registry, or not whole.
+    #[error("{}: not a whole registry: {what}", path.display())]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// It was written by a later release.
+    #[error("{}: written by a later release (format {found}, this one knows {FORMAT})", path.display())]
+    Later {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+    },
+}
+
+/// Why a change could not be kept. Nothing of it was.
+#[derive(Debug, thiserror::Error)]
+#[error("the registry's file cannot be written: {0}")]
+pub struct StoreError(#[source] redb::Error);
+
+impl<E: Into<redb::Error>> From<E> for StoreError {
+    fn from(error: E) -> Self {
+        StoreError(error.into())
+    }
+}
+
+impl Embedded {
+    /// Opens the file, or makes it. `seed` numbers a history that begins here.
+    ///
+    /// # Errors
+    /// The file is in use, not accessible, not whole, or of a later release.
+    pub fn open(path: &Path, seed: u64) -> Result<(Self, Image), OpenError> {
+        let opened = Builder::new().create(path);
+        let database = opened.map_err(|error| refuse(path, error))?;
+        Embedded::with(database, path, seed)
+    }
+
+    /// As [`open`](Self::open), over anything that stores bytes.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open).
+    pub fn over(backend: impl StorageBackend, seed: u64) -> Result<(Self, Image), OpenError> {
+        let path = Path::new("the storage");
+        let opened = Builder::new().create_with_backend(backend);
+        let database = opened.map_err(|error| refuse(path, error))?;
+        Embedded::with(database, path, seed)
+    }
+
+    fn with(database: Database, path: &Path, seed: u64) -> Result<(Self, Image), OpenError> {
+        let corrupt = |what: String| OpenError::Corrupt { path: path.to_owned(), what };
+        let read = read(&database).map_err(|error| corrupt(error.to_string()))?;
+        let mut image = match read {
+            Reading::Empty => Image {
+                epoch: StoreEpoch(seed),
+                sequence: Sequence(0),
+                instances: Vec::new(),
+                departed: Vec::new(),
+            },
+            Reading::Whole(image) => image,
+            Reading::Later(found) => return Err(OpenError::Later { path: path.to_owned(), found }),
+            Reading::Wrong(what) => return Err(corrupt(what)),
+        };
+        // A file without a number was given one out as a commit was under way.
+        let newest = image.instances.iter().map(|instance| instance.sequence).max();
+        image.sequence = image.sequence.max(newest.unwrap_or_default());
+        let mut store = Embedded { database, reserved: image.sequence };
+        let begun = store.begin(&image);
+        begun.map_err(|error| OpenError::Io { path: path.to_owned(), source: io::Error::other(error) })?;
+        Ok((store, image))
+    }
+
+    /// Writes down which history this is, and reserves numbers.
+    fn begin(&mut self, image: &Image) -> Result<(), StoreError> {
+        let reserved = Sequence(image.sequence.0 + BLOCK);
+        let transaction = self.database.begin_write()?;
+        {
+            let mut meta = transaction.open_table(META)?;
+            meta.insert("format", FORMAT)?;
+            meta.insert("epoch", image.epoch.0)?;
+            meta.insert("reserved", reserved.0)?;
+            transaction.open_table(INSTANCES)?;
+            transaction.open_table(DEPARTED)?;
+        }
+        transaction.commit()?;
+        self.reserved = reserved;
+        Ok(())
+    }
+
+    /// Keeps changes, all or none, and returns when they are on disk. Those that need not be kept cost nothing.
+    ///
+    /// # Errors
+    /// Nothing was kept; the store must be opened anew.
+    pub fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        let last = changes.last().map_or(Sequence(0), |change| change.sequence);
+        let must_reserve = last >= self.reserved;
+        if !must_reserve && !changes.iter().any(is_kept) {
+            return Ok(());
+        }
+        let reserved = if must_reserve { Sequence(last.0 + BLOCK) } else { self.reserved };
+        let transaction = self.database.begin_write()?;
+        {
+            let mut instances = transaction.open_table(INSTANCES)?;
+            let mut departed = transaction.open_table(DEPARTED)?;
+            for change in changes.iter().filter(|change| is_kept(change)) {
+                let key = write_key(&change.key);
+                match &change.after {
+                    Some(instance) => {
+                        instances.insert(key.as_str(), record::write_instance(instance).as_slice())?;
+                        departed.remove(key.as_str())?;
+                    }
+                    None => {
+                        instances.remove(key.as_str())?;
+                        if let Some(departure) = change.departure() {
+                            departed.insert(key.as_str(), record::write_departure(departure).as_slice())?;
+                        }
+                    }
+                }
+            }
+            if must_reserve {
+                transaction.open_table(META)?.insert("reserved", reserved.0)?;
+            }
+        }
+        transaction.commit()?;
+        self.reserved = reserved;
+        Ok(())
+    }
+
+    /// Writes down how these are, whatever the file says of them.
+    ///
+    /// # Errors
+    /// As of [`commit`](Self::commit).
+    pub fn set<'a>(
+        &mut self,
+        all: impl Iterator<Item = (&'a Key, Option<&'a Instance>, Option<&'a Departure>)>,
+    ) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write()?;
+        {
+            let mut instances = transaction.open_table(INSTANCES)?;
+            let mut departed = transaction.open_table(DEPARTED)?;
+            for (key, instance, departure) in all {
+                let key = write_key(key);
+                match instance {
+                    Some(instance) => {
+                        instances.insert(key.as_str(), record::write_instance(instance).as_slice())?;
+                    }
+                    None => {
+                        instances.remove(key.as_str())?;
+                    }
+                }
+                match departure {
+                    Some(departure) => {
+                        departed.insert(key.as_str(), record::write_departure(departure).as_slice())?;
+                    }
+                    None => {
+                        departed.remove(key.as_str())?;
+                    }
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Forgets those who went so long ago that nobody needs to remember.
+    ///
+    /// # Errors
+    /// Nothing was forgotten; the store must be opened anew.
+    pub fn forget(&mut self, is_forgotten: impl Fn(&Key) -> bool) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write()?;
+        {
+            let mut departed = transaction.open_table(DEPARTED)?;
+            departed.retain(|key, _| read_key(key).is_some_and(|key| !is_forgotten(&key)))?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+/// That a lease has run out is no news after a start.
+fn is_kept(change: &Change) -> bool {
+    !change.is_of_the_lease()
+}
+
+enum Reading {
+    Empty,
+    Whole(Image),
+    Later(u64),
+    Wrong(String),
+}
+
+fn read(database: &Database) -> Result<Reading, redb::Error> {
+    let transaction = database.begin_read()?;
+    let tables: Vec<String> =
+        transaction.list_tables()?.map(|table| redb::TableHandle::name(&table).to_owned()).collect();
+    if tables.is_empty() {
+        return Ok(Reading::Empty);
+    }
+    if !tables.iter().any(|table| table == "meta") {
+        return Ok(Reading::Wrong("it holds something else".to_owned()));
+    }
+    let meta = transaction.open_table(META)?;
+    let number = |name| Ok::<_, redb::Error>(meta.get(name)?.map(|value| value.value()));
+    match number("format")? {
+        Some(FORMAT) => {}
+        Some(later) if later > FORMAT => return Ok(Reading::Later(later)),
+        _ => return Ok(Reading::Wrong("it has no format".to_owned())),
+    }
+    let (Some(epoch), Some(reserved)) = (number("epoch")?, number("reserved")?) else {
+        return Ok(Reading::Wrong("it has no history".to_owned()));
+    };
+    let mut image = Image {
+        epoch: StoreEpoch(epoch),
+        sequence: Sequence(reserved),
+        instances: Vec::new(),
+        departed: Vec::new(),
+    };
+    for entry in transaction.open_table(INSTANCES)?.iter()? {
+        let (key, value) = entry?;
+        match instance(key.value(), value.value()) {
+            Ok(instance) => image.instances.push(instance),
+            Err(what) => return Ok(Reading::Wrong(what)),
+        }
+    }
+    for entry in transaction.open_table(DEPARTED)?.iter()? {
+        let (key, value) = entry?;
+        match departure(key.value(), value.value()) {
+            Ok(departure) => image.departed.push(departure),
+            Err(what) => return Ok(Reading::Wrong(what)),
+        }
+    }
+    Ok(Reading::Whole(image))
+}
+
+fn instance(key: &str, value: &[u8]) -> Result<Instance, String> {
+    let name = read_key(key).ok_or_else(|| format!("`{key}` is no instance"))?;
+    record::read_instance(name, value).map_err(|error: RecordError| format!("instance `{key}`: {error}"))
+}
+
+fn departure(key: &str, value: &[u8]) -> Result<(ServiceName, Departure), String> {
+    let name = read_key(key).ok_or_else(|| format!("`{key}` is no instance"))?;
+    let read = record::read_departure(&name, value);
+    let departure = read.map_err(|error| format!("former instance `{key}`: {error}"))?;
+    Ok((name.service, departure))
+}
+
+fn refuse(path: &Path, error: DatabaseError) -> OpenError {
+    let path = path.to_owned();
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => OpenError::InUse(path),
+        DatabaseError::Storage(StorageError::Io(source)) if !is_about_contents(&source) => {
+            OpenError::Io { path, source }
+        }
+        other => OpenError::Corrupt { path, what: other.to_string() },
+    }
+}
+
+fn is_about_contents(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+}
+
+/// Neither has a `/` in it.
+fn write_key(key: &Key) -> String {
+    format!("{}/{}", key.service, key.id)
+}
+
+fn read_key(text: &str) -> Option<Key> {
+    let (service, id) = text.split_once('/')?;
+    Some(Key { service: service.parse().ok()?, id: id.parse().ok()? })
+}
+
+/// The layout of the tables below.
+const FORMAT: u64 = 1;
+
+/// So many numbers of events are reserved at a time: a write for each block, a gap of at most one after a start.
+const BLOCK: u64 = 100_000;
+
+const META: TableDefinition<'static, &str, u64> = TableDefinition::new("meta");
+const INSTANCES: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("instances");
+const DEPARTED: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("departed");
+
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! What was kept is found again, whatever happened in between.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+use fulcrum_balance::Rng;
+use fulcrum_model::{Registration, Weight};
+
+use super::disk::Disk;
+use super::*;
+use crate::state::{Bounds, Command, Expected, Incarnation, Leave, MayTouch, Now, Register, State};
+
+fn now() -> Now {
+    Now { lease: Duration::ZERO, wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) }
+}
+
+fn random_command(rng: &mut Rng) -> Command {
+    let key = Key {
+        service: ["web", "api"][rng.below(2) as usize].parse().expect("a name"),
+        id: format!("i{}", rng.below(20)).parse().expect("an id"),
+    };
+    let principal = "t".into();
+    if rng.below(3) == 0 {
+        return Command::Leave(Leave { key, epoch: None, drain: None, principal, may_touch: MayTouch::All });
+    }
+    let registration = Registration {
+        address: "10.0.0.1".parse().expect("an address"),
+        port: (1000 + rng.below(9) as u16).try_into().expect("a port"),
+        ports: BTreeMap::new(),
+        weight: Weight::ONE,
+        locality: None,
+        region: None,
+        tags: BTreeSet::new(),
+        meta: BTreeMap::from([("v".to_owned(), "x".repeat(rng.below(3000) as usize))]),
+        ttl: Duration::from_secs(30),
+        load_limit: None,
+        launch_id: None,
+    };
+    let incarnation = Incarnation(u128::from(rng.next_u64()));
+    let expected = Expected::Anything;
+    Command::Register(Register { key, registration, incarnation, principal, epoch: None, expected })
+}
+
+/// The state of what a store holds.
+fn state_of(image: Image) -> State {
+    let mut state = State::new(image.sequence, Bounds::default());
+    for instance in image.instances {
+        state.restore(instance, now());
+    }
+    for (service, departure) in image.departed {
+        state.remember(service, departure);
+    }
+    state
+}
+
+/// Whom a state holds, in an order. Without what only its process knows.
+fn contents(state: &State) -> Vec<String> {
+    let mut services: Vec<ServiceName> = state.services().map(|(name, _)| name.clone()).collect();
+    services.sort();
+    let instances = services.iter().flat_map(|service| state.instances(service));
+    instances.map(|(instance, _)| format!("{instance:?}")).collect()
+}
+
+/// Applies a few commands as one batch; what they change is kept, or not done.
+fn step(state: &mut State, store: &mut Embedded, rng: &mut Rng) -> Result<(), StoreError> {
+    let mut changes = Vec::new();
+    for _ in 0..=rng.below(4) {
+        if let Ok(done) = state.apply(random_command(rng), now()) {
+            changes.extend(done.changes);
+        }
+    }
+    let kept = store.commit(&changes);
+    if kept.is_err() {
+        state.undo(changes);
+    }
+    kept
+}
+
+/// Power fails again and again over one history, at another place for each seed.
+fn power_fails(seeds: std::ops::Range<u64>) {
+    for seed in seeds {
+        let mut rng = Rng::from_seed(seed);
+        let mut disk = Disk::new(u64::from(rng.below(400)));
+        let (mut kept, mut highest) = (Vec::new(), Sequence(0));
+        for _ in 0..4 {
+            let mut attempted = kept.clone();
+            if let Ok((mut store, image)) = Embedded::over(disk.clone(), seed) {
+                assert!(image.sequence >= highest, "seed {seed}: a number is given out twice");
+                let mut state = state_of(image);
+                (kept, attempted) = until_it_fails(&mut state, &mut store, &mut rng);
+                highest = state.sequence();
+            }
+            let operations = u64::from(rng.below(400)) + 100;
+            disk = disk.after_power_failure(&mut rng, operations);
+            let (_, image) = Embedded::over(disk.copy(), seed).expect("a store survives its power failing");
+            let found = contents(&state_of(image));
+            assert!(found == kept || found == attempted, "seed {seed}: something acknowledged is lost");
+            kept = found;
+        }
+    }
+}
+
+/// What was acknowledged; and what the batch would have made that was not, and may be there nevertheless, as a whole.
+fn until_it_fails(state: &mut State, store: &mut Embedded, rng: &mut Rng) -> (Vec<String>, Vec<String>) {
+    loop {
+        let before = (state.sequence(), contents(state));
+        let mut rng_before = rng.clone();
+        if step(state, store, rng).is_err() {
+            assert_eq!((state.sequence(), contents(state)), before, "not undone");
+            return (before.1, ahead(state, &mut rng_before));
+        }
+    }
+}
+
+/// What the batch that failed would have made.
+fn ahead(state: &mut State, rng: &mut Rng) -> Vec<String> {
+    let mut changes = Vec::new();
+    for _ in 0..=rng.below(4) {
+        if let Ok(done) = state.apply(random_command(rng), now()) {
+            changes.extend(done.changes);
+        }
+    }
+    let contents = contents(state);
+    state.undo(changes);
+    contents
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_when_the_power_fails() {
+    power_fails(0..200);
+}
+
+/// The long form.
+#[test]
+#[ignore = "minutes: make soak"]
+fn nothing_acknowledged_is_lost_when_the_power_fails_thousands_of_times() {
+    power_fails(1000..4000);
+}
+
+#[test]
+fn a_full_disk_refuses_changes_and_takes_them_again_when_there_is_room() {
+    let disk = Disk::new(u64::MAX);
+    let mut rng = Rng::from_seed(1);
+    let (mut store, image) = Embedded::over(disk.clone(), 1).expect("a new store");
+    let mut state = state_of(image);
+    while state.len() < 5 {
+        step(&mut state, &mut store, &mut rng).expect("there is room");
+    }
+    let before = contents(&state);
+    disk.fill(true);
+    while step(&mut state, &mut store, &mut rng).is_ok() {}
+    assert_eq!(contents(&state), before);
+    disk.fill(false);
+    drop(store);
+    let (mut store, image) =
+        Embedded::over(disk.after_power_failure(&mut rng, u64::MAX), 1).expect("it is whole");
+    assert_eq!(contents(&state_of(image)), before);
+    step(&mut state, &mut store, &mut rng).expect("there is room again");
+}
+
+#[test]
+fn numbers_and_history_outlive_the_process() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("registry.redb");
+    let (mut store, image) = Embedded::open(&path, 7).expect("a new file");
+    assert_eq!((image.epoch, image.sequence), (StoreEpoch(7), Sequence(0)));
+    let mut state = state_of(image);
+    let mut rng = Rng::from_seed(2);
+    for _ in 0..20 {
+        step(&mut state, &mut store, &mut rng).expect("kept");
+    }
+    assert!(matches!(Embedded::open(&path, 8), Err(OpenError::InUse(_))));
+    drop(store);
+    let (_, image) = Embedded::open(&path, 8).expect("its own file");
+    assert_eq!(image.epoch, StoreEpoch(7), "the same history");
+    assert!(image.sequence > state.sequence());
+    assert_eq!(contents(&state_of(image)), contents(&state));
+}
+
+#[test]
+fn a_file_that_is_not_whole_is_refused_and_left_as_it_was() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let check = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("a file");
+        let opened = Embedded::open(&path, 1).map(|_| ());
+        assert!(matches!(opened, Err(OpenError::Corrupt { .. })), "{name}: {opened:?}");
+        assert_eq!(std::fs::read(&path).expect("the file"), bytes, "{name} was touched");
+    };
+    check("text", b"not a registry at all");
+    let path = folder.path().join("whole");
+    drop(Embedded::open(&path, 1).expect("a new file"));
+    let whole = std::fs::read(&path).expect("the file");
+    check("truncated", &whole[..whole.len() / 2]);
+    let foreign = folder.path().join("foreign");
+    let database = Database::create(&foreign).expect("a file");
+    let transaction = database.begin_write().expect("begun");
+    transaction.open_table(TableDefinition::<u64, u64>::new("theirs")).expect("a table");
+    transaction.commit().expect("written");
+    drop(database);
+    assert!(matches!(Embedded::open(&foreign, 1), Err(OpenError::Corrupt { .. })));
+}
+
+#[test]
+fn a_file_of_a_later_release_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("registry.redb");
+    let (store, _) = Embedded::open(&path, 1).expect("a new file");
+    let transaction = store.database.begin_write().expect("begun");
+    transaction.open_table(META).expect("a table").insert("format", FORMAT + 1).expect("written");
+    transaction.commit().expect("written");
+    drop(store);
+    assert!(matches!(Embedded::open(&path, 1), Err(OpenError::Later { found: 2, .. })));
+}

@@ -1,0 +1,47 @@
+//! What an instance says of itself when it registers, and what others know of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::time::Duration;
+
+use crate::endpoint::Weight;
+
+/// What an instance tells the registry of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Registration {
+    /// Where it is reached.
+    pub address: IpAddr,
+    /// Where it serves.
+    pub port: NonZeroU16,
+    /// Further ports by their names, like `metrics`.
+    pub ports: BTreeMap<String, NonZeroU16>,
+    /// Its share of traffic relative to the other instances.
+    pub weight: Weight,
+    /// Where it runs, like a zone of a cloud.
+    pub locality: Option<String>,
+    /// The region it belongs to.
+    pub region: Option<String>,
+    /// What it can be found by.
+    pub tags: BTreeSet<String>,
+    /// Whatever else is worth knowing.
+    pub meta: BTreeMap<String, String>,
+    /// How long it stays registered after its last heartbeat.
+    pub ttl: Duration,
+    /// Requests that it can work on at a time; `None` when it has not said so.
+    pub load_limit: Option<NonZeroU32>,
+    /// The start of an instance that it is the outcome of.
+    pub launch_id: Option<String>,
+}
+
+/// What is known of the way to an instance, apart from what it says itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// Nobody has looked.
+    #[default]
+    Unknown,
+    /// It passes its health check.
+    Reachable,
+    /// Its health check fails, it refuses connections, or it was ejected for its errors.
+    Failing,
+}
