@@ -24,7 +24,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::eviction::Policy;
+use crate::eviction::{Policy, Reaches};
+use crate::registry::Opened;
 use crate::state::Bounds;
 
 /// A registry and its API, for as long as a test.
@@ -54,8 +55,8 @@ impl World {
             policy: Policy::default(),
             bounds: Bounds::default(),
         };
-        let unknown = Box::new(|_: &crate::state::Key| fulcrum_model::Reach::Unknown);
-        let registry = Registry::start(registry, unknown, 1).expect("a new file");
+        let opened = Opened::open(registry, 1).expect("a new file");
+        let registry = opened.start(Box::new(|_| Reaches::new())).expect("a thread");
         let api = Arc::new(Api::new(Arc::new(registry), settings, limits, 1));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("it is bound");
