@@ -113,7 +113,8 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
     let admin = sockets.serve(admin, config.admin.clone())?;
     let addresses = admin.addresses();
     let own = registry::own_addresses(&data_plane, &addresses);
-    let instances = instances.map(|prepared| RegistryServer::start(prepared, &data_plane, own)).transpose()?;
+    let instances =
+        instances.map(|prepared| RegistryServer::start(prepared, &data_plane, own)).transpose()?;
     if let Some(instances) = &instances {
         metrics.register(Box::new(instances.collector()?))?;
     }

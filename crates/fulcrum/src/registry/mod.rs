@@ -35,14 +35,25 @@ pub(crate) struct PreparedRegistry {
 /// Why a registry cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RegistryError {
-    #[error(
-        "registry.store: {0}\n  the file was left as it is; move it away to begin anew: instances then have to register again"
-    )]
-    Store(#[from] OpenError),
+    #[error("registry.store: {source}{}", way_out(.source))]
+    Store {
+        #[from]
+        source: OpenError,
+    },
     #[error("registry: cannot make {folder}: {source}")]
     Folder { folder: String, source: io::Error },
     #[error("registry: cannot listen on {address}: {source}")]
     Bind { address: SocketAddr, source: io::Error },
+}
+
+/// What an operator can do about it; never anything that does harm.
+fn way_out(error: &OpenError) -> &'static str {
+    match error {
+        OpenError::Corrupt { .. } | OpenError::Later { .. } => {
+            "\n  the file was left as it is; move it away to begin anew: instances then have to register again"
+        }
+        OpenError::InUse { .. } | OpenError::Io { .. } => "",
+    }
 }
 
 impl PreparedRegistry {
