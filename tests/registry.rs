@@ -10,6 +10,7 @@ mod prometheus;
 mod reload;
 mod restart;
 mod silence;
+mod status;
 mod tokens;
 
 use std::collections::BTreeMap;

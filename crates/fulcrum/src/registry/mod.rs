@@ -7,6 +7,7 @@
 //! ```
 
 mod follow;
+mod status;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -23,6 +24,8 @@ use fulcrum_control_plane::store::OpenError;
 use fulcrum_data_plane::DataPlane;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+pub(crate) use self::status::Known;
 
 /// A registry that can be started: what can fail has been done.
 #[derive(Debug)]
@@ -88,17 +91,19 @@ pub(crate) struct RegistryServer {
 }
 
 impl RegistryServer {
-    /// Serves it, and lets the data plane follow it. `own` is where the daemon listens besides.
+    /// Serves it, and lets the data plane follow it. `own` is where the daemon listens besides; `known` is told.
     pub(crate) fn start(
         prepared: PreparedRegistry,
         data_plane: &Arc<DataPlane>,
         own: Vec<SocketAddr>,
+        known: &Known,
     ) -> io::Result<Self> {
         let PreparedRegistry { opened, listener, config } = prepared;
-        let known = Arc::clone(data_plane);
-        let registry = opened.start(Box::new(move |service| follow::reaches(&known, service)))?;
+        let evidence = Arc::clone(data_plane);
+        let registry = opened.start(Box::new(move |service| follow::reaches(&evidence, service)))?;
         let registry = Arc::new(registry);
         let address = listener.local_addr()?;
+        known.begun(address, Arc::clone(&registry));
         let settings = settings(&config, own.iter().copied().chain([address]).collect());
         let api = Arc::new(Api::new(Arc::clone(&registry), settings, Limits::default(), random_seed()));
         let (stop, stopped) = watch::channel(Duration::ZERO);
@@ -119,11 +124,6 @@ impl RegistryServer {
     /// Its numbers.
     pub(crate) fn collector(&self) -> Result<Collector, prometheus::Error> {
         Collector::new(Arc::clone(&self.api))
-    }
-
-    /// What the API and the state of the registry are.
-    pub(crate) fn registry(&self) -> &Arc<Registry> {
-        &self.registry
     }
 
     /// Ends it: answers that are under way have so long.
