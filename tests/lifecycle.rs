@@ -13,5 +13,5 @@ pub(crate) mod reload_load;
 mod reload_refused;
 mod reload_traffic;
 mod upstream_death;
-mod verified_load;
+pub(crate) mod verified_load;
 mod workers;

@@ -7,6 +7,7 @@ mod harness;
 mod lifecycle;
 mod messages;
 mod observability;
+mod registry;
 mod resilience;
 mod routing;
 mod smuggling;

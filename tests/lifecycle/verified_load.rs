@@ -9,8 +9,8 @@ use crate::harness::{Client, Conversation, Failure, Upstream, Wire, chunked, pat
 
 /// How far the clients have come, and whether they are to go on.
 #[derive(Debug, Default)]
-pub(super) struct Load {
-    pub(super) is_over: AtomicBool,
+pub(crate) struct Load {
+    pub(crate) is_over: AtomicBool,
     /// By client.
     pub(super) done: [AtomicUsize; CLIENTS],
 }
@@ -28,27 +28,30 @@ const METHODS: [&str; 6] = ["GET", "HEAD", "PUT", "DELETE", "PATCH", "POST"];
 
 /// An upstream of the load, which counts the requests that arrive.
 pub(super) fn application(received: Arc<AtomicUsize>) -> Upstream {
-    Upstream::new(move |mut conversation: Conversation| {
-        // Pooled connections rest for longer than most tests take.
-        conversation.wire.socket.set_read_timeout(Duration::from_secs(120));
-        let record = conversation.wire.record();
-        while let Some(head) = conversation.head() {
-            match head.word(1) {
-                "/health" => conversation.send(b"HTTP/1.1 204 No Content\r\n\r\n"),
-                "/chat" => return echo_upgraded(conversation),
-                "/download" => return send_without_end(conversation),
-                target => {
-                    let (method, body) = (head.word(0), conversation.body(&head));
-                    if body.end.is_err() {
-                        return;
-                    }
-                    received.fetch_add(1, Ordering::Relaxed);
-                    conversation.send(answer(method, target, &body.bytes));
+    Upstream::new(move |conversation| answer_all(conversation, &received))
+}
+
+/// The script of such an upstream.
+pub(crate) fn answer_all(mut conversation: Conversation, received: &AtomicUsize) {
+    // Pooled connections rest for longer than most tests take.
+    conversation.wire.socket.set_read_timeout(Duration::from_secs(120));
+    let record = conversation.wire.record();
+    while let Some(head) = conversation.head() {
+        match head.word(1) {
+            "/health" => conversation.send(b"HTTP/1.1 204 No Content\r\n\r\n"),
+            "/chat" => return echo_upgraded(conversation),
+            "/download" => return send_without_end(conversation),
+            target => {
+                let (method, body) = (head.word(0), conversation.body(&head));
+                if body.end.is_err() {
+                    return;
                 }
+                received.fetch_add(1, Ordering::Relaxed);
+                conversation.send(answer(method, target, &body.bytes));
             }
-            record.lock().expect("nobody panics with the record").clear();
         }
-    })
+        record.lock().expect("nobody panics with the record").clear();
+    }
 }
 
 /// Who asked for what, and the body that came, or what the target says.
@@ -106,7 +109,7 @@ impl Load {
     }
 
     /// The same with those that ask and are answered alone.
-    pub(super) fn ask<'scope>(
+    pub(crate) fn ask<'scope>(
         &'scope self,
         scope: &'scope thread::Scope<'scope, '_>,
         web: &'scope str,

@@ -19,7 +19,7 @@ use crate::admin::{self, Admin, AdminSockets, ConfigStatus, Readiness, Settings,
 use crate::cli::RunOptions;
 use crate::exit::Exit;
 use crate::names::HostNames;
-use crate::registry::{self, PreparedRegistry, RegistryServer};
+use crate::registry::{self, Known, PreparedRegistry, RegistryServer};
 use crate::reload::{Files, History, Owner, Reloader};
 use crate::shutdown::{self, Drained};
 use crate::signals::{Signal, Signals};
@@ -102,19 +102,25 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
     registry.register(names.collector()?)?;
     let history = Arc::new(History::begin(files.main(), &registry)?);
     let (reloader, requests) = Reloader::new();
+    let known = Known::default();
     let admin = Arc::new(Admin {
         registry,
         readiness: Arc::clone(&readiness),
         settings: ArcSwap::default(),
-        status: status(Arc::clone(&data_plane), names, Arc::clone(&readiness), Arc::clone(&history)),
+        status: status(
+            Arc::clone(&data_plane),
+            (names, known.clone()),
+            Arc::clone(&readiness),
+            Arc::clone(&history),
+        ),
         reload: reload(reloader.clone(), Arc::clone(&data_plane)),
         order: order::action(Arc::clone(&data_plane)),
     });
     let admin = sockets.serve(admin, config.admin.clone())?;
     let addresses = admin.addresses();
     let own = registry::own_addresses(&data_plane, &addresses);
-    let instances =
-        instances.map(|prepared| RegistryServer::start(prepared, &data_plane, own)).transpose()?;
+    let start = |prepared| RegistryServer::start(prepared, &data_plane, own, &known);
+    let instances = instances.map(start).transpose()?;
     if let Some(instances) = &instances {
         metrics.register(Box::new(instances.collector()?))?;
     }
@@ -193,7 +199,7 @@ impl<'a> ReadyLine<'a> {
 
 fn status(
     data_plane: Arc<DataPlane>,
-    names: HostNames,
+    (names, registry): (HostNames, Known),
     readiness: Arc<Readiness>,
     history: Arc<History>,
 ) -> Box<dyn Fn(&Settings) -> StatusDocument + Send + Sync> {
@@ -214,6 +220,7 @@ fn status(
             listeners: status.listeners.into_iter().map(Into::into).collect(),
             services: status.services.into_iter().map(Into::into).collect(),
             host_names: names.status(),
+            registry: registry.status(),
             absent_overrides: status.absent_orders.into_iter().map(Into::into).collect(),
         }
     })

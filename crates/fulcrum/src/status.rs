@@ -1,5 +1,7 @@
 //! `fulcrum status`: what a running daemon is doing, as a table or as its own JSON.
 
+mod registry;
+
 use std::fmt::Write as _;
 
 use hyper::{Method, StatusCode};
@@ -61,6 +63,10 @@ fn table(status: &StatusDocument) -> String {
         text.push('\n');
         let titles = ["HOST NAME", "ADDRESSES", "LAST ANSWER", "FAILURES", "LAST FAILURE"];
         text += &columns(titles, status.host_names.iter().map(host_name_row));
+    }
+    if let Some(registry) = &status.registry {
+        text.push('\n');
+        text += &registry::section(registry);
     }
     text.push('\n');
     text += &columns(["WORKER", "CONNECTIONS", "ACCEPTED"], (0..).zip(&status.workers).map(worker_row));

@@ -10,6 +10,7 @@
 //! heartbeats go on.
 
 mod published;
+mod summary;
 mod watch;
 mod writer;
 
@@ -18,7 +19,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,7 @@ use published::Contents;
 use writer::Writer;
 
 pub use published::{Entry, Published};
+pub use summary::{MOST_SUSPECTS, Summary, Suspect};
 pub use watch::{Event, MOST_AT_ONCE, Reset, Watcher};
 
 /// How a registry is to be run.
@@ -67,6 +69,8 @@ struct Shared {
     contents: Contents,
     stopping: AtomicBool,
     counters: Counters,
+    /// When the last change was kept.
+    committed: Mutex<Option<Instant>>,
     mood: Mutex<Mood>,
     policy: Mutex<Policy>,
 }
@@ -278,7 +282,7 @@ impl Registry {
 
     /// From here on silence is believed so much.
     pub fn follow(&self, policy: Policy) {
-        *self.shared.policy.lock().unwrap_or_else(PoisonError::into_inner) = policy;
+        *lock(&self.shared.policy) = policy;
     }
 
     /// Which history this is.
@@ -293,7 +297,7 @@ impl Registry {
 
     /// What is believed of the silence of instances.
     pub fn mood(&self) -> Mood {
-        *self.shared.mood.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.shared.mood)
     }
 
     /// What has been counted.
@@ -304,7 +308,7 @@ impl Registry {
     /// Ends: what has been asked for is done first. Blocks for as long as that takes.
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Relaxed);
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writer = lock(&self.writer).take();
         if let Some(Err(_)) = writer.map(JoinHandle::join) {
             tracing::error!("the registry's writer has died");
         }
@@ -328,6 +332,11 @@ impl Shared {
         let stood_still = Duration::from_millis(self.stood_still.load(Ordering::Relaxed));
         self.started.elapsed().saturating_sub(stood_still)
     }
+}
+
+/// What is behind these locks is whole whenever nobody holds them.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Changes that wait for the writer; more are refused.

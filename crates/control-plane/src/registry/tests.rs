@@ -220,5 +220,5 @@ async fn a_file_has_one_daemon_at_a_time() {
         policy: Policy::default(),
         bounds: Bounds::default(),
     };
-    assert!(matches!(Opened::open(second, 2), Err(OpenError::InUse(_))));
+    assert!(matches!(Opened::open(second, 2), Err(OpenError::InUse { .. })));
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use fulcrum_balance::Rng;
@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use super::published::Contents;
 use super::watch::Event;
-use super::{Counters, Evidence, Failure, Outcome, Request, Settings, Shared};
+use super::{Counters, Evidence, Failure, Outcome, Request, Settings, Shared, lock};
 use crate::eviction::{Mood, Silent};
 use crate::lease::{self, LeaseClock, Wheel};
 use crate::state::{Cause, Change, Command, Key, Now, Sequence, State};
@@ -67,6 +67,7 @@ impl Writer {
             contents: Contents::new(&state),
             stopping: AtomicBool::new(false),
             counters: Counters { is_writable: AtomicBool::new(true), ..Counters::default() },
+            committed: Mutex::new(None),
             mood: Mutex::new(Mood::Normal),
             policy: Mutex::new(settings.policy),
         });
@@ -153,6 +154,7 @@ impl Writer {
         let failure = match self.store.as_mut().map(|store| store.commit(&changes)) {
             Some(Ok(())) => {
                 self.shared.counters.commits.fetch_add(1, Ordering::Relaxed);
+                *lock(&self.shared.committed) = Some(Instant::now());
                 self.kept(changes);
                 return true;
             }
@@ -220,14 +222,13 @@ impl Writer {
         for (key, lease) in self.wheel.lapsed(now.lease) {
             self.silent.add(key, lease, now.lease);
         }
-        let policy = *self.shared.policy.lock().unwrap_or_else(PoisonError::into_inner);
+        let policy = *lock(&self.shared.policy);
         let judgement = self.silent.judge(&self.state, &policy, evidence, now.lease);
         for (key, lease) in judgement.heard {
             self.wheel.insert(key, lease);
         }
         let mood = self.silent.mood();
-        let before =
-            std::mem::replace(&mut *self.shared.mood.lock().unwrap_or_else(PoisonError::into_inner), mood);
+        let before = std::mem::replace(&mut *lock(&self.shared.mood), mood);
         if before != mood {
             let (silent, all) = (self.silent.len(), self.state.len());
             tracing::warn!(silent, all, ?mood, "what is believed of silent instances has changed");

@@ -10,6 +10,7 @@ mod auth;
 mod metrics;
 mod order;
 mod problem;
+mod registry;
 mod server;
 mod sites;
 mod socket;
@@ -35,6 +36,7 @@ use crate::reload::{Mistakes, Reloaded};
 
 pub(crate) use self::metrics::registry;
 pub(crate) use self::order::{EndpointPath, NoEndpoint, OrderAction, OrderDocument, OrderedState};
+pub(crate) use self::registry::{MoodStatus, RegistryStatus, SuspectStatus};
 pub(crate) use self::sites::{AdminError, AdminServer, AdminSockets};
 #[cfg(test)]
 pub(crate) use self::status::QueueStatus;

@@ -4,6 +4,7 @@ use fulcrum_data_plane as data_plane;
 use serde::{Deserialize, Serialize};
 
 use super::order::OrderDocument;
+use super::registry::RegistryStatus;
 use crate::reload::ConfigHistory;
 use crate::timestamp::Timestamp;
 
@@ -33,6 +34,9 @@ pub(crate) struct StatusDocument {
     pub(crate) services: Vec<ServiceStatus>,
     pub(crate) absent_overrides: Vec<AbsentOverride>,
     pub(crate) host_names: Vec<HostNameStatus>,
+    /// Nothing where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) registry: Option<RegistryStatus>,
 }
 
 /// A host name among the endpoints.

@@ -78,6 +78,7 @@ fn document() -> StatusDocument {
         services: Vec::new(),
         absent_overrides: Vec::new(),
         host_names: Vec::new(),
+        registry: None,
     }
 }
 

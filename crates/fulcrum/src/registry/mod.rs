@@ -7,6 +7,7 @@
 //! ```
 
 mod follow;
+mod status;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -24,6 +25,8 @@ use fulcrum_data_plane::DataPlane;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+pub(crate) use self::status::Known;
+
 /// A registry that can be started: what can fail has been done.
 #[derive(Debug)]
 pub(crate) struct PreparedRegistry {
@@ -35,14 +38,25 @@ pub(crate) struct PreparedRegistry {
 /// Why a registry cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RegistryError {
-    #[error(
-        "registry.store: {0}\n  the file was left as it is; move it away to begin anew: instances then have to register again"
-    )]
-    Store(#[from] OpenError),
+    #[error("registry.store: {source}{}", way_out(.source))]
+    Store {
+        #[from]
+        source: OpenError,
+    },
     #[error("registry: cannot make {folder}: {source}")]
     Folder { folder: String, source: io::Error },
     #[error("registry: cannot listen on {address}: {source}")]
     Bind { address: SocketAddr, source: io::Error },
+}
+
+/// What an operator can do about it; never anything that does harm.
+fn way_out(error: &OpenError) -> &'static str {
+    match error {
+        OpenError::Corrupt { .. } | OpenError::Later { .. } => {
+            "\n  the file was left as it is; move it away to begin anew: instances then have to register again"
+        }
+        OpenError::InUse { .. } | OpenError::Io { .. } => "",
+    }
 }
 
 impl PreparedRegistry {
@@ -77,17 +91,19 @@ pub(crate) struct RegistryServer {
 }
 
 impl RegistryServer {
-    /// Serves it, and lets the data plane follow it. `own` is where the daemon listens besides.
+    /// Serves it, and lets the data plane follow it. `own` is where the daemon listens besides; `known` is told.
     pub(crate) fn start(
         prepared: PreparedRegistry,
         data_plane: &Arc<DataPlane>,
         own: Vec<SocketAddr>,
+        known: &Known,
     ) -> io::Result<Self> {
         let PreparedRegistry { opened, listener, config } = prepared;
-        let known = Arc::clone(data_plane);
-        let registry = opened.start(Box::new(move |service| follow::reaches(&known, service)))?;
+        let evidence = Arc::clone(data_plane);
+        let registry = opened.start(Box::new(move |service| follow::reaches(&evidence, service)))?;
         let registry = Arc::new(registry);
         let address = listener.local_addr()?;
+        known.begun(address, Arc::clone(&registry));
         let settings = settings(&config, own.iter().copied().chain([address]).collect());
         let api = Arc::new(Api::new(Arc::clone(&registry), settings, Limits::default(), random_seed()));
         let (stop, stopped) = watch::channel(Duration::ZERO);

@@ -112,6 +112,7 @@ fn tables_line_up() {
                 failures: 3,
             },
         ],
+        registry: None,
     };
     let expected = "\
 fulcrum 1.2.3, process 42: ready for 3m 5s, generation 1

@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::eviction::{Policy, Reaches};
+use crate::registry::Opened;
 use crate::state::Bounds;
 
 /// A registry and its API, for as long as a test.
@@ -54,7 +55,7 @@ impl World {
             policy: Policy::default(),
             bounds: Bounds::default(),
         };
-        let opened = crate::registry::Opened::open(registry, 1).expect("a new file");
+        let opened = Opened::open(registry, 1).expect("a new file");
         let registry = opened.start(Box::new(|_| Reaches::new())).expect("a thread");
         let api = Arc::new(Api::new(Arc::new(registry), settings, limits, 1));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

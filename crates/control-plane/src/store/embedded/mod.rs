@@ -3,6 +3,8 @@
 //! Every commit is one transaction, on disk before it returns. A file that is not whole is never written to: it stays as
 //! it was found, for whoever wants to look.
 
+mod holder;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -28,8 +30,13 @@ pub struct Embedded {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process has it open.
-    #[error("{}: another daemon has it open", .0.display())]
-    InUse(PathBuf),
+    #[error("{}: another daemon has it open{}", path.display(), process(*.holder))]
+    InUse {
+        /// The file.
+        path: PathBuf,
+        /// Who, if that is known.
+        holder: Option<u32>,
+    },
     /// It cannot be read or written.
     #[error("{}: {source}", path.display())]
     Io {
@@ -289,12 +296,16 @@ fn departure(key: &str, value: &[u8]) -> Result<(ServiceName, Departure), String
 fn refuse(path: &Path, error: DatabaseError) -> OpenError {
     let path = path.to_owned();
     match error {
-        DatabaseError::DatabaseAlreadyOpen => OpenError::InUse(path),
+        DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { holder: holder::of(&path), path },
         DatabaseError::Storage(StorageError::Io(source)) if !is_about_contents(&source) => {
             OpenError::Io { path, source }
         }
         other => OpenError::Corrupt { path, what: other.to_string() },
     }
+}
+
+fn process(holder: Option<u32>) -> String {
+    holder.map_or_else(String::new, |number| format!(": process {number}"))
 }
 
 fn is_about_contents(error: &io::Error) -> bool {

@@ -169,7 +169,11 @@ fn numbers_and_history_outlive_the_process() {
     for _ in 0..20 {
         step(&mut state, &mut store, &mut rng).expect("kept");
     }
-    assert!(matches!(Embedded::open(&path, 8), Err(OpenError::InUse(_))));
+    let holder = match Embedded::open(&path, 8) {
+        Err(OpenError::InUse { holder, .. }) => holder,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(holder, Some(std::process::id()));
     drop(store);
     let (_, image) = Embedded::open(&path, 8).expect("its own file");
     assert_eq!(image.epoch, StoreEpoch(7), "the same history");
