@@ -1,6 +1,7 @@
 //! The registry in the daemon: who registers gets traffic, who leaves or has gone gets none, and what is known outlives
 //! the daemon.
 
+mod command_line;
 mod deploy;
 mod files;
 mod following;

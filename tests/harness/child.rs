@@ -36,6 +36,8 @@ impl Child {
         let mut child = command
             .env_remove("FULCRUM_ADMIN")
             .env_remove("FULCRUM_ADMIN_TOKEN")
+            .env_remove("FULCRUM_REGISTRY")
+            .env_remove("FULCRUM_REGISTRY_TOKEN")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(&stderr).expect("a file in our own directory"))

@@ -32,7 +32,12 @@ where
     I: IntoIterator<Item: AsRef<OsStr>>,
 {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fulcrum"));
-    command.args(arguments).env_remove("FULCRUM_ADMIN").env_remove("FULCRUM_ADMIN_TOKEN");
+    command
+        .args(arguments)
+        .env_remove("FULCRUM_ADMIN")
+        .env_remove("FULCRUM_ADMIN_TOKEN")
+        .env_remove("FULCRUM_REGISTRY")
+        .env_remove("FULCRUM_REGISTRY_TOKEN");
     command.envs(environment.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary is built");

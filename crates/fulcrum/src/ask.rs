@@ -27,7 +27,7 @@ pub(crate) enum AskError {
     #[error("the answer is not that of a Fulcrum daemon of this version: {0}")]
     Foreign(#[from] serde_json::Error),
     /// The token cannot be read or sent.
-    #[error("{TOKEN}: {0}")]
+    #[error("{0}")]
     Token(String),
     /// The system gives no reactor.
     #[error("cannot start: {0}")]
@@ -51,14 +51,27 @@ pub(crate) fn tell(
     body: Bytes,
     within: Duration,
 ) -> Result<Reply, AskError> {
-    let request = request(method, target, env::var(TOKEN).ok().as_deref())?.map(|_| Full::from(body));
+    let request = request(method, target, (TOKEN, env::var(TOKEN).ok().as_deref()))?;
+    exchange(address, request.map(|_| Full::from(body)), within)
+}
+
+/// Sends a request, and waits for the answer as long as `within`.
+pub(crate) fn exchange(
+    address: &ServerAddress,
+    request: Request<Full<Bytes>>,
+    within: Duration,
+) -> Result<Reply, AskError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(client::exchange_within(within, address, request))?)
 }
 
-/// With the token where there is one; `file:/path` names a file that holds it.
-fn request(method: Method, target: &str, token: Option<&str>) -> Result<Request<Full<Bytes>>, AskError> {
-    let mistake = |error: &dyn Display| AskError::Token(error.to_string());
+/// With the token where there is one, and its name for a mistake; `file:/path` names a file that holds it.
+pub(crate) fn request(
+    method: Method,
+    target: &str,
+    (name, token): (&str, Option<&str>),
+) -> Result<Request<Full<Bytes>>, AskError> {
+    let mistake = |error: &dyn Display| AskError::Token(format!("{name}: {error}"));
     let mut builder = Request::builder().method(method).uri(target);
     if let Some(token) = token.filter(|token| !token.is_empty()) {
         let token = match token.strip_prefix("file:") {
@@ -100,7 +113,7 @@ mod tests {
     #[test]
     fn tokens_come_from_the_environment_or_a_file() {
         let field = |token| {
-            request(Method::GET, "/status", token)
+            request(Method::GET, "/status", (TOKEN, token))
                 .map(|request| request.headers().get(AUTHORIZATION).cloned())
         };
         assert_eq!(field(None).expect("no token is fine"), None);

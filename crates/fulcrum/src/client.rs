@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderValue};
-use hyper::{HeaderMap, Request, StatusCode, Uri};
+use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
@@ -74,6 +75,61 @@ pub(crate) async fn exchange_within(
         Ok(result) => result,
         Err(_) => Err(ExchangeError::Late { address: address.clone(), within }),
     }
+}
+
+/// Connects and asks; the head of an answer that comes for as long as it likes, and its body. The connection is driven by
+/// the runtime, and ends with the body.
+pub(crate) async fn begin(
+    address: &ServerAddress,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, ExchangeError> {
+    let begun = async {
+        let refused = |source| ExchangeError::Connect { address: address.clone(), source };
+        match address {
+            ServerAddress::Unix(path) => {
+                speak(UnixStream::connect(path).await.map_err(refused)?, address, request).await
+            }
+            ServerAddress::Http(authority) => {
+                speak(TcpStream::connect(authority).await.map_err(refused)?, address, request).await
+            }
+        }
+    };
+    let late = || ExchangeError::Late { address: address.clone(), within: ANSWER_WITHIN };
+    tokio::time::timeout(ANSWER_WITHIN, begun).await.unwrap_or_else(|_| Err(late()))
+}
+
+async fn speak<S>(
+    stream: S,
+    address: &ServerAddress,
+    mut request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, ExchangeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let broken =
+        |source: hyper::Error| ExchangeError::Broken { address: address.clone(), source: source.into() };
+    if let Ok(host) = HeaderValue::from_str(address.host()) {
+        request.headers_mut().entry(HOST).or_insert(host);
+    }
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+    // What goes wrong there is told where the body is read.
+    tokio::spawn(connection);
+    sender.send_request(request).await.map_err(broken)
+}
+
+/// The whole of an answer whose head is there.
+pub(crate) async fn whole(
+    address: &ServerAddress,
+    response: Response<Incoming>,
+) -> Result<Reply, ExchangeError> {
+    let (head, body) = response.into_parts();
+    let within = ANSWER_WITHIN;
+    let read = tokio::time::timeout(within, Limited::new(body, LARGEST_ANSWER).collect()).await;
+    let late = |_| ExchangeError::Late { address: address.clone(), within };
+    let body =
+        read.map_err(late)?.map_err(|source| ExchangeError::Broken { address: address.clone(), source })?;
+    Ok(Reply { status: head.status, headers: head.headers, body: body.to_bytes() })
 }
 
 async fn converse<S>(

@@ -6,6 +6,7 @@
 //!                │    └────► reload: changed files, SIGHUP, the admin ─► load ─► prepare ─► commit
 //!                ├─► check, schema         read a file, touch nothing else
 //!                ├─► status, reload, drain, undrain, maintenance, weight ─► ask ─► client ─► admin of a running daemon
+//!                ├─► services, instances, register, deregister, watch ─► instances ─► client ─► API of a registry
 //!                └─► demo ─► `fulcrum run` and three `fulcrum demo-backend` as child processes
 //! ```
 //!
@@ -21,6 +22,7 @@ mod demo;
 mod demo_backend;
 mod duration;
 mod exit;
+mod instances;
 mod names;
 mod order;
 mod output;
@@ -62,6 +64,11 @@ fn execute(command: Command) -> Exit {
         Command::Undrain(options) => order::undrain(&options),
         Command::Maintenance(options) => order::maintenance(&options),
         Command::Weight(options) => order::weight(&options),
+        Command::Services(options) => instances::services(&options),
+        Command::Instances(options) => instances::instances(&options),
+        Command::Register(options) => instances::register(&options),
+        Command::Deregister(options) => instances::deregister(&options),
+        Command::Watch(options) => instances::watch(&options),
         Command::Demo(options) => demo::demo(&options),
         Command::DemoBackend(options) => demo_backend::serve(options),
     }

@@ -207,7 +207,7 @@ fn host_name_row(host: &HostNameStatus) -> [String; 5] {
 }
 
 /// Pads every column to its widest cell, two blanks between columns, none at the end of a line.
-fn columns<const N: usize>(titles: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+pub(crate) fn columns<const N: usize>(titles: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
     let lines: Vec<[String; N]> = std::iter::once(titles.map(str::to_owned)).chain(rows).collect();
     let width =
         |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or_default();
