@@ -43,13 +43,15 @@ fn with_tcp_listener(yaml: &str) -> String {
 }
 
 /// Traffic after which every family has a series: answers, a refused endpoint, a request without a route, a connection
-/// that nobody takes.
+/// that nobody takes, a question to the registry.
 fn daemon_that_has_seen_everything(upstream: &Upstream) -> Fulcrum {
     let fulcrum = Setup::new(upstream)
         .endpoint(REFUSED)
         .service("balance: round_robin")
-        .route("{ path: /app, to: app }");
+        .route("{ path: /app, to: app }")
+        .top("registry: { bind: \"127.0.0.1:0\", store: { embedded: @DIR@/registry.redb } }");
     let fulcrum = Fulcrum::start(&with_tcp_listener(&fulcrum.yaml()));
+    assert_eq!(fulcrum.ask_registry("GET", "/v1/services", "").status, 200);
     for _ in 0..4 {
         assert_eq!(fulcrum.get("/app").status, 200);
     }
