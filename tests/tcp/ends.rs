@@ -1,11 +1,12 @@
 //! How a connection ends: each side sees what it would see of the other without us.
 
+use std::io::Write;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::harness::{DEADLINE, Failure, Upstream, eventually};
+use crate::harness::{Conversation, DEADLINE, Failure, Socket, Upstream, eventually};
 
 use super::{await_errors, check_echo, connect, echo, in_front_of, standing};
 
@@ -98,4 +99,45 @@ fn an_idle_connection_is_ended_and_any_byte_is_progress() {
     assert!(last.elapsed() > Duration::from_millis(400), "{:?}", last.elapsed());
     eventually("the upstream's side is closed", || (upstream.open_connections() == 0).then_some(()));
     await_errors(&fulcrum, "stream_idle_timeout", 1);
+}
+
+/// Writes until nothing more goes, which is when the daemon holds all that it may.
+fn fill(socket: &mut Socket) {
+    socket.set_write_timeout(Duration::from_millis(300));
+    let block = [b'x'; 64 << 10];
+    while socket.write(&block).is_ok() {}
+}
+
+/// A client that is not read from any more, because its endpoint takes nothing, has gone all the same when it resets.
+#[test]
+fn a_client_that_resets_is_missed_where_its_endpoint_takes_nothing() {
+    let (let_go, held) = channel::<()>();
+    let held = Mutex::new(held);
+    let upstream = Upstream::new(move |conversation: Conversation| {
+        // Nothing is read until the test is over.
+        let _ = held.lock().expect("nobody panics with it").recv();
+        drop(conversation);
+    });
+    let fulcrum = in_front_of(&[&upstream], ", limits: { max_connections: 1, queue: { timeout: 1s } }");
+    let mut client = connect(&fulcrum);
+    fill(&mut client.wire.socket);
+    client.wire.socket.reset_on_close();
+    drop(client);
+    await_errors(&fulcrum, "client_closed", 1);
+    fulcrum.await_metric("fulcrum_tcp_connections", &[], 0.0);
+    drop(let_go);
+}
+
+/// And the other way round.
+#[test]
+fn an_endpoint_that_resets_is_missed_where_its_client_takes_nothing() {
+    let upstream = Upstream::new(|mut conversation: Conversation| {
+        fill(&mut conversation.wire.socket);
+        conversation.wire.socket.reset_on_close();
+    });
+    let fulcrum = in_front_of(&[&upstream], "");
+    let client = connect(&fulcrum);
+    await_errors(&fulcrum, "upstream_reset", 1);
+    fulcrum.await_metric("fulcrum_tcp_connections", &[], 0.0);
+    drop(client);
 }

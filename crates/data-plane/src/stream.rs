@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -67,6 +68,14 @@ impl Stream {
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
         let received = each!(self, inner => rustix::net::recv(inner, &mut byte, flags));
         matches!(received, Err(Errno::WOULDBLOCK))
+    }
+
+    /// Whether the peer has broken the connection, asking the kernel: one system call. What it has sent before may still
+    /// be unread.
+    pub(crate) fn is_reset(&self) -> bool {
+        let mut sockets = [each!(self, inner => PollFd::new(inner, PollFlags::empty()))];
+        let asked = poll(&mut sockets, Some(&Timespec::default()));
+        asked.is_ok() && sockets[0].revents().contains(PollFlags::ERR)
     }
 
     /// Makes closing send a reset, so that what went out before cannot be taken for a whole message.

@@ -162,6 +162,7 @@ impl Connection {
             up: Half::default(),
             down: Half::default(),
             progress_at: timer.now(),
+            asked_at: timer.now(),
         };
         let (facts, cells) = (&mut self.facts, &self.listener.cells);
         poll_fn(|context| {

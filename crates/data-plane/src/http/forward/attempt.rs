@@ -232,6 +232,7 @@ impl Forward<'_> {
             up: Half::default(),
             down: Half::default(),
             progress_at: self.timer.now(),
+            asked_at: self.timer.now(),
         };
         self.transaction.let_go(&worker);
         // As long as the endpoint is not taken away from it for good.
