@@ -15,3 +15,4 @@ pub mod metrics;
 pub mod registry;
 pub mod state;
 pub mod store;
+pub mod timestamp;

@@ -36,7 +36,6 @@ mod shutdown;
 mod signals;
 mod status;
 mod telemetry;
-mod timestamp;
 
 use std::process::ExitCode;
 

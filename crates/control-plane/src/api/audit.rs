@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime};
 use serde::Serialize;
 
 use super::bucket::Bucket;
-use super::timestamp::Timestamp;
+use crate::timestamp::Timestamp;
 
 /// What is remembered of changes, and of what was not allowed.
 #[derive(Debug)]

@@ -13,10 +13,10 @@ use super::order::{self, Order};
 use super::problem::{Code, Problem};
 use super::query::Query;
 use super::register_body::{Defaults, RegisterBody};
-use super::timestamp::Timestamp;
 use super::{Api, answer, json};
 use crate::registry::Outcome;
 use crate::state::{Command, Epoch, Expected, Instance, Key, Leave, Overlay, Register, Sequence};
+use crate::timestamp::Timestamp;
 
 #[derive(Debug, Serialize)]
 struct Registered {

@@ -9,9 +9,9 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::order::OrderShown;
-use super::timestamp::Timestamp;
 use crate::registry::Entry;
 use crate::state::Instance;
+use crate::timestamp::Timestamp;
 
 /// An instance, to be written where it is read.
 #[derive(Debug)]

@@ -34,7 +34,6 @@ mod register_body;
 mod route;
 mod server;
 mod settings;
-mod timestamp;
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
 use super::register_body::weight;
-use super::timestamp::Timestamp;
 use crate::state::{Overlay, OverlayState, Principal};
+use crate::timestamp::Timestamp;
 
 /// An order as it is sent, and as it is shown. What is sent has to be known: a slip would order something else.
 #[derive(Debug, Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::Problem;
 use super::status::EndpointStatus;
-use crate::timestamp::Timestamp;
+use fulcrum_control_plane::timestamp::Timestamp;
 
 /// Orders something of an endpoint, or clears what was ordered; how the endpoint is then, or nothing where it is not there.
 pub(crate) type OrderAction =

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::timestamp::Timestamp;
+use fulcrum_control_plane::timestamp::Timestamp;
 
 /// How the registry of a daemon is doing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

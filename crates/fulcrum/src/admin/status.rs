@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::order::OrderDocument;
 use super::registry::RegistryStatus;
 use crate::reload::ConfigHistory;
-use crate::timestamp::Timestamp;
+use fulcrum_control_plane::timestamp::Timestamp;
 
 /// What a daemon is doing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

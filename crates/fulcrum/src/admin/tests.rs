@@ -7,7 +7,7 @@ use prometheus::IntCounter;
 
 use super::*;
 use crate::reload::{Committed, ConfigHistory};
-use crate::timestamp::Timestamp;
+use fulcrum_control_plane::timestamp::Timestamp;
 use fulcrum_data_plane::Override;
 
 fn admin(token: Option<&str>) -> Admin {

@@ -13,7 +13,7 @@ use tokio::time::interval;
 
 use self::metrics::NameMetrics;
 use crate::admin::HostNameStatus;
-use crate::timestamp::Timestamp;
+use fulcrum_control_plane::timestamp::Timestamp;
 
 /// The host names of whatever configuration is in force, and what is known of them.
 #[derive(Clone, Debug)]

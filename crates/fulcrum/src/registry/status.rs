@@ -8,7 +8,7 @@ use fulcrum_control_plane::eviction::Mood;
 use fulcrum_control_plane::registry::{Registry, Suspect};
 
 use crate::admin::{MoodStatus, RegistryStatus, SuspectStatus};
-use crate::timestamp::Timestamp;
+use fulcrum_control_plane::timestamp::Timestamp;
 
 /// The registry of this daemon, as soon as it has begun, if there is one.
 #[derive(Clone, Debug, Default)]

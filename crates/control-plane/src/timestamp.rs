@@ -1,4 +1,4 @@
-//! Points in time as the API writes them: RFC 3339 in UTC. It also takes seconds since 1970.
+//! Points in time as the APIs of the daemon write them: RFC 3339 in UTC. They also take seconds since 1970.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,12 +9,12 @@ use serde::{Serialize, Serializer};
 
 /// A point in time from 1970 to 9999, written to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Timestamp(pub(crate) SystemTime);
+pub struct Timestamp(pub SystemTime);
 
 /// A text that is no time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a time like 2026-01-31T08:00:00Z, or seconds since 1970")]
-pub(super) struct NoTime;
+pub struct NoTime;
 
 impl Timestamp {
     fn from_seconds(seconds: u64) -> Result<Self, NoTime> {
