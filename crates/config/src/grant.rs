@@ -77,6 +77,8 @@ mod tests {
         check("register:*a", None);
         check("register", None);
         check("write", None);
+        check("scale", None);
+        check("Read", None);
         check("", None);
     }
 }

@@ -58,7 +58,7 @@ use self::server::Visit;
 use crate::registry::Registry;
 
 pub use self::address::{AllowAddresses, Registrant};
-pub use self::auth::{Grant, NoGrant, Token};
+pub use self::auth::{Grant, Token};
 pub use self::counters::Counters;
 pub use self::glob::Glob;
 pub use self::server::serve;

@@ -4,7 +4,7 @@ use super::*;
 
 async fn world() -> World {
     let token = |name, secret: &str, grants: &[&str]| {
-        let grants = grants.iter().map(|grant| grant.parse().expect("a grant")).collect();
+        let grants = grants.iter().map(|grant| Grant::of(grant)).collect();
         Arc::new(Token::new(name, secret.as_bytes(), grants, vec!["10.7.0.0/16".parse().expect("a network")]))
     };
     let tokens = vec![
