@@ -36,14 +36,14 @@ fn start(service: &str) -> Fulcrum {
     Fulcrum::start(&yaml("", service))
 }
 
-/// Who answers so many requests on one connection.
+/// Who answers so many requests on one connection; an answer that is not 200 counts under its status.
 #[track_caller]
 fn shares(client: &mut Client, times: usize) -> BTreeMap<String, usize> {
     let mut shares = BTreeMap::new();
     for _ in 0..times {
         let response = client.get("/");
-        assert_eq!(response.status, 200, "{}", response.text());
-        *shares.entry(response.text()).or_default() += 1;
+        let name = if response.status == 200 { response.text() } else { response.status.to_string() };
+        *shares.entry(name).or_default() += 1;
     }
     shares
 }

@@ -31,6 +31,24 @@ fn who_registers_gets_traffic_at_once() {
     assert_eq!(fulcrum.get("/").status, 503, "nobody is there any more");
 }
 
+/// The registry has said that there is nobody: no request waits for a first word.
+#[test]
+fn a_service_that_has_nobody_says_so_at_once() {
+    let upstream = Upstream::named("a");
+    let fulcrum = start("");
+    let check = || {
+        let began = Instant::now();
+        assert_eq!(fulcrum.get("/").status, 503);
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    };
+    check();
+    fulcrum.register("web/a", upstream.address(), json!({}));
+    await_shares(&fulcrum, [("a", 2)]);
+    fulcrum.leave("web/a", "");
+    fulcrum.await_endpoints("app", 0);
+    check();
+}
+
 #[test]
 fn heartbeats_keep_an_instance_and_silence_does_not() {
     let (beating, silent) = (Upstream::named("beating"), Upstream::named("silent"));

@@ -41,10 +41,10 @@ impl NextService {
         let before = state.membership.load_full();
         let sessions = configured.sticky.as_ref().map(|sticky| sessions(sticky, key, &before)).transpose()?;
         let orders = control.orders_of(&configured.name);
-        let found = match &configured.discovery {
-            Some(Discovery::Registry(name)) => control.findings.get(name).map_or(&[][..], Vec::as_slice),
-            None => &[],
-        };
+        let found =
+            configured.discovery.as_ref().and_then(|Discovery::Registry(name)| control.findings.get(name));
+        let rules = if found.is_some() { rules.told() } else { rules };
+        let found = found.map_or(&[][..], Vec::as_slice);
         let wanted = wanted_endpoints(configured, (&control.hosts, found), orders);
         let plan =
             Plan { policy, wanted: &wanted, places: places(configured), sessions: sessions.as_ref(), check };

@@ -18,8 +18,10 @@ pub(crate) struct Rules {
     pub(crate) slow_start: Duration,
     /// How long existing work may go on at an endpoint that is withdrawn or removed.
     pub(crate) drain: Option<Duration>,
-    /// Endpoints may be still to be found, by name or in the registry.
-    pub(super) has_to_find: bool,
+    /// Endpoints may be still to be found, by name.
+    pub(super) has_names: bool,
+    /// Nothing has been heard yet of those that are discovered.
+    pub(super) awaits_discovery: bool,
     pub(super) retry: (u8, u32),
 }
 
@@ -48,13 +50,18 @@ impl Rules {
             then: service.panic.then,
             slow_start: service.slow_start,
             drain: service.drain,
-            has_to_find: service.discovery.is_some()
-                || service
-                    .endpoints
-                    .iter()
-                    .any(|endpoint| matches!(endpoint.address, config::Target::Host(_))),
+            has_names: service
+                .endpoints
+                .iter()
+                .any(|endpoint| matches!(endpoint.address, config::Target::Host(_))),
+            awaits_discovery: service.discovery.is_some(),
             retry: (service.retry.budget, service.retry.budget_min),
         }
+    }
+
+    /// What is discovered has been told: that there is nobody, too.
+    pub(crate) fn told(self) -> Self {
+        Rules { awaits_discovery: false, ..self }
     }
 }
 

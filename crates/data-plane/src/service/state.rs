@@ -209,7 +209,8 @@ impl ServiceState {
     #[must_use]
     fn settle(&self, counts: &Counts, now: Duration) -> Option<Counts> {
         let rules = self.rules.load();
-        let is_awaited = counts.unknown > 0 || (counts.total == 0 && rules.has_to_find);
+        let is_awaited =
+            counts.unknown > 0 || (counts.total == 0 && (rules.has_names || rules.awaits_discovery));
         if counts.healthy > 0 {
             // Heard of: what comes later is no beginning.
             self.hold_until.store(0, Ordering::Relaxed);
