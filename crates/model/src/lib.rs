@@ -15,5 +15,5 @@ mod registration;
 
 pub use endpoint::{Address, ParseAddressError, Weight};
 pub use host_port::{HostPort, ParseHostPortError};
-pub use names::{EndpointId, InstanceId, ListenerName, NameError, RouteName, ServiceName};
+pub use names::{EndpointId, InstanceId, ListenerName, NameError, RegionName, RouteName, ServiceName};
 pub use registration::{Reach, Registration};

@@ -105,6 +105,10 @@ name!(
 );
 
 name!(
+    /// The name of a region: 1 to 63 of `[A-Za-z0-9._-]`.
+    RegionName, 63, is_plain
+);
+name!(
     /// The identity of an instance within its service: 1 to 200 visible ASCII characters, no `/`.
     InstanceId, 200, is_segment
 );
