@@ -9,11 +9,13 @@
 //! What a query costs is decided when the snapshot is built: an answer is looked up, copied and patched.
 
 mod body;
+mod cookie;
 mod edns;
 mod names;
 mod query;
 pub mod zone;
 
+pub use cookie::CookieKeys;
 pub use edns::{ClientSubnet, Edns};
 pub use names::Names;
 pub use query::{Head, Malformed, Query};
