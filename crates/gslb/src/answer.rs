@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use fulcrum_balance::Rng;
 use fulcrum_model::RecordType;
 
 use crate::body::Body;
@@ -15,16 +16,16 @@ use crate::query::{
 use crate::snapshot::Snapshot;
 
 /// Who asks, and what else an answer depends on.
-#[derive(Clone, Copy, Debug)]
-pub struct Client {
+#[derive(Debug)]
+pub struct Client<'a> {
     /// Where the query comes from.
     pub address: IpAddr,
     /// How it came.
     pub transport: Transport,
     /// Seconds since 1970, for cookies.
     pub now: u32,
-    /// Another number for each query, for choices by chance.
-    pub random: u64,
+    /// For choices by chance.
+    pub rng: &'a mut Rng,
 }
 
 /// How a query came.
@@ -57,7 +58,12 @@ pub struct Answered {
 
 /// Answers a message into `out`, which has room for [`ANSWER_MAX`] bytes (over UDP, for [`DATAGRAM_MAX`]).
 /// `None`: there is nothing to be sent.
-pub fn answer(snapshot: &Snapshot, message: &[u8], client: &Client, out: &mut [u8]) -> Option<Answered> {
+pub fn answer(
+    snapshot: &Snapshot,
+    message: &[u8],
+    client: &mut Client<'_>,
+    out: &mut [u8],
+) -> Option<Answered> {
     match Query::parse(message) {
         Ok(query) => Some(Answer { snapshot, client, query: &query, out }.write()),
         Err(Malformed::Silent) => None,
@@ -78,11 +84,11 @@ fn refuse(head: Head, code: u16, question: &[u8], has_edns: bool, out: &mut [u8]
     Answered { length, code, zone: None, record_type, choice: None, is_truncated: false, is_known: false }
 }
 
-struct Answer<'a> {
+struct Answer<'a, 'c, 'm> {
     snapshot: &'a Snapshot,
-    client: &'a Client,
+    client: &'m mut Client<'c>,
     query: &'a Query<'a>,
-    out: &'a mut [u8],
+    out: &'m mut [u8],
 }
 
 /// What is to be said, before it is known how much of it there is room for.
@@ -97,8 +103,8 @@ struct Content<'a> {
     error: Option<u16>,
 }
 
-impl<'a> Answer<'a> {
-    fn write(self) -> Answered {
+impl<'a> Answer<'a, '_, '_> {
+    fn write(mut self) -> Answered {
         let content = self.content();
         let Answer { snapshot, client, query, out } = self;
         let mut options = Options::default();
@@ -136,7 +142,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    fn content(&self) -> Content<'a> {
+    fn content(&mut self) -> Content<'a> {
         let (snapshot, query) = (self.snapshot, self.query);
         let refused = |code, error| Content { body: None, code, zone: None, choice: None, scope: 0, error };
         if query.is_signed {
@@ -160,7 +166,8 @@ impl<'a> Answer<'a> {
         name.make_ascii_lowercase();
         let (found, zone) = snapshot.names.find(name, query.record_type);
         let zone = Some(zone);
-        let plain = |body, code| Content { body: Some(body), code, zone, choice: None, scope: 0, error: None };
+        let plain =
+            |body, code| Content { body: Some(body), code, zone, choice: None, scope: 0, error: None };
         match found {
             Found::Body(body) => plain(body, 0),
             Found::Any(_) => plain(snapshot.names.any(), 0),
@@ -170,7 +177,7 @@ impl<'a> Answer<'a> {
             Found::Choice(number, of) => {
                 let whom = Whom::of(self.client.address, query.edns.and_then(|edns| edns.subnet));
                 let choice = &snapshot.choices[number as usize];
-                let Picked { body, part, scope } = choice.pick(query.record_type, whom, self.client.random);
+                let Picked { body, part, scope } = choice.pick(query.record_type, whom, self.client.rng);
                 Content {
                     body: Some(body.unwrap_or(of.none)),
                     code: 0,
@@ -198,7 +205,13 @@ impl Default for Options {
 
 impl Options {
     /// What a query asked for and an answer has to say; and whether the client is known to be where it says.
-    fn fill(&mut self, snapshot: &Snapshot, client: &Client, query: &Query<'_>, content: &Content<'_>) -> bool {
+    fn fill(
+        &mut self,
+        snapshot: &Snapshot,
+        client: &Client<'_>,
+        query: &Query<'_>,
+        content: &Content<'_>,
+    ) -> bool {
         let Some(Edns { subnet, cookie, wants_identity, .. }) = query.edns else { return false };
         if let Some(subnet) = subnet {
             let mut bytes = [0; SUBNET_MAX];

@@ -252,15 +252,11 @@ pub(crate) fn write_set(
     data.iter().all(|data| writer.record(section, owner, ttl, data))
 }
 
-/// Types whose answers come without a body of their own: the minimal answer to ANY (RFC 8482 §4.2).
-pub(crate) fn any_body(question: &DnsName, ttl: u32) -> Body {
-    let mut writer = BodyWriter::new(question);
-    writer.record(
-        Section::Answer,
-        Owner::Question,
-        ttl,
-        &RecordData::Other(HINFO, Box::from(*b"\x07RFC8482\x00")),
-    );
+/// The shortest answer to who wants everything (RFC 8482 §4.2).
+pub(crate) fn any_body() -> Body {
+    let mut writer = BodyWriter::new(&DnsName::root());
+    let data = RecordData::Other(HINFO, Box::from(*b"\x07RFC8482\x00"));
+    writer.record(Section::Answer, Owner::Question, 3600, &data);
     writer.finish(AUTHORITATIVE)
 }
 

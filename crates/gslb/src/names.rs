@@ -10,11 +10,12 @@ use fulcrum_model::{DnsName, RecordType};
 use crate::body::Body;
 
 /// The names of all zones. Built once; read by all threads.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Names {
     places: HashMap<Box<[u8]>, u32, FixedState>,
     nodes: Vec<Node>,
     zones: Vec<ZoneEntry>,
+    any: Body,
 }
 
 #[derive(Debug)]
@@ -85,6 +86,11 @@ impl Names {
     /// How many names there are, empty ones included.
     pub fn count(&self) -> usize {
         self.nodes.len()
+    }
+
+    /// The answer to who wants everything.
+    pub(crate) fn any(&self) -> &Body {
+        &self.any
     }
 
     /// What there is of a name in wire form and lower case.

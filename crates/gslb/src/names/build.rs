@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use fulcrum_model::{DnsName, RecordData, RecordType};
 
 use super::{Kind, Names, Node, ZoneEntry};
-use crate::body::{Body, BodyWriter, Owner, Section, write_set};
+use crate::body::{Body, BodyWriter, Owner, Section, any_body, write_set};
 use crate::query::{AUTHORITATIVE, NXDOMAIN};
 use crate::zone::{RecordSet, Zone};
 
@@ -29,7 +29,7 @@ impl Names {
         let nodes =
             nodes.into_iter().map(|(name, node)| Node { wildcard: wildcard(&name), ..node }).collect();
         let entry = |zone: &Zone| ZoneEntry { name: zone.name.clone(), none: none(zone) };
-        Names { nodes, zones: zones.iter().map(entry).collect(), places }
+        Names { nodes, zones: zones.iter().map(entry).collect(), places, any: any_body() }
     }
 }
 
