@@ -7,3 +7,8 @@
 //! ```
 //!
 //! What a query costs is decided when the snapshot is built: an answer is looked up, copied and patched.
+
+pub mod geo;
+mod region;
+
+pub use region::{MAX_REGIONS, Region, RegionSet};
