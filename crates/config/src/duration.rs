@@ -20,6 +20,10 @@ pub(crate) struct Period(pub(crate) Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span<const MIN: u64, const MAX: u64>(pub(crate) Duration);
 
+/// A time of the DNS: whole seconds, from zero to [`LONGEST`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seconds(pub(crate) u32);
+
 impl Leaf for Timeout {
     const WANTED: &'static str = "a duration like `5s` or `250ms`";
     const TAKES_NUMBERS: bool = true;
@@ -40,6 +44,19 @@ impl Leaf for Period {
 
     fn parse(text: &str) -> Result<Self, Complaint> {
         parse(text).map(Period)
+    }
+}
+
+impl Leaf for Seconds {
+    const WANTED: &'static str = "a duration like `60s`";
+    const TAKES_NUMBERS: bool = true;
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        let duration = parse(text)?;
+        match u32::try_from(duration.as_secs()) {
+            Ok(seconds) if duration.subsec_nanos() == 0 => Ok(Seconds(seconds)),
+            _ => Err(Complaint::new(Code::Duration, "is not a number of whole seconds, as the DNS has them")),
+        }
     }
 }
 
@@ -186,6 +203,20 @@ impl JsonSchema for Period {
     }
 }
 
+impl JsonSchema for Seconds {
+    fn schema_name() -> Cow<'static, str> {
+        "Seconds".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Whole seconds as a duration with units h, m, s: 60s, 1h. At most 8760h.",
+            "type": "string",
+            "pattern": PATTERN
+        })
+    }
+}
+
 impl<const MIN: u64, const MAX: u64> JsonSchema for Span<MIN, MAX> {
     fn inline_schema() -> bool {
         true
@@ -251,6 +282,13 @@ mod tests {
     fn zero_is_no_timeout() {
         assert_eq!(Timeout::parse("0s").map_err(|complaint| complaint.code), Err(Code::Range));
         assert_eq!(Period::parse("0s"), Ok(Period(Duration::ZERO)));
+    }
+
+    #[test]
+    fn times_of_the_dns_are_whole_seconds() {
+        assert_eq!(Seconds::parse("1h1s"), Ok(Seconds(3601)));
+        assert_eq!(Seconds::parse("0s"), Ok(Seconds(0)));
+        assert_eq!(Seconds::parse("1500ms").map_err(|complaint| complaint.code), Err(Code::Duration));
     }
 
     #[test]
