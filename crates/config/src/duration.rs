@@ -77,6 +77,7 @@ impl<const MIN: u64, const MAX: u64> Leaf for Span<MIN, MAX> {
 fn show(milliseconds: u64) -> String {
     let unit = UNITS.iter().find(|&&(_, size)| milliseconds >= size && milliseconds.is_multiple_of(size));
     match unit {
+        _ if milliseconds == 0 => "0s".to_owned(),
         Some((name, size)) => format!("{}{name}", milliseconds / size),
         None => format!("{milliseconds}ms"),
     }
@@ -306,5 +307,7 @@ mod tests {
         check("99ms", Err("is not from 100ms to 1h"));
         check("0s", Err("is not from 100ms to 1h"));
         check("1h1ms", Err("is not from 100ms to 1h"));
+        let complaint = Span::<0, 1000>::parse("2s").expect_err("it is too long");
+        assert_eq!(complaint.predicate, "is not from 0s to 1s");
     }
 }

@@ -72,7 +72,7 @@ pub enum RegionOrder {
     Configured,
     /// By the rules (`match`) of the regions and the client's place.
     Geo,
-    /// By their distance from the client. At least one region has a location.
+    /// By their distance from the client. Every region has a location.
     Nearest,
 }
 

@@ -29,11 +29,12 @@ impl Check<'_> {
             if is_allowed(&placed.name, &cut) {
                 continue;
             }
-            let problem = context.problems.add(
-                Code::Hidden,
-                placed.place,
-                format!("`{}` is never answered: the zone `{cut}` begins there", placed.name.owner),
-            );
+            let owner = &placed.name.owner;
+            let message = match *owner == cut {
+                true => format!("`{owner}` has what is never answered: another zone begins there"),
+                false => format!("`{owner}` is never answered: the zone `{cut}` begins above it"),
+            };
+            let problem = context.problems.add(Code::Hidden, placed.place, message);
             match cuts.get(&cut) {
                 Some(&place) => {
                     problem.note(format!("name servers are given in {}", context.sources.label(place)))
