@@ -10,7 +10,7 @@ use fulcrum_model::{DnsName, RecordData, RecordType};
 
 use crate::body::{Body, BodyWriter, Owner, Section};
 use crate::edns::ClientSubnet;
-use crate::geo::PrefixTable;
+use crate::geo::Classes;
 use crate::policy::{Plan, is_weighted};
 use crate::region::{MAX_REGIONS, Region};
 
@@ -48,7 +48,7 @@ impl Parts {
 #[derive(Clone, Debug)]
 pub struct Places {
     /// From addresses to classes.
-    pub table: Arc<PrefixTable>,
+    pub classes: Arc<Classes>,
     /// From classes to kinds.
     pub kinds: Arc<[u16]>,
 }
@@ -165,7 +165,7 @@ impl Choice {
         let (kind, scope) = match &self.places {
             None => (0, 0),
             Some(places) => {
-                let (class, scope) = places.table.class_of(whom.address, whom.bits);
+                let (class, scope) = places.classes.class_of(whom.address, whom.bits);
                 (places.kinds.get(usize::from(class.0)).map_or(0, |kind| usize::from(*kind)), scope)
             }
         };

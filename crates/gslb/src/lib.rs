@@ -11,6 +11,7 @@
 mod answer;
 mod body;
 mod choice;
+pub mod compiled;
 mod cookie;
 mod counters;
 mod edns;
