@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fulcrum_config::gslb::{
-    Answer, Choose, Gslb, InlineZone, Name, Policy, RegionOrder, Target, Targets, Zone as ConfiguredZone, ZoneSource,
+    Answer, Choose, Gslb, InlineZone, Name, Policy, RegionOrder, Target, Targets, Zone as ConfiguredZone,
+    ZoneSource,
 };
 use fulcrum_model::{DnsName, RecordData};
 
@@ -79,7 +80,11 @@ pub type ReadZone<'a> = &'a dyn Fn(&Path, &DnsName) -> Result<Vec<Record>, Vec<Z
 
 impl Compiled {
     /// Reads everything that a configuration names; all mistakes at once. Names that were there before go on counting.
-    pub fn new(gslb: &Gslb, read: ReadZone<'_>, before: Option<&Compiled>) -> Result<Self, Vec<CompileError>> {
+    pub fn new(
+        gslb: &Gslb,
+        read: ReadZone<'_>,
+        before: Option<&Compiled>,
+    ) -> Result<Self, Vec<CompileError>> {
         let mut errors = Vec::new();
         let mut zones = Vec::new();
         let mut chosen = Vec::new();
@@ -99,9 +104,13 @@ impl Compiled {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let mut orders = Orders { gslb, atlas: atlas.as_ref(), classes: HashMap::new(), places: HashMap::new() };
-        let counted: HashMap<&DnsName, &Arc<Parts>> =
-            before.iter().flat_map(|before| &before.chosen).map(|chosen| (&chosen.owner, &chosen.counts)).collect();
+        let mut orders =
+            Orders { gslb, atlas: atlas.as_ref(), classes: HashMap::new(), places: HashMap::new() };
+        let counted: HashMap<&DnsName, &Arc<Parts>> = before
+            .iter()
+            .flat_map(|before| &before.chosen)
+            .map(|chosen| (&chosen.owner, &chosen.counts))
+            .collect();
         let chosen = chosen.into_iter().map(|(owner, policy)| {
             let counts = counted.get(&owner).map(|counts| Arc::clone(counts)).unwrap_or_default();
             orders.of(&policy).map(|order| Chosen { owner, policy, order, counts })
@@ -136,7 +145,8 @@ impl Chosen {
     pub fn plans(&self, gslb: &Gslb, situation: &Situation<'_>) -> Vec<Plan> {
         let candidates = candidates(gslb, &self.policy.targets);
         let plan = |order: &[usize], together| {
-            let ordered: Candidates<'_> = order.iter().filter_map(|place| candidates.get(*place).copied()).collect();
+            let ordered: Candidates<'_> =
+                order.iter().filter_map(|place| candidates.get(*place).copied()).collect();
             plan(&self.policy, &ordered, together, situation)
         };
         let all: Vec<usize> = (0..candidates.len()).collect();
@@ -171,7 +181,9 @@ fn candidates<'a>(gslb: &Gslb, targets: &'a Targets) -> Vec<(Option<Region>, &'a
     match targets {
         Targets::Endpoints(targets) => vec![(None, targets)],
         Targets::Regions { regions, .. } => {
-            let number = |name| gslb.regions.iter().position(|region| region.name == *name).and_then(Region::new);
+            let number = |name: &fulcrum_model::RegionName| {
+                gslb.regions.iter().position(|region| region.name == *name).and_then(Region::new)
+            };
             regions.iter().map(|of| (number(&of.region), &of.targets[..])).collect()
         }
     }
@@ -209,7 +221,8 @@ impl Orders<'_> {
         let classes = match self.classes.get(&ranking) {
             Some(classes) => Arc::clone(classes),
             None => {
-                let compiled = atlas.compile(ranking).map_err(|error| CompileError::Regions(error.to_string()))?;
+                let compiled =
+                    atlas.compile(ranking).map_err(|error| CompileError::Regions(error.to_string()))?;
                 let compiled = Arc::new(compiled);
                 self.classes.insert(ranking, Arc::clone(&compiled));
                 compiled
@@ -273,7 +286,10 @@ fn records(name: &DnsName, zone: &InlineZone) -> Vec<Record> {
     let record = |owner: &DnsName, ttl, data| Record { owner: owner.clone(), ttl, data, line: 0 };
     let start = record(name, zone.ttl, RecordData::Soa(Box::new(zone.soa.clone())));
     let servers = zone.ns.iter().map(|server| record(name, zone.ttl, RecordData::Ns(server.clone())));
-    let names = zone.names.iter().flat_map(|of| of.records.iter().map(|data| record(&of.owner, of.ttl, data.clone())));
+    let names = zone
+        .names
+        .iter()
+        .flat_map(|of| of.records.iter().map(|data| record(&of.owner, of.ttl, data.clone())));
     [start].into_iter().chain(servers).chain(names).collect()
 }
 
@@ -282,9 +298,11 @@ fn atlas(gslb: &Gslb) -> Result<Option<Atlas>, CompileError> {
     if gslb.regions.is_empty() {
         return Ok(None);
     }
-    let region = |name: &str| gslb.regions.iter().position(|region| region.name.as_str() == name).and_then(Region::new);
-    let mut sources =
-        Sources::configured(&gslb.geo, &gslb.regions).map_err(|error| CompileError::Regions(error.to_string()))?;
+    let region = |name: &str| {
+        gslb.regions.iter().position(|region| region.name.as_str() == name).and_then(Region::new)
+    };
+    let mut sources = Sources::configured(&gslb.geo, &gslb.regions)
+        .map_err(|error| CompileError::Regions(error.to_string()))?;
     if let Some(file) = &gslb.geo.nets {
         let wrong = |why: String| CompileError::Geo { file: file.clone(), why };
         let text = fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
@@ -292,7 +310,10 @@ fn atlas(gslb: &Gslb) -> Result<Option<Atlas>, CompileError> {
     }
     let open = |file: &Option<PathBuf>| {
         let open = |file: &PathBuf| {
-            let wrong = |error: crate::geo::DatabaseError| CompileError::Geo { file: file.clone(), why: error.to_string() };
+            let wrong = |error: crate::geo::DatabaseError| CompileError::Geo {
+                file: file.clone(),
+                why: error.to_string(),
+            };
             Database::open(file).map(Arc::new).map_err(wrong)
         };
         file.as_ref().map(open).transpose()
