@@ -23,6 +23,7 @@ mod rate;
 mod region;
 pub mod server;
 mod snapshot;
+pub mod target;
 pub mod zone;
 
 pub use answer::{ANSWER_MAX, Answered, Client, DATAGRAM_MAX, Transport, answer};
