@@ -19,6 +19,7 @@ mod field;
 mod fields;
 mod file;
 mod grant;
+pub mod gslb;
 mod health;
 mod host;
 mod limits;
@@ -50,6 +51,7 @@ mod variable;
 
 pub use code::{Code, Severity};
 pub use endpoint::{Endpoint, EndpointState, Target};
+pub use gslb::Gslb;
 pub use health::{HealthCheck, HttpProbe, Outlier, Panic, PanicAction, Probe, TcpProbe};
 pub use limits::{Queue, ServiceLimits};
 pub use listener::{
@@ -102,4 +104,6 @@ pub struct Config {
     pub services: Vec<Service>,
     /// Where instances register; there before any service is discovered in it.
     pub registry: Option<Registry>,
+    /// Who answers DNS.
+    pub gslb: Option<Gslb>,
 }

@@ -86,6 +86,7 @@ pub(crate) fn validate(mut files: Vec<RawConfig>, context: &mut Context<'_>) -> 
         routes,
         services,
         registry,
+        gslb: None,
     };
     if context.problems.errors() > 0 {
         return None;

@@ -9,6 +9,7 @@
 mod atlas;
 mod centroid;
 mod compile;
+mod configured;
 mod database;
 mod distance;
 mod embedding;
@@ -27,6 +28,7 @@ mod tests;
 pub use atlas::{Atlas, AtlasError, Located, RegionPlace, Sources};
 pub use centroid::{LocatedBy, continent_of};
 pub use compile::Classes;
+pub use configured::ConfiguredError;
 pub use database::{About, Database, DatabaseError, Schema};
 pub use distance::{Bias, Distance};
 pub use embedding::{Embedding, unwrapped};

@@ -1,13 +1,13 @@
-//! Regions by their place in the configured order, and sets of them.
+//! Regions by number: what a snapshot, a class and a verdict mean by "the third region" is one and the same.
 
 use std::fmt;
 
-/// Regions that one configuration can have: a set of them is one word.
+/// The most regions of one configuration: a set of them is one machine word.
 pub const MAX_REGIONS: usize = 64;
 
-/// A region, by its place in the configured order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Region(u8);
+/// A region: its position in the configured order, 0 to 63.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Region(pub u8);
 
 impl Region {
     /// The region at this place in the configured order, of at most [`MAX_REGIONS`].
@@ -15,30 +15,44 @@ impl Region {
         u8::try_from(index).ok().filter(|_| index < MAX_REGIONS).map(Region)
     }
 
-    /// Its place in the configured order.
+    /// The position in the configured order, for looking into a list of all regions.
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
+
+    /// The regions of a configuration that has so many.
+    pub fn first(count: usize) -> impl DoubleEndedIterator<Item = Region> + ExactSizeIterator {
+        debug_assert!(count <= MAX_REGIONS);
+        (0..count.min(MAX_REGIONS) as u8).map(Region)
+    }
 }
 
-/// Some regions of one configuration.
+/// A set of regions.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct RegionSet(u64);
 
 impl RegionSet {
-    /// Whether a region is one of them.
+    /// No region.
+    pub const EMPTY: RegionSet = RegionSet(0);
+
+    /// Whether the region is in the set.
     pub fn contains(self, region: Region) -> bool {
-        self.0 & (1 << region.0) != 0
+        self.0 & bit(region) != 0
     }
 
-    /// Adds a region; tells whether it was not one of them before.
+    /// Adds a region; tells whether it was not there before.
     pub fn insert(&mut self, region: Region) -> bool {
         let before = self.0;
-        self.0 |= 1 << region.0;
+        self.0 |= bit(region);
         self.0 != before
     }
 
-    /// How many there are.
+    /// Takes a region out.
+    pub fn remove(&mut self, region: Region) {
+        self.0 &= !bit(region);
+    }
+
+    /// How many regions there are.
     pub fn len(self) -> usize {
         self.0.count_ones() as usize
     }
@@ -56,7 +70,7 @@ impl RegionSet {
 
 impl FromIterator<Region> for RegionSet {
     fn from_iter<I: IntoIterator<Item = Region>>(regions: I) -> Self {
-        let mut set = RegionSet::default();
+        let mut set = RegionSet::EMPTY;
         for region in regions {
             set.insert(region);
         }
@@ -66,8 +80,13 @@ impl FromIterator<Region> for RegionSet {
 
 impl fmt::Debug for RegionSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.iter().map(Region::index)).finish()
+        f.debug_set().entries(self.iter().map(|region| region.0)).finish()
     }
+}
+
+fn bit(region: Region) -> u64 {
+    debug_assert!(region.index() < MAX_REGIONS);
+    1 << (region.0 & 63)
 }
 
 #[cfg(test)]
@@ -75,12 +94,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_keeps_the_configured_order() {
-        let region = |index| Region::new(index).expect("a region");
-        let mut set: RegionSet = [63, 0, 5].into_iter().map(region).collect();
-        assert_eq!(set.iter().map(Region::index).collect::<Vec<_>>(), [0, 5, 63]);
-        assert!(!set.insert(region(5)) && set.insert(region(6)));
-        assert_eq!((set.len(), set.is_empty(), set.contains(region(7))), (4, false, false));
-        assert_eq!(Region::new(64), None);
+    fn a_set_holds_what_was_put_in() {
+        let mut set: RegionSet = [Region(0), Region(63), Region(7)].into_iter().collect();
+        assert_eq!(set.iter().collect::<Vec<_>>(), [Region(0), Region(7), Region(63)]);
+        assert_eq!((set.len(), set.is_empty(), set.contains(Region(8))), (3, false, false));
+        set.remove(Region(63));
+        assert_eq!(format!("{set:?}"), "{0, 7}");
+        assert!(RegionSet::EMPTY.is_empty());
+        assert_eq!(Region::first(64).collect::<RegionSet>().len(), 64);
     }
 }

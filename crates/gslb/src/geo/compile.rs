@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::atlas::Atlas;
 use super::database::Database;
@@ -17,7 +18,7 @@ use crate::region::Region;
 /// Which clients are answered alike, and the regions of each kind of clients in order of preference.
 #[derive(Debug)]
 pub struct Classes {
-    table: PrefixTable,
+    table: Arc<PrefixTable>,
     orders: Vec<Box<[Region]>>,
     ranked: usize,
 }
@@ -46,7 +47,7 @@ impl Classes {
     }
 
     /// From addresses to classes.
-    pub fn table(&self) -> &PrefixTable {
+    pub fn table(&self) -> &Arc<PrefixTable> {
         &self.table
     }
 }
@@ -67,7 +68,7 @@ impl Atlas {
         let (orders, ranked, classes) = classes(&orders.collect::<Vec<_>>())?;
         let class = |client: u32| u32::from(classes[client as usize]);
         let table = PrefixTable::from_steps(&v4.map(class), &v6.map(class))?;
-        Ok(Classes { table, orders, ranked })
+        Ok(Classes { table: Arc::new(table), orders, ranked })
     }
 
     /// What of a place can make a difference: the fewer places differ, the less there is to do.
