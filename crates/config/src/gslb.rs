@@ -24,6 +24,8 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use fulcrum_model::ServiceName;
+
 /// The responder of this daemon.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gslb {
@@ -53,6 +55,22 @@ pub struct Gslb {
     pub overrides: Vec<RegionOverride>,
     /// In file order; names are unique. One may be below another.
     pub zones: Vec<Zone>,
+}
+
+impl Gslb {
+    /// The services that regions and names refer to; perhaps the same one several times.
+    pub fn services(&self) -> impl Iterator<Item = &ServiceName> {
+        let of_regions = self.regions.iter().filter_map(|region| region.service.as_ref());
+        let names = self.zones.iter().filter_map(|zone| match &zone.source {
+            ZoneSource::Inline(zone) => Some(&zone.names),
+            ZoneSource::File(_) => None,
+        });
+        let of_names = names.flatten().filter_map(|name| match &name.answer {
+            Some(Answer::Service(answer)) => Some(&answer.service),
+            _ => None,
+        });
+        of_regions.chain(of_names)
+    }
 }
 
 /// The most regions: sets of them are bits of one number.

@@ -73,6 +73,13 @@ pub fn answer(
     }
 }
 
+/// Makes an answer of `length` bytes an empty, truncated one: header and question. Tells its length.
+pub(crate) fn truncate(out: &mut [u8], length: usize) -> usize {
+    out[2] |= (TRUNCATED >> 8) as u8;
+    out[6..12].fill(0);
+    HEADER + Query::question_length(&out[..length])
+}
+
 /// The answer to what cannot be read: the question, as far as there is one, and a code.
 fn refuse(head: Head, code: u16, question: &[u8], has_edns: bool, out: &mut [u8]) -> Answered {
     let mut message = Message::begin(head, question, out);
@@ -165,7 +172,7 @@ impl<'a> Answer<'a, '_, '_> {
         name.copy_from_slice(query.name());
         name.make_ascii_lowercase();
         let (found, zone) = snapshot.names.find(name, query.record_type);
-        let zone = Some(zone);
+        let zone = Some(zone).filter(|zone| *zone != u32::MAX);
         let plain =
             |body, code| Content { body: Some(body), code, zone, choice: None, scope: 0, error: None };
         match found {

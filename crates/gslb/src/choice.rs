@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use fulcrum_balance::{Alias, Rng};
 use fulcrum_config::gslb::{Choose, TargetAnswer};
@@ -9,8 +10,9 @@ use fulcrum_model::{DnsName, RecordData, RecordType};
 
 use crate::body::{Body, BodyWriter, Owner, Section};
 use crate::edns::ClientSubnet;
-use crate::geo::PrefixTable;
+use crate::geo::Classes;
 use crate::policy::{Plan, is_weighted};
+use crate::region::{MAX_REGIONS, Region};
 
 /// What answers for a name where it depends on who asks.
 #[derive(Clone, Debug)]
@@ -21,13 +23,32 @@ pub struct Choice {
     kinds: Box<[Kind]>,
     /// The bits of an address that tell one client from another.
     key: (u8, u8),
+    counts: Arc<Parts>,
+}
+
+/// How often each region answered; the last counts answers that are of none.
+#[derive(Debug)]
+pub struct Parts([AtomicU64; MAX_REGIONS + 1]);
+
+impl Default for Parts {
+    fn default() -> Self {
+        Parts(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+impl Parts {
+    /// Answers by region, and those of no region in particular.
+    pub fn counts(&self) -> impl Iterator<Item = (Option<Region>, u64)> {
+        let count = |(place, cell): (usize, &AtomicU64)| (Region::new(place), cell.load(Ordering::Relaxed));
+        self.0.iter().enumerate().map(count).filter(|(_, count)| *count > 0)
+    }
 }
 
 /// Where clients are, and what kind that makes them.
 #[derive(Clone, Debug)]
 pub struct Places {
     /// From addresses to classes.
-    pub table: Arc<PrefixTable>,
+    pub classes: Arc<Classes>,
     /// From classes to kinds.
     pub kinds: Arc<[u16]>,
 }
@@ -122,7 +143,21 @@ impl Choice {
         let kinds = plans.iter().map(|plan| Kind {
             slices: plan.slices.iter().map(|slice| self::slice(manner, plan.ttl, slice)).collect(),
         });
-        Choice { places, kinds: kinds.collect(), key }
+        Choice { places, kinds: kinds.collect(), key, counts: Arc::default() }
+    }
+
+    /// Goes on counting where another choice for the same name has counted before.
+    pub fn counting(self, counts: Arc<Parts>) -> Self {
+        Choice { counts, ..self }
+    }
+
+    /// How often each region answered.
+    pub fn counts(&self) -> &Arc<Parts> {
+        &self.counts
+    }
+
+    pub(crate) fn count(&self, part: u16) {
+        self.counts.0[usize::from(part).min(MAX_REGIONS)].fetch_add(1, Ordering::Relaxed);
     }
 
     /// What a client gets.
@@ -130,7 +165,7 @@ impl Choice {
         let (kind, scope) = match &self.places {
             None => (0, 0),
             Some(places) => {
-                let (class, scope) = places.table.class_of(whom.address, whom.bits);
+                let (class, scope) = places.classes.class_of(whom.address, whom.bits);
                 (places.kinds.get(usize::from(class.0)).map_or(0, |kind| usize::from(*kind)), scope)
             }
         };
@@ -268,7 +303,7 @@ fn seed(data: &RecordData) -> u64 {
 }
 
 /// Spreads a number over all bits (splitmix64).
-fn mix(number: u64) -> u64 {
+pub(crate) fn mix(number: u64) -> u64 {
     let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);

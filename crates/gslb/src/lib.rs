@@ -11,19 +11,25 @@
 mod answer;
 mod body;
 mod choice;
+pub mod compiled;
 mod cookie;
+mod counters;
 mod edns;
 pub mod geo;
 mod names;
 pub mod policy;
 mod query;
+mod rate;
 mod region;
+pub mod server;
 mod snapshot;
 pub mod zone;
 
 pub use answer::{ANSWER_MAX, Answered, Client, DATAGRAM_MAX, Transport, answer};
-pub use choice::{Choice, Manner, Places, Whom};
+pub use choice::{Choice, Manner, Parts, Places, Whom};
 pub use cookie::CookieKeys;
+pub use counters::{Counters, Drop, ZoneCells, ZoneCounts};
 pub use names::Names;
+pub use rate::Rate;
 pub use region::{MAX_REGIONS, Region, RegionSet};
 pub use snapshot::{IDENTITY_MAX, Snapshot};

@@ -54,6 +54,15 @@ impl<'a> Query<'a> {
         &self.question[..self.question.len().saturating_sub(4)]
     }
 
+    /// The length of the question of an answer of ours.
+    pub(crate) fn question_length(answer: &[u8]) -> usize {
+        let rest = answer.get(HEADER..).unwrap_or_default();
+        match answer.get(5) {
+            Some(1) => question(rest).map_or(0, |(question, _)| question.len()),
+            _ => 0,
+        }
+    }
+
     /// Reads a message. Whatever it holds, this ends after one look at each byte.
     pub fn parse(message: &'a [u8]) -> Result<Self, Malformed<'a>> {
         let (header, _) = message.split_first_chunk::<HEADER>().ok_or(Malformed::Silent)?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::choice::Choice;
 use crate::cookie::CookieKeys;
+use crate::counters::ZoneCells;
 use crate::names::Names;
 
 /// What is answered. A change of verdicts exchanges the choices alone; names and choices are shared.
@@ -17,6 +18,10 @@ pub struct Snapshot {
     pub choices: Arc<[Choice]>,
     /// What makes and checks cookies.
     pub cookies: Arc<CookieKeys>,
+    /// The counters of the zones, by number.
+    pub zone_cells: Arc<[Arc<ZoneCells>]>,
+    /// Those of what is in no zone.
+    pub nowhere_cells: Arc<ZoneCells>,
     /// What this server is called, at most [`IDENTITY_MAX`] bytes; empty for a secret.
     pub identity: Arc<[u8]>,
 }

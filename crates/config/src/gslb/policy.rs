@@ -38,6 +38,17 @@ pub struct Policy {
     pub ttl: Ttl,
 }
 
+impl Policy {
+    /// Whether it answers aliases: every target is one then.
+    pub fn has_aliases(&self) -> bool {
+        let first = match &self.targets {
+            Targets::Regions { regions, .. } => regions.iter().find_map(|region| region.targets.first()),
+            Targets::Endpoints(targets) => targets.first(),
+        };
+        first.is_some_and(|target| matches!(target.answer, TargetAnswer::Alias(_)))
+    }
+}
+
 /// What a policy chooses from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Targets {
@@ -61,7 +72,7 @@ pub enum RegionOrder {
     Configured,
     /// By the rules (`match`) of the regions and the client's place.
     Geo,
-    /// By their distance from the client. At least one region has a location.
+    /// By their distance from the client. Every region has a location.
     Nearest,
 }
 

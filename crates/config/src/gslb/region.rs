@@ -23,8 +23,7 @@ pub struct Geo {
 pub struct Region {
     /// Its name.
     pub name: RegionName,
-    /// Where it is. A region without one is the last choice of `nearest`; at least those have one that a policy
-    /// `nearest` names.
+    /// Where it is. Every region has one that a policy `nearest` names.
     pub location: Option<Location>,
     /// Makes the region look nearer (above zero) or farther (below) to `nearest`, in percent. Default 0; -99 to 99.
     pub bias: i8,

@@ -30,6 +30,8 @@ fn snapshot(text: &str) -> Snapshot {
         choices: Arc::new([Choice::new(manner, None, &[plan])]),
         cookies: Arc::new(CookieKeys::new(vec![[1; 16]])),
         identity: Arc::from(*b"lb-1"),
+        zone_cells: Arc::from([]),
+        nowhere_cells: crate::counters::ZoneCells::alone(),
     }
 }
 
