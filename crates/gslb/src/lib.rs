@@ -7,3 +7,7 @@
 //! ```
 //!
 //! What a query costs is decided when the snapshot is built: an answer is looked up, copied and patched.
+
+pub mod headroom;
+pub mod region;
+pub mod verdict;

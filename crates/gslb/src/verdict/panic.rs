@@ -1,0 +1,77 @@
+//! When there is nobody left to send clients to, or nothing that is seen can be believed.
+
+use std::time::Duration;
+
+use super::{Judge, Reason, State};
+use crate::region::RegionSet;
+
+/// Why names answer as they do when everything is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Panic {
+    /// No region is eligible: each is down, drained, or has not got its data.
+    NoneEligible,
+    /// For the hold, every observer that sees anything has seen every region fail. It is more likely its own link, and
+    /// no region has been taken out for it.
+    AllFailing,
+}
+
+/// What leads to a panic, and what was before.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Watch {
+    /// How long everything has been failing.
+    pub(super) failing: Duration,
+    /// The regions that were eligible when something was still seen well.
+    pub(super) last_good: RegionSet,
+}
+
+impl Judge {
+    /// Whether names are to answer by their panic mode, and why.
+    pub fn panic(&self) -> Option<Panic> {
+        if self.eligible().is_empty() {
+            return Some(Panic::NoneEligible);
+        }
+        (self.watch.failing >= self.rules().hold).then_some(Panic::AllFailing)
+    }
+
+    /// The regions that get clients. Those of names that wait for an operator may be more: see
+    /// [`Standing::share_for`](super::Standing::share_for).
+    pub fn eligible(&self) -> RegionSet {
+        self.sites().regions().filter(|&region| self.standing(region).share > 0).collect()
+    }
+
+    /// For the panic mode `last_good`: the regions that were eligible when one was last seen well.
+    pub fn last_good(&self) -> RegionSet {
+        self.watch.last_good
+    }
+
+    /// For the panic mode `all`: every region but those that an operator has taken out, and those that have not got
+    /// their data. May be empty.
+    pub fn presentable(&self) -> RegionSet {
+        let is_presentable = |standing: &super::Standing| {
+            let is_out = matches!(standing.state, State::Drained | State::ForcedDown);
+            !is_out && standing.reason != Reason::DataNotReady
+        };
+        self.sites().regions().filter(|&region| is_presentable(self.standing(region))).collect()
+    }
+
+    /// Looks whether everything fails. Where nobody can tell, what was held before stands.
+    pub(super) fn look_for_panic(&mut self, passed: Duration) {
+        let judged = self.sites().regions().filter(|&region| self.sites().targets(region) > 0);
+        let votes: Vec<_> = judged.map(|region| self.votes(region)).collect();
+        let is_all = !votes.is_empty() && votes.iter().all(|votes| votes.is_seen_failing_only());
+        if votes.iter().any(|votes| votes.ok() > 0) {
+            self.watch.failing = Duration::ZERO;
+        } else if is_all {
+            self.watch.failing += passed;
+        }
+    }
+
+    /// Remembers who is eligible while something is seen well.
+    pub(super) fn remember_good(&mut self) {
+        let eligible = self.eligible();
+        let is_seen = self.sites().regions().any(|region| self.votes(region).ok() > 0);
+        if is_seen && !eligible.is_empty() {
+            self.watch.last_good = eligible;
+        }
+    }
+}
