@@ -116,14 +116,16 @@ impl Headroom {
         changed
     }
 
-    /// What the others could take until they too are at the middle, in units of load. Whoever is not known to have room
-    /// has none.
+    /// What the others could take until they too are at the middle, in units of load, without what is on its way to
+    /// them. Whoever is not known to have room has none.
     fn room(&self, eligible: RegionSet, now: Duration) -> f64 {
         let room = eligible.iter().filter_map(|region| {
             let spare = self.spare(region, now)?;
             Some(self.regions[region.index()].of_capacity(spare - self.middle()))
         });
-        room.filter(|room| *room > 0.0).sum()
+        let room: f64 = room.filter(|room| *room > 0.0).sum();
+        let on_its_way: f64 = self.regions.iter().map(Forecast::on_its_way).sum();
+        (room - on_its_way).max(0.0)
     }
 
     /// The weight that a region gets instead of the one that it has.

@@ -94,6 +94,11 @@ impl Forecast {
         self.load_at(self.weight) - self.load_at(weight)
     }
 
+    /// The load that has been sent elsewhere and has not got there yet.
+    pub(super) fn on_its_way(&self) -> f64 {
+        self.known.map_or(0.0, |known| (known.load - self.load_at(self.weight)).max(0.0))
+    }
+
     /// A part of its capacity in units of load.
     pub(super) fn of_capacity(&self, part: f64) -> f64 {
         self.known.map_or(0.0, |known| known.capacity * part)
