@@ -9,7 +9,7 @@ use super::operator::Orders;
 use super::panic::Watch;
 use super::recorder::Recorder;
 use super::tally::Tally;
-use super::{Evidence, Memory, Now, Observer, Report, Rules, Sites, Standing, Transition, Vote};
+use super::{Evidence, Failover, Memory, Now, Observer, Report, Rules, Sites, Standing, Transition, Vote};
 use crate::region::Region;
 
 /// The state of all regions. Bounded by their number, that of their targets and of observers.
@@ -189,7 +189,7 @@ impl Judge {
             votes
         });
         let votes: Vec<_> = votes.collect();
-        let nothing_else = self.eligible().is_empty();
+        let nothing_else = self.eligible(Failover::Auto).is_empty();
         for (region, votes) in self.sites.regions().zip(votes) {
             let outside = self.outside(region);
             let is_corroborated = self.is_corroborated(region, now.clock);

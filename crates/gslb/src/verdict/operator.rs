@@ -28,12 +28,12 @@ pub struct Order {
     pub forced: Forced,
     /// When the order ends, by the time of day.
     pub until: SystemTime,
-    /// Why, in the operator's words: 1 to 200 bytes.
+    /// Why, in the operator's words: 1 to 500 bytes.
     pub reason: Arc<str>,
 }
 
 /// The longest reason, in bytes.
-const MAX_REASON: usize = 200;
+const MAX_REASON: usize = 500;
 
 /// Why an order is not followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub enum Refused {
     UnknownRegion,
     /// It would have ended already.
     Over,
-    /// It does not say why, or says it in more than 200 bytes.
+    /// It does not say why, or says it in more than 500 bytes.
     Reason,
     /// The region waits for no confirmation.
     NothingToConfirm,
@@ -55,7 +55,7 @@ impl fmt::Display for Refused {
         f.write_str(match self {
             Refused::UnknownRegion => "there is no such region",
             Refused::Over => "the order would have ended already: `until` is not in the future",
-            Refused::Reason => "an order needs a reason of 1 to 200 bytes",
+            Refused::Reason => "an order needs a reason of 1 to 500 bytes",
             Refused::NothingToConfirm => "the region waits for no confirmation",
             Refused::NothingToLift => "no order was given for the region at run time",
         })

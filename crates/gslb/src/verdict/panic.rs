@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Judge, Reason, State};
-use crate::region::RegionSet;
+use super::{Failover, Judge, Reason, Standing, State, Ttl};
+use crate::region::{Region, RegionSet};
 
 /// Why names answer as they do when everything is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,17 +26,22 @@ pub(super) struct Watch {
 
 impl Judge {
     /// Whether names are to answer by their panic mode, and why.
-    pub fn panic(&self) -> Option<Panic> {
-        if self.eligible().is_empty() {
+    pub fn panic(&self, failover: Failover) -> Option<Panic> {
+        if self.eligible(failover).is_empty() {
             return Some(Panic::NoneEligible);
         }
         (self.watch.failing >= self.rules().hold).then_some(Panic::AllFailing)
     }
 
-    /// The regions that get clients. Those of names that wait for an operator may be more: see
-    /// [`Standing::share_for`](super::Standing::share_for).
-    pub fn eligible(&self) -> RegionSet {
-        self.sites().regions().filter(|&region| self.standing(region).share > 0).collect()
+    /// The regions that get clients, of names that follow verdicts so.
+    pub fn eligible(&self, failover: Failover) -> RegionSet {
+        let gets_clients = |region: &Region| self.standing(*region).share_for(failover) > 0;
+        self.sites().regions().filter(gets_clients).collect()
+    }
+
+    /// The regions that may change soon: answers with them have the smaller time-to-live.
+    pub fn unsettled(&self) -> RegionSet {
+        self.sites().regions().filter(|&region| self.standing(region).ttl == Ttl::Low).collect()
     }
 
     /// For the panic mode `last_good`: the regions that were eligible when one was last seen well.
@@ -47,7 +52,7 @@ impl Judge {
     /// For the panic mode `all`: every region but those that an operator has taken out, and those that have not got
     /// their data. May be empty.
     pub fn presentable(&self) -> RegionSet {
-        let is_presentable = |standing: &super::Standing| {
+        let is_presentable = |standing: &Standing| {
             let is_out = matches!(standing.state, State::Drained | State::ForcedDown);
             !is_out && standing.reason != Reason::DataNotReady
         };
@@ -68,7 +73,7 @@ impl Judge {
 
     /// Remembers who is eligible while something is seen well.
     pub(super) fn remember_good(&mut self) {
-        let eligible = self.eligible();
+        let eligible = self.eligible(Failover::Auto);
         let is_seen = self.sites().regions().any(|region| self.votes(region).ok() > 0);
         if is_seen && !eligible.is_empty() {
             self.watch.last_good = eligible;

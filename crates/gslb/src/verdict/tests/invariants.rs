@@ -30,8 +30,8 @@ pub(super) fn check_invariants(world: &World, daemon: &Daemon, before: &Before) 
     }
     check_brake(seed, daemon);
     check_recorder(seed, daemon, before);
-    let is_none = daemon.judge.eligible().is_empty();
-    assert_eq!(daemon.judge.panic() == Some(Panic::NoneEligible), is_none, "seed {seed}");
+    let is_none = daemon.judge.eligible(Failover::Auto).is_empty();
+    assert_eq!(daemon.judge.panic(Failover::Auto) == Some(Panic::NoneEligible), is_none, "seed {seed}");
     assert!(!daemon.judge.last_good().is_empty(), "seed {seed}: there was something good once");
 }
 
@@ -50,6 +50,13 @@ fn check_standing(world: &World, daemon: &Daemon, region: Region) {
     assert_eq!(is_ordered, is_forced, "seed {seed}: {standing:?}");
     // The longest way is that of a region that says that it serves, seen by one of two.
     assert!(standing.next_change <= Some(300 * SECOND), "seed {seed}: {standing:?}");
+    let (until, forced) = daemon.ordered[region.index()];
+    let ordered = forced.filter(|_| world.now < until).map(|forced| match forced {
+        Forced::Up => State::ForcedUp,
+        Forced::Down => State::ForcedDown,
+        Forced::Drain => State::Drained,
+    });
+    assert_eq!(ordered, is_forced.then_some(standing.state), "seed {seed}: not as ordered");
     if is_forced {
         assert!(standing.next_change > Some(Duration::ZERO), "seed {seed}: {standing:?} is over");
     }

@@ -68,7 +68,7 @@ fn from_nothing_that_was_seen_nobody_is_down() {
         assert!(judge.tick(at(second * SECOND)).is_empty());
     }
     assert_eq!(judge.standing(Region(0)).reason, Reason::Unverified);
-    assert_eq!(judge.panic(), None);
+    assert_eq!(judge.panic(Failover::Auto), None);
 }
 
 #[test]

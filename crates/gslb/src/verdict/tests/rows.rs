@@ -90,11 +90,11 @@ fn its_own_link_is_not_taken_for_dead_regions() {
     world.daemons[0].is_cut = true;
     world.seconds(3600);
     assert_eq!(world.daemons[0].switches().count(), 0);
-    assert_eq!(world.daemons[0].judge.panic(), Some(Panic::AllFailing));
+    assert_eq!(world.daemons[0].judge.panic(Failover::Auto), Some(Panic::AllFailing));
     assert_eq!(world.daemons[0].judge.last_good(), Region::first(3).collect::<RegionSet>());
     world.daemons[0].is_cut = false;
     world.seconds(20);
-    assert_eq!((world.states(), world.daemons[0].judge.panic()), (vec![State::Up; 3], None));
+    assert_eq!((world.states(), world.daemons[0].judge.panic(Failover::Auto)), (vec![State::Up; 3], None));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_second_region_can_die_while_another_is_down() {
     let judge = &world.daemons[0].judge;
     assert_eq!(world.states()[2], State::Up, "the last one is not taken out by somebody who sees nothing");
     assert_eq!(
-        (judge.panic(), judge.last_good()),
+        (judge.panic(Failover::Auto), judge.last_good()),
         (Some(Panic::AllFailing), [Region(2)].into_iter().collect())
     );
 }
@@ -188,6 +188,28 @@ fn names_that_wait_for_an_operator() {
 }
 
 #[test]
+fn names_that_wait_panic_only_when_they_have_nobody() {
+    let mut world = World::new(1, 1, &ALONE);
+    world.set_alive(0, false);
+    world.seconds(120);
+    let judge = &world.daemons[0].judge;
+    let found = [Failover::Auto, Failover::Confirm].map(|failover| judge.eligible(failover).len());
+    assert_eq!((world.standing(0).state, found), (State::DownConfirmed, [0, 1]));
+    assert_eq!(judge.panic(Failover::Auto), Some(Panic::NoneEligible));
+    assert_eq!(judge.panic(Failover::Confirm), Some(Panic::AllFailing));
+}
+
+#[test]
+fn what_may_change_soon_is_unsettled() {
+    let mut world = World::new(1, 3, &ALONE);
+    world.set_alive(1, false);
+    world.seconds(30);
+    assert_eq!(world.daemons[0].judge.unsettled(), [Region(1)].into_iter().collect());
+    world.seconds(90);
+    assert!(world.daemons[0].judge.unsettled().is_empty());
+}
+
+#[test]
 fn without_its_data_a_region_gets_nobody() {
     let mut world = World::new(1, 3, &ALONE);
     world.regions[0].evidence = Some(Evidence { data_ready: false, ..evidence(4) });
@@ -195,7 +217,7 @@ fn without_its_data_a_region_gets_nobody() {
     assert_eq!((world.standing(0).share, &world.standing(0).reason), (0, &Reason::DataNotReady));
     assert_eq!(world.standing(0).share_for(Failover::Confirm), 0);
     let judge = &mut world.daemons[0].judge;
-    assert_eq!((judge.eligible().len(), judge.presentable().len()), (2, 2));
+    assert_eq!((judge.eligible(Failover::Auto).len(), judge.presentable().len()), (2, 2));
     let order = order(&world, Forced::Up, 60);
     world.daemons[0].judge.order(Region(0), order, at(world.now)).expect("sound");
     assert_eq!(world.standing(0).share, 100, "an order goes before everything");
@@ -250,7 +272,7 @@ fn orders_that_make_no_sense_are_refused() {
     check(3, &sound, Refused::UnknownRegion);
     check(0, &Order { until: now.wall, ..sound.clone() }, Refused::Over);
     check(0, &Order { reason: "".into(), ..sound.clone() }, Refused::Reason);
-    check(0, &Order { reason: "x".repeat(201).into(), ..sound.clone() }, Refused::Reason);
+    check(0, &Order { reason: "x".repeat(501).into(), ..sound.clone() }, Refused::Reason);
     assert_eq!(judge.lift(Region(0), now), Err(Refused::NothingToLift));
     assert_eq!(judge.confirm(Region(9), now), Err(Refused::UnknownRegion));
 }

@@ -40,6 +40,8 @@ pub(super) struct Daemon {
     /// How many of a hundred looks at that region fail on the way.
     pub(super) loss: Vec<u32>,
     pub(super) transitions: Vec<(Duration, Transition)>,
+    /// The last order for each region, and when it ends.
+    pub(super) ordered: Vec<(Duration, Option<Forced>)>,
 }
 
 impl World {
@@ -57,6 +59,7 @@ impl World {
             is_stopped: false,
             loss: vec![0; regions],
             transitions: Vec::new(),
+            ordered: vec![(Duration::ZERO, None); regions],
         };
         World {
             seed,
