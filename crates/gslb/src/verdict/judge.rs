@@ -45,7 +45,7 @@ pub(super) struct Watched {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pulse {
     pub(super) evidence: Evidence,
-    at: Duration,
+    pub(super) at: Duration,
 }
 
 /// Until when the next region must wait.

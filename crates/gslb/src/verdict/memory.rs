@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::course::{Course, Stage};
+use super::judge::Pulse;
 use super::{Forced, Judge, Now, Order};
 use crate::region::RegionSet;
 
@@ -28,6 +29,8 @@ struct Remembered {
     since: u64,
     acknowledged: bool,
     released: bool,
+    /// It has said that it has not got its data.
+    without_data: bool,
     order: Option<RememberedOrder>,
 }
 
@@ -72,6 +75,7 @@ impl Judge {
                 since: millis(watched.standing.since),
                 acknowledged: course.acknowledged,
                 released: course.released,
+                without_data: watched.is_without_data(),
                 order,
             };
             (name(region), remembered)
@@ -94,6 +98,7 @@ impl Judge {
             if is_young {
                 watched.course = remembered.course();
                 watched.standing.since = time(remembered.since);
+                watched.pulse = remembered.without_data.then(|| Pulse::without_data(now));
             }
         }
         if is_young {

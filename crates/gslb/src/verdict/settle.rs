@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::course::{Course, Seen, Stage, Wish};
-use super::judge::Watched;
+use super::judge::{Pulse, Watched};
 use super::operator::Orders;
 use super::tally::Tally;
-use super::{Forced, Judge, Now, Observer, Outcome, Reason, Rules, Standing, State, Transition, Ttl, Votes};
+use super::{
+    Evidence, Forced, Judge, Now, Observer, Outcome, Reason, Rules, Standing, State, Transition, Ttl, Votes,
+};
 use crate::region::Region;
 
 impl Judge {
@@ -158,7 +160,13 @@ impl Watched {
             || matches!((self.course.stage, self.course.step), (Stage::Down, _) | (Stage::Recovering, None))
     }
 
+    /// Whether its last word was that it has not got its data.
+    pub(super) fn is_without_data(&self) -> bool {
+        self.pulse.is_some_and(|pulse| !pulse.evidence.data_ready)
+    }
+
     fn show(&mut self, now: Now, brake: Duration, rules: &Rules) {
+        let without_data = self.is_without_data();
         let standing = &mut self.standing;
         standing.votes = self.votes;
         standing.acknowledged = self.course.acknowledged;
@@ -172,7 +180,7 @@ impl Watched {
             let is_low = is_young || self.course.stage == Stage::Suspect;
             standing.ttl = if is_low { Ttl::Low } else { Ttl::Normal };
             // Whoever has not got the data serves nobody, in whatever state.
-            if self.pulse.is_some_and(|pulse| !pulse.evidence.data_ready) {
+            if without_data {
                 (standing.share, standing.reason) = (0, Reason::DataNotReady);
             }
             return;
@@ -186,6 +194,14 @@ impl Watched {
         let is_low = order.forced == Forced::Up && self.course.is_failing();
         standing.ttl = if is_low { Ttl::Low } else { Ttl::Normal };
         standing.next_change = Some(order.until.duration_since(now.wall).unwrap_or_default());
+    }
+}
+
+impl Pulse {
+    /// Of a region that said so before a restart, until it says something else.
+    pub(super) fn without_data(now: Now) -> Self {
+        let evidence = Evidence { healthy: 0, load: 0.0, capacity: None, data_ready: false };
+        Pulse { evidence, at: now.clock }
     }
 }
 

@@ -4,4 +4,5 @@ mod invariants;
 mod reload;
 mod rows;
 mod simulation;
+mod stories;
 mod world;

@@ -60,6 +60,19 @@ fn a_clock_that_is_far_behind_does_not_know_how_old_memory_is() {
 }
 
 #[test]
+fn who_had_no_data_before_a_restart_has_none_after_it() {
+    let mut world = World::new(1, 4, &[None]);
+    world.regions[0].evidence = Some(Evidence { data_ready: false, ..evidence(4) });
+    world.seconds(10);
+    world.regions[0].evidence = None;
+    world.restart(0, SECOND);
+    assert_eq!((world.standing(0).share, &world.standing(0).reason), (0, &Reason::DataNotReady));
+    world.regions[0].evidence = Some(evidence(4));
+    world.seconds(20);
+    assert_eq!((world.standing(0).share, &world.standing(0).reason), (100, &Reason::Well));
+}
+
+#[test]
 fn from_nothing_that_was_seen_nobody_is_down() {
     let mut world = World::new(1, 4, &[None]);
     world.daemons[0].loss.fill(0);

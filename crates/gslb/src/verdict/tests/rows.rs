@@ -98,6 +98,16 @@ fn its_own_link_is_not_taken_for_dead_regions() {
 }
 
 #[test]
+fn its_own_region_does_not_show_that_its_link_works() {
+    let mut world = World::new(1, 3, &[Some(0)]);
+    world.set_alive(2, false);
+    world.seconds(200);
+    world.daemons[0].is_cut = true;
+    world.seconds(600);
+    assert_eq!(world.states(), [State::Up, State::Up, State::DownConfirmed]);
+}
+
+#[test]
 fn a_second_region_can_die_while_another_is_down() {
     let mut world = World::new(1, 3, &ALONE);
     world.set_alive(0, false);
