@@ -75,6 +75,12 @@ impl Headroom {
         Headroom { rules, regions: vec![Forecast::default(); regions] }
     }
 
+    /// The weights of a new configuration: `was` has for each of its regions which one it was, if it was there.
+    pub fn reconfigured(&self, was: &[Option<Region>], rules: HeadroomRules) -> Self {
+        let forecast = |was: &Option<Region>| was.and_then(|was| self.regions.get(was.index()).cloned());
+        Headroom { rules, regions: was.iter().map(|was| forecast(was).unwrap_or_default()).collect() }
+    }
+
     /// Takes what a region says of itself. `ttl` is the largest time-to-live of answers with it: how late clients follow.
     pub fn observe(&mut self, region: Region, evidence: &Evidence, ttl: Duration, now: Duration) {
         let Some(forecast) = self.regions.get_mut(region.index()) else { return };

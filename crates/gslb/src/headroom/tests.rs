@@ -188,6 +188,18 @@ fn nobody_spills_to_a_region_that_is_out() {
 }
 
 #[test]
+fn weights_outlast_a_reload() {
+    let mut world = Loop::new([120.0, 10.0], [100.0, 100.0], 60, Lag::After(60));
+    world.run(600);
+    let (weight, now) = (world.headroom.weight(Region(0)), world.second * SECOND);
+    assert!(weight < 1.0);
+    let was = [None, Some(Region(0)), Some(Region(9))];
+    let headroom = world.headroom.reconfigured(&was, HeadroomRules::default());
+    assert_eq!([0, 1, 2].map(|region| headroom.weight(Region(region))), [1.0, weight, 1.0]);
+    assert_eq!(headroom.spare(Region(1), now), world.headroom.spare(Region(0), now));
+}
+
+#[test]
 fn the_floor_is_kept() {
     let mut world = Loop::new([5000.0, 0.0], [100.0, 9000.0], 30, Lag::After(30));
     world.run(3600);

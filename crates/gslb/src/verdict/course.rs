@@ -154,7 +154,9 @@ impl Course {
 
     /// It is down for sure.
     pub(super) fn go_down(&mut self) {
-        (self.stage, self.step, self.acknowledged) = (Stage::Down, None, false);
+        // Names that had left it on an operator's word have not come back in full: they need no second word to stay away.
+        self.acknowledged &= self.stage == Stage::Recovering;
+        (self.stage, self.step) = (Stage::Down, None);
         self.restart_clocks();
     }
 

@@ -44,9 +44,11 @@ impl Judge {
         self.sites().regions().filter(|&region| self.standing(region).ttl == Ttl::Low).collect()
     }
 
-    /// For the panic mode `last_good`: the regions that were eligible when one was last seen well.
+    /// For the panic mode `last_good`: the regions that were eligible when one was last seen well, but for those that
+    /// are not presentable. May be empty.
     pub fn last_good(&self) -> RegionSet {
-        self.watch.last_good
+        let presentable = self.presentable();
+        self.watch.last_good.iter().filter(|&region| presentable.contains(region)).collect()
     }
 
     /// For the panic mode `all`: every region but those that an operator has taken out, and those that have not got

@@ -32,7 +32,10 @@ pub(super) fn check_invariants(world: &World, daemon: &Daemon, before: &Before) 
     check_recorder(seed, daemon, before);
     let is_none = daemon.judge.eligible(Failover::Auto).is_empty();
     assert_eq!(daemon.judge.panic(Failover::Auto) == Some(Panic::NoneEligible), is_none, "seed {seed}");
-    assert!(!daemon.judge.last_good().is_empty(), "seed {seed}: there was something good once");
+    let (good, presentable) = (daemon.judge.last_good(), daemon.judge.presentable());
+    assert!(good.iter().all(|region| presentable.contains(region)), "seed {seed}: {good:?}, {presentable:?}");
+    let is_ordered = daemon.ordered.iter().any(|(until, _)| world.now < *until);
+    assert!(is_ordered || !good.is_empty(), "seed {seed}: there was something good once");
 }
 
 /// How a region stands makes sense in itself.

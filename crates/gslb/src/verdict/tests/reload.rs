@@ -116,6 +116,22 @@ fn a_region_that_comes_back_keeps_none_from_going_down() {
 }
 
 #[test]
+fn who_fails_on_the_ramp_needs_no_second_confirmation() {
+    let mut world = World::new(1, 4, &[None]);
+    world.set_alive(0, false);
+    world.seconds(120);
+    let now = at(world.now);
+    world.daemons[0].judge.confirm(Region(0), now).expect("it waits for that");
+    world.set_alive(0, true);
+    world.seconds(380);
+    assert_eq!((world.standing(0).share, world.standing(0).share_for(Failover::Confirm)), (25, 25));
+    world.set_alive(0, false);
+    world.seconds(120);
+    assert_eq!(world.standing(0).state, State::DownConfirmed);
+    assert_eq!(world.standing(0).share_for(Failover::Confirm), 0);
+}
+
+#[test]
 fn a_reload_goes_on_with_what_was_seen() {
     let world = world();
     let (old, now) = (&world.daemons[0].judge, at(world.now));

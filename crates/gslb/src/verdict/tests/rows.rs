@@ -98,6 +98,18 @@ fn its_own_link_is_not_taken_for_dead_regions() {
 }
 
 #[test]
+fn what_lasts_for_less_than_the_hold_changes_nothing() {
+    let mut world = World::new(1, 3, &ALONE);
+    for _ in 0..20 {
+        world.set_alive(0, false);
+        world.seconds(70);
+        world.set_alive(0, true);
+        world.seconds(20);
+    }
+    assert_eq!(world.daemons[0].switches().count(), 0);
+}
+
+#[test]
 fn its_own_region_does_not_show_that_its_link_works() {
     let mut world = World::new(1, 3, &[Some(0)]);
     world.set_alive(2, false);
@@ -195,18 +207,6 @@ fn names_that_wait_for_an_operator() {
     judge.confirm(Region(0), now).expect("it waits for that");
     assert_eq!(judge.confirm(Region(0), now), Err(Refused::NothingToConfirm));
     assert_eq!(shares(&world), [0, 0]);
-}
-
-#[test]
-fn names_that_wait_panic_only_when_they_have_nobody() {
-    let mut world = World::new(1, 1, &ALONE);
-    world.set_alive(0, false);
-    world.seconds(120);
-    let judge = &world.daemons[0].judge;
-    let found = [Failover::Auto, Failover::Confirm].map(|failover| judge.eligible(failover).len());
-    assert_eq!((world.standing(0).state, found), (State::DownConfirmed, [0, 1]));
-    assert_eq!(judge.panic(Failover::Auto), Some(Panic::NoneEligible));
-    assert_eq!(judge.panic(Failover::Confirm), Some(Panic::AllFailing));
 }
 
 #[test]

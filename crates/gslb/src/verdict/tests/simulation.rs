@@ -15,6 +15,8 @@ enum Story {
     Restart,
     /// A daemon's own link is cut for a while.
     Cut,
+    /// A daemon hears of no other one, and loses its way to one region.
+    Deaf,
     /// The ways to a region lose some of what goes over them, or all of it now and then.
     Flapping,
     /// All regions die.
@@ -27,10 +29,11 @@ enum Story {
     Chaos,
 }
 
-const STORIES: [Story; 8] = [
+const STORIES: [Story; 9] = [
     Story::Death,
     Story::Restart,
     Story::Cut,
+    Story::Deaf,
     Story::Flapping,
     Story::AllDead,
     Story::Paused,
@@ -93,6 +96,7 @@ fn simulate(seed: u64, observers: usize) {
         Story::Death => stories::death(&mut world),
         Story::Restart => stories::restart(&mut world),
         Story::Cut => stories::cut(&mut world),
+        Story::Deaf => stories::deaf(&mut world),
         Story::Flapping => stories::flapping(&mut world),
         Story::AllDead => stories::all_dead(&mut world),
         Story::Paused => stories::paused(&mut world),

@@ -64,6 +64,33 @@ pub(super) fn cut(world: &mut World) {
     check_no_switch(world);
 }
 
+/// One of three or more is too few; one alone is all there is, and one of two takes twice as long.
+pub(super) fn deaf(world: &mut World) {
+    let count = world.daemons.len();
+    let whom = world.rng.below(count as u32) as usize;
+    let began = world.now;
+    world.daemons[whom].is_deaf = true;
+    world.daemons[whom].loss[usize::from(VICTIM)] = 100;
+    seconds(world, 800);
+    let (seed, mut daemons) = (world.seed, world.daemons.iter().enumerate());
+    assert!(
+        daemons.all(|(number, daemon)| number == whom || daemon.switches().next().is_none()),
+        "seed {seed}"
+    );
+    let lives_there = world.daemons[whom].home == Some(Region(VICTIM));
+    let hold = match count {
+        _ if lives_there => None,
+        1 => Some(90 * SECOND),
+        2 => Some(180 * SECOND),
+        _ => None,
+    };
+    // A region that says that it serves is believed for longer.
+    let believed = world.regions[usize::from(VICTIM)].evidence.map(|_| 270 * SECOND);
+    let least = hold.map(|hold| began + hold.max(believed.unwrap_or_default()));
+    let first = world.daemons[whom].switches().next().map(|(when, _)| *when);
+    assert!(first.is_some() == least.is_some() && first >= least, "seed {seed}: {first:?}, {least:?}");
+}
+
 fn check_no_switch(world: &World) {
     for daemon in &world.daemons {
         let switches: Vec<_> = daemon.switches().collect();
@@ -155,6 +182,7 @@ pub(super) fn chaos(world: &mut World) {
             0 => world.regions[region as usize].is_alive = false,
             1 => world.regions[region as usize].is_unreachable = true,
             2 => world.daemons[whom].is_cut = true,
+            11 => world.daemons[whom].is_deaf = true,
             3 => world.daemons[whom].is_stopped = true,
             4 => world.daemons[whom].loss[region as usize] = world.rng.below(101),
             5 => world.regions[region as usize].evidence = Some(evidence(world.rng.below(2))),
@@ -190,7 +218,7 @@ pub(super) fn mend(world: &mut World) {
         (region.is_alive, region.is_unreachable) = (true, false);
     }
     for daemon in &mut world.daemons {
-        (daemon.is_cut, daemon.is_stopped) = (false, false);
+        (daemon.is_cut, daemon.is_deaf, daemon.is_stopped) = (false, false, false);
         daemon.loss.fill(0);
     }
 }

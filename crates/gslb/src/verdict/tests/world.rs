@@ -35,6 +35,8 @@ pub(super) struct Daemon {
     pub(super) home: Option<Region>,
     /// Its own link is cut: it sees what is in its region, and nobody hears of it.
     pub(super) is_cut: bool,
+    /// It sees, but neither hears the others nor is heard.
+    pub(super) is_deaf: bool,
     /// The process stands still.
     pub(super) is_stopped: bool,
     /// How many of a hundred looks at that region fail on the way.
@@ -56,6 +58,7 @@ impl World {
             judge: Judge::new(sites(regions, homes), rules.clone(), None, now),
             home: home.map(Region),
             is_cut: false,
+            is_deaf: false,
             is_stopped: false,
             loss: vec![0; regions],
             transitions: Vec::new(),
@@ -114,13 +117,13 @@ impl World {
 
     fn tell(&mut self, report: Report) {
         let from = report.observer.index();
-        let is_heard = !self.daemons[from].is_cut;
+        let is_heard = !self.daemons[from].is_cut && !self.daemons[from].is_deaf;
         if self.daemons[from].is_stopped {
             return;
         }
         let now = at(self.now);
         for (number, daemon) in self.daemons.iter_mut().enumerate() {
-            if number == from || is_heard && !daemon.is_cut && !daemon.is_stopped {
+            if number == from || is_heard && !daemon.is_cut && !daemon.is_deaf && !daemon.is_stopped {
                 assert_eq!(daemon.judge.report(report, now), Taken::New);
             }
         }
