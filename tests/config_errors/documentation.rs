@@ -69,6 +69,9 @@ fn every_example_passes() {
     for token in ["web.token", "ops.token"] {
         fs::write(folder.path().join(token), "s3cret\n").expect("room for a file");
     }
+    for key in ["dns-cookie.new", "dns-cookie.old"] {
+        fs::write(folder.path().join(key), "0123456789abcdef0123456789abcdef\n").expect("room for a file");
+    }
     for key in ["sticky.new", "sticky.old"] {
         fs::write(folder.path().join(key), "a secret of 16 bytes or more\n").expect("room for a file");
     }

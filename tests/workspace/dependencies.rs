@@ -65,7 +65,7 @@ const IMPURE: [&str; 23] = [
 ];
 
 /// Foreign crates that only some of ours may name.
-const AT_HOME: [(&str, &[&str]); 13] = [
+const AT_HOME: [(&str, &[&str]); 14] = [
     ("granit-parser", &["fulcrum-config"]),
     ("serde_yaml", &["fulcrum-config"]),
     ("yaml_serde", &["fulcrum-config"]),
@@ -74,6 +74,7 @@ const AT_HOME: [(&str, &[&str]); 13] = [
     ("hyper-util", &["fulcrum", "fulcrum-control-plane"]),
     ("httparse", &["fulcrum-data-plane"]),
     ("hickory-resolver", &["fulcrum-control-plane"]),
+    ("maxminddb", &["fulcrum-gslb"]),
     ("rustls", &["fulcrum-tls"]),
     ("tokio-rustls", &["fulcrum-tls"]),
     ("aws-lc-rs", &["fulcrum-balance", "fulcrum-control-plane", "fulcrum-tls"]),

@@ -4,7 +4,7 @@ use crate::{Rng, Share, scale};
 
 /// A table of weights that can be drawn from.
 #[derive(Debug)]
-pub(crate) struct Alias {
+pub struct Alias {
     len: u32,
     /// Empty when all weights are equal: then every draw is uniform.
     columns: Box<[Column]>,
@@ -19,7 +19,7 @@ struct Column {
 
 impl Alias {
     /// At most `u32::MAX` weights, none of them 0.
-    pub(crate) fn new(weights: &[u16]) -> Self {
+    pub fn new(weights: &[u16]) -> Self {
         let len = weights.len() as u32;
         let equal = weights.windows(2).all(|pair| pair[0] == pair[1]);
         let columns = if equal { Box::default() } else { columns(weights) };
@@ -27,7 +27,7 @@ impl Alias {
     }
 
     /// An index with probability in proportion to its weight. There must be one.
-    pub(crate) fn draw(&self, rng: &mut Rng) -> usize {
+    pub fn draw(&self, rng: &mut Rng) -> usize {
         debug_assert!(self.len > 0);
         let word = rng.next_u64();
         // The high half chooses the column, the low half the side.

@@ -32,6 +32,7 @@ pub mod session;
 mod share;
 pub mod slow_start;
 
+pub use alias::Alias;
 pub use picker::{Member, Members, PickState, Picker, Policy};
 pub use rng::Rng;
 pub use share::Share;

@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::code::Code;
 use crate::decode::{Complaint, Leaf};
+use crate::gslb::DnsBind;
 use crate::listener::Bind;
 
 /// A listener's address.
@@ -17,6 +18,10 @@ pub(crate) struct BindText(pub(crate) Bind);
 /// The admin address: an IP address and a port.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AdminBind(pub(crate) SocketAddr);
+
+/// An address for questions of the DNS.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DnsBindText(pub(crate) DnsBind);
 
 /// The path of a unix socket.
 #[derive(Clone, Debug)]
@@ -54,6 +59,20 @@ impl Leaf for AdminBind {
             );
         }
         socket_address(text).map(AdminBind)
+    }
+}
+
+impl Leaf for DnsBindText {
+    const WANTED: &'static str = "an address like `:53`";
+    const TAKES_NUMBERS: bool = true;
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        match BindText::parse(text)?.0 {
+            Bind::Tcp { address, dual_stack } => Ok(DnsBindText(DnsBind { address, dual_stack })),
+            Bind::Unix(_) => {
+                Err(Complaint::new(Code::Address, "is a unix socket, and questions come over UDP and TCP"))
+            }
+        }
     }
 }
 
@@ -127,6 +146,21 @@ impl JsonSchema for BindText {
     }
 }
 
+impl JsonSchema for DnsBindText {
+    fn schema_name() -> Cow<'static, str> {
+        "DnsBind".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "An address for questions over UDP and TCP: :53 for both families, 0.0.0.0:53, [::]:53 for \
+                            IPv6 only. Port 0 lets the kernel choose.",
+            "type": "string",
+            "pattern": r"(:[0-9]+$|\$\{)"
+        })
+    }
+}
+
 impl JsonSchema for AdminBind {
     fn schema_name() -> Cow<'static, str> {
         "AdminBind".into()
@@ -189,6 +223,13 @@ mod tests {
         check("[::ffff:10.0.0.1]:80", Err(Some("did you mean `10.0.0.1:80`?")));
         check("example.com:80", Err(None));
         check("", Err(None));
+    }
+
+    #[test]
+    fn questions_come_over_the_network() {
+        let bind = DnsBindText::parse(":53").expect("an address").0;
+        assert_eq!((bind.address, bind.dual_stack), ("[::]:53".parse().expect("an address"), true));
+        assert!(DnsBindText::parse("unix:/run/dns.sock").is_err());
     }
 
     #[test]

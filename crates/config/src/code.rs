@@ -111,6 +111,18 @@ codes! {
     Status = "E123",
     /// Not what a token can allow.
     Grant = "E124",
+    /// Not a name of the DNS.
+    DnsName = "E130",
+    /// Not a record of its type, or of a type that is not served.
+    Record = "E131",
+    /// Not a rule about clients.
+    GeoMatch = "E132",
+    /// Not a point of the earth.
+    Location = "E133",
+    /// Not a point in time.
+    Moment = "E134",
+    /// Not the URL of a check.
+    ProbeUrl = "E135",
 
     /// A service that does not exist.
     NoSuchService = "E201",
@@ -138,6 +150,16 @@ codes! {
     DuplicateRouteName = "E212",
     /// A service that is discovered in a registry that there is not.
     NoRegistry = "E213",
+    /// A region that does not exist.
+    NoSuchRegion = "E220",
+    /// A zone, a name, a record or a target that is there already.
+    DuplicateRecord = "E221",
+    /// A name that is not within its zone.
+    OutsideZone = "E222",
+    /// A CNAME with other records beside it.
+    CnameAndOther = "E223",
+    /// A name that a delegation or another zone hides.
+    Hidden = "E224",
 
     /// A service that nothing uses.
     UnusedService = "W302",
@@ -153,6 +175,14 @@ codes! {
     NoRoutes = "W308",
     /// The registry's address is public and nobody may use it.
     RegistryWithoutTokens = "W309",
+    /// Regions that count as down so soon that clients are sent away for nothing.
+    ShortHold = "W320",
+    /// A name server without an address.
+    NameServerAddress = "W321",
+    /// A `*` that stands for nothing but itself.
+    InnerWildcard = "W322",
+    /// A name that repeats its zone: the dot at its end is missing.
+    MissingDot = "W323",
 }
 
 impl Code {

@@ -20,6 +20,10 @@ pub(crate) struct Period(pub(crate) Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span<const MIN: u64, const MAX: u64>(pub(crate) Duration);
 
+/// A time of the DNS: whole seconds, from zero to [`LONGEST`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seconds(pub(crate) u32);
+
 impl Leaf for Timeout {
     const WANTED: &'static str = "a duration like `5s` or `250ms`";
     const TAKES_NUMBERS: bool = true;
@@ -43,6 +47,19 @@ impl Leaf for Period {
     }
 }
 
+impl Leaf for Seconds {
+    const WANTED: &'static str = "a duration like `60s`";
+    const TAKES_NUMBERS: bool = true;
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        let duration = parse(text)?;
+        match u32::try_from(duration.as_secs()) {
+            Ok(seconds) if duration.subsec_nanos() == 0 => Ok(Seconds(seconds)),
+            _ => Err(Complaint::new(Code::Duration, "is not a number of whole seconds, as the DNS has them")),
+        }
+    }
+}
+
 impl<const MIN: u64, const MAX: u64> Leaf for Span<MIN, MAX> {
     const WANTED: &'static str = "a duration like `5s` or `250ms`";
     const TAKES_NUMBERS: bool = true;
@@ -60,6 +77,7 @@ impl<const MIN: u64, const MAX: u64> Leaf for Span<MIN, MAX> {
 fn show(milliseconds: u64) -> String {
     let unit = UNITS.iter().find(|&&(_, size)| milliseconds >= size && milliseconds.is_multiple_of(size));
     match unit {
+        _ if milliseconds == 0 => "0s".to_owned(),
         Some((name, size)) => format!("{}{name}", milliseconds / size),
         None => format!("{milliseconds}ms"),
     }
@@ -186,6 +204,20 @@ impl JsonSchema for Period {
     }
 }
 
+impl JsonSchema for Seconds {
+    fn schema_name() -> Cow<'static, str> {
+        "Seconds".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "Whole seconds as a duration with units h, m, s: 60s, 1h. At most 8760h.",
+            "type": "string",
+            "pattern": PATTERN
+        })
+    }
+}
+
 impl<const MIN: u64, const MAX: u64> JsonSchema for Span<MIN, MAX> {
     fn inline_schema() -> bool {
         true
@@ -254,6 +286,13 @@ mod tests {
     }
 
     #[test]
+    fn times_of_the_dns_are_whole_seconds() {
+        assert_eq!(Seconds::parse("1h1s"), Ok(Seconds(3601)));
+        assert_eq!(Seconds::parse("0s"), Ok(Seconds(0)));
+        assert_eq!(Seconds::parse("1500ms").map_err(|complaint| complaint.code), Err(Code::Duration));
+    }
+
+    #[test]
     fn ranges_are_shown_in_units() {
         fn check(text: &str, expected: Result<u64, &str>) {
             let parsed = Span::<100, 3_600_000>::parse(text).map(|span| span.0.as_millis() as u64);
@@ -268,5 +307,7 @@ mod tests {
         check("99ms", Err("is not from 100ms to 1h"));
         check("0s", Err("is not from 100ms to 1h"));
         check("1h1ms", Err("is not from 100ms to 1h"));
+        let complaint = Span::<0, 1000>::parse("2s").expect_err("it is too long");
+        assert_eq!(complaint.predicate, "is not from 0s to 1s");
     }
 }

@@ -121,6 +121,11 @@ impl Keys {
         self.unknown
     }
 
+    /// True when a key was given besides this one, known or not.
+    pub(crate) fn any_but(&self, key: &str) -> bool {
+        self.places.iter().any(|(name, _)| &**name != key)
+    }
+
     /// The place of a key, if it was given.
     pub(crate) fn place(&self, key: &str) -> Option<Place> {
         self.places.iter().find(|(name, _)| &**name == key).map(|&(_, place)| place)

@@ -18,18 +18,22 @@ mod endpoint;
 mod field;
 mod fields;
 mod file;
+mod geo;
 mod grant;
+pub mod gslb;
 mod health;
 mod host;
 mod limits;
 mod listener;
 mod load;
+mod moment;
 mod network;
 mod node;
 mod path;
 mod pattern;
 mod percent;
 mod probe;
+mod probe_url;
 mod process;
 mod rate;
 mod raw;
@@ -45,11 +49,13 @@ mod source;
 mod sticky;
 mod suggest;
 mod syntax;
+mod target;
 mod validate;
 mod variable;
 
 pub use code::{Code, Severity};
 pub use endpoint::{Endpoint, EndpointState, Target};
+pub use gslb::Gslb;
 pub use health::{HealthCheck, HttpProbe, Outlier, Panic, PanicAction, Probe, TcpProbe};
 pub use limits::{Queue, ServiceLimits};
 pub use listener::{
@@ -102,4 +108,6 @@ pub struct Config {
     pub services: Vec<Service>,
     /// Where instances register; there before any service is discovered in it.
     pub registry: Option<Registry>,
+    /// Who answers DNS.
+    pub gslb: Option<Gslb>,
 }

@@ -3,21 +3,30 @@
 //! These structs are also what the JSON schema is generated from, so the comments here are its descriptions.
 
 mod endpoint;
+mod gslb;
 mod health;
 mod limits;
 mod listener;
+mod policy;
 mod registry;
 mod retry;
 mod route;
 mod service;
 mod sticky;
+mod zone;
 
 pub(crate) use endpoint::RawEndpoint;
+pub(crate) use gslb::{
+    RawDnsTcp, RawGeo, RawGslb, RawHeadroom, RawRegion, RawRegionOverride, RawResponseRate, RawVerdict,
+};
 pub(crate) use health::{
     ProbeMethod, RawExpect, RawHealth, RawHealthLong, RawOutlier, RawPanic, RawTcpProbe,
 };
 pub(crate) use limits::RawServiceLimits;
 pub(crate) use listener::{RawHttp, RawListener, SpokenProtocol};
+pub(crate) use policy::{
+    DnsPanic, DnsPolicy, RawPolicyHealth, RawStickyKey, RawTarget, RawTargetLong, RawTtl, RawTtlLong,
+};
 pub(crate) use registry::{RawDiscovery, RawRegistry, RawToken};
 pub(crate) use retry::{RawRetry, RetryCause};
 pub(crate) use route::{
@@ -26,6 +35,7 @@ pub(crate) use route::{
 };
 pub(crate) use service::{Policy, RawBalance, RawPool, RawService};
 pub(crate) use sticky::RawSticky;
+pub(crate) use zone::{RawName, RawNameKeys, RawSet, RawSoa, RawZone};
 
 use schemars::JsonSchema;
 
@@ -78,6 +88,8 @@ fields! {
         services: Named<RawService>,
         /// Where instances register, to be found by services and by others.
         registry: RawRegistry,
+        /// Who answers DNS.
+        gslb: RawGslb,
     }
 
     /// What every listener and service inherits that does not say otherwise.

@@ -38,17 +38,22 @@ pub(crate) fn of(file: &Node) -> Vec<&Node> {
     let mut secrets: Vec<&Node> = find(file, &["admin", "token"]).into_iter().collect();
     if let Some(Value::Mapping(services)) = file.entry("services").map(|services| &services.node.value) {
         for service in services {
-            match find(&service.node, &["sticky", "cookie", "keys"]) {
-                Some(Node { value: Value::List(keys), .. }) => secrets.extend(keys.iter().map(|key| &**key)),
-                keys => secrets.extend(keys),
-            }
+            secrets.extend(one_or_many(find(&service.node, &["sticky", "cookie", "keys"])));
         }
     }
     if let Some(Value::List(tokens)) = find(file, &["registry", "tokens"]).map(|tokens| &tokens.value) {
         secrets.extend(tokens.iter().filter_map(|token| find(token, &["secret"])));
     }
+    secrets.extend(one_or_many(find(file, &["gslb", "cookie_keys"])));
     secrets.retain(|secret| !secret.text().is_some_and(|text| text.starts_with(FILE)));
     secrets
+}
+
+fn one_or_many(found: Option<&Node>) -> Vec<&Node> {
+    match found {
+        Some(Node { value: Value::List(items), .. }) => items.iter().map(|item| &**item).collect(),
+        one => one.into_iter().collect(),
+    }
 }
 
 /// The value at the end of a path of keys.

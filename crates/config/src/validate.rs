@@ -2,6 +2,7 @@
 
 mod access_log;
 mod endpoint;
+mod gslb;
 mod header;
 mod health;
 mod layers;
@@ -57,15 +58,18 @@ pub(crate) fn validate(mut files: Vec<RawConfig>, context: &mut Context<'_>) -> 
     let log = files.iter_mut().find_map(|file| file.log.take());
     let has_registry = !context.complete || files.iter().any(|file| file.given.place("registry").is_some());
     let raw_registry = files.iter_mut().find_map(|file| file.registry.take());
+    let raw_gslb = files.iter_mut().find_map(|file| file.gslb.take());
     let state_dir = process::state_dir(find(&mut files, |file| file.state_dir.take()));
 
     let listeners = take_named(&mut files, |file| file.listeners.take());
-    overlap::check(&listeners, admin.as_ref(), raw_registry.as_ref(), context);
+    let sections = (admin.as_ref(), raw_registry.as_ref(), raw_gslb.as_ref());
+    overlap::check(&listeners, sections, context);
     let raw_routes: Vec<_> = files.iter_mut().filter_map(|file| file.routes.take()).flatten().collect();
     let usage = Usage::of(&listeners, &raw_routes, context);
     let services = take_named(&mut files, |file| file.services.take());
     let services = service::all(services, defaults, (&usage, has_registry), context);
     let registry = raw_registry.and_then(|raw| registry::registry(raw, &state_dir, context));
+    let gslb = raw_gslb.and_then(|raw| gslb::gslb(raw, &names, context));
     let listeners = listener::all(listeners, defaults, &names, context);
     let routes = route::all(raw_routes, &names, context);
 
@@ -86,6 +90,7 @@ pub(crate) fn validate(mut files: Vec<RawConfig>, context: &mut Context<'_>) -> 
         routes,
         services,
         registry,
+        gslb,
     };
     if context.problems.errors() > 0 {
         return None;
@@ -114,6 +119,7 @@ fn refuse_second_sections(files: &[RawConfig], context: &mut Context<'_>) {
         "admin",
         "log",
         "registry",
+        "gslb",
     ] {
         let mut places = files.iter().filter_map(|file: &RawConfig| file.given.place(section));
         let Some(first) = places.next() else { continue };

@@ -8,6 +8,30 @@
 //!
 //! What a query costs is decided when the snapshot is built: an answer is looked up, copied and patched.
 
+mod answer;
+mod body;
+mod choice;
+pub mod compiled;
+mod cookie;
+mod counters;
+mod edns;
+pub mod geo;
 pub mod headroom;
-pub mod region;
+mod names;
+pub mod policy;
+mod query;
+mod rate;
+mod region;
+pub mod server;
+mod snapshot;
 pub mod verdict;
+pub mod zone;
+
+pub use answer::{ANSWER_MAX, Answered, Client, DATAGRAM_MAX, Transport, answer};
+pub use choice::{Choice, Manner, Parts, Places, Whom};
+pub use cookie::CookieKeys;
+pub use counters::{Counters, Drop, ZoneCells, ZoneCounts};
+pub use names::Names;
+pub use rate::Rate;
+pub use region::{MAX_REGIONS, Region, RegionSet};
+pub use snapshot::{IDENTITY_MAX, Snapshot};

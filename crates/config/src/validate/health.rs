@@ -50,7 +50,7 @@ fn count(number: u64) -> NonZeroU32 {
 }
 
 /// The request of the short form.
-fn http_probe(path: String) -> HttpProbe {
+pub(crate) fn http_probe(path: String) -> HttpProbe {
     HttpProbe {
         path,
         method: ProbeMethod::Get.as_str().to_owned(),

@@ -31,10 +31,11 @@ impl Names {
     pub(crate) fn of(files: &[RawConfig], context: &mut Context<'_>) -> Self {
         let listeners = unique(files.iter().filter_map(|file| file.listeners.as_ref()), "listener", context);
         let listener_section = files.iter().any(|file| file.given.place("listeners").is_some());
-        let has_registry = files.iter().any(|file| file.given.place("registry").is_some());
+        let serves_otherwise =
+            |file: &RawConfig| ["registry", "gslb"].iter().any(|section| file.given.place(section).is_some());
         if listeners.is_empty()
             && context.complete
-            && !has_registry
+            && !files.iter().any(serves_otherwise)
             && (!listener_section || files.iter().any(has_empty_listeners))
         {
             let place = files.iter().find_map(|file| file.given.place("listeners"));
@@ -103,7 +104,8 @@ impl Names {
             Protocol::Http => None,
         });
         let routed = config.routes.iter().filter_map(|route| route.service());
-        let used: HashSet<&str> = routed.chain(streams).map(|name| name.as_str()).collect();
+        let resolved = config.gslb.iter().flat_map(|gslb| gslb.services());
+        let used: HashSet<&str> = routed.chain(streams).chain(resolved).map(|name| name.as_str()).collect();
         for (name, place) in &self.services {
             if !used.contains(&**name) {
                 context.problems.add(

@@ -6,22 +6,25 @@ use std::path::{Path, PathBuf};
 
 use crate::code::Code;
 use crate::decode::NamedEntry;
+use crate::gslb::DnsBind;
 use crate::listener::Bind;
-use crate::raw::{RawAdmin, RawListener, RawRegistry};
+use crate::raw::{RawAdmin, RawGslb, RawListener, RawRegistry};
 use crate::source::Place;
 
 use super::Context;
 
-/// Records every pair of overlapping addresses of listeners, admin and registry.
+/// What binds besides listeners.
+type Sections<'a> = (Option<&'a RawAdmin>, Option<&'a RawRegistry>, Option<&'a RawGslb>);
+
+/// Records every pair of overlapping addresses of listeners, admin, registry and the responder of DNS.
 pub(crate) fn check(
     listeners: &[NamedEntry<RawListener>],
-    admin: Option<&RawAdmin>,
-    registry: Option<&RawRegistry>,
+    sections: Sections<'_>,
     context: &mut Context<'_>,
 ) {
     let mut ports: HashMap<u16, Vec<Claim>> = HashMap::new();
     let mut paths: HashMap<PathBuf, Place> = HashMap::new();
-    for (bind, place) in binds(listeners, admin, registry) {
+    for (bind, place) in binds(listeners, sections) {
         match bind {
             Bind::Tcp { address, dual_stack } if address.port() != 0 => {
                 let claim = Claim { address, dual_stack, place };
@@ -42,11 +45,7 @@ pub(crate) fn check(
     }
 }
 
-fn binds(
-    listeners: &[NamedEntry<RawListener>],
-    admin: Option<&RawAdmin>,
-    registry: Option<&RawRegistry>,
-) -> Vec<(Bind, Place)> {
+fn binds(listeners: &[NamedEntry<RawListener>], (admin, registry, gslb): Sections<'_>) -> Vec<(Bind, Place)> {
     let of_listeners = listeners
         .iter()
         .filter_map(|entry| entry.value.as_ref()?.bind.as_ref())
@@ -54,9 +53,15 @@ fn binds(
     let registry = registry.and_then(|registry| registry.bind.as_ref());
     let tcp = admin.and_then(|admin| admin.bind.as_ref()).into_iter().chain(registry);
     let tcp = tcp.map(|bind| (Bind::Tcp { address: bind.value.0, dual_stack: false }, bind.place));
+    // Questions are taken over UDP and TCP.
+    let dns = gslb.and_then(|gslb| gslb.bind.as_ref()).into_iter().flat_map(|binds| &binds.0);
+    let dns = dns.map(|bind| {
+        let DnsBind { address, dual_stack } = bind.value.0;
+        (Bind::Tcp { address, dual_stack }, bind.place)
+    });
     let socket = admin.and_then(|admin| admin.socket.as_ref()?.0.as_ref());
     let socket = socket.map(|socket| (Bind::Unix(socket.value.0.clone()), socket.place));
-    of_listeners.chain(tcp).chain(socket).collect()
+    of_listeners.chain(tcp).chain(dns).chain(socket).collect()
 }
 
 /// A TCP address that is taken.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::code::Code;
 use crate::decode::At;
 use crate::file::why;
+use crate::gslb::CookieKey;
 use crate::process::Secret;
 use crate::secret::{FILE, SecretText};
 
@@ -28,6 +29,23 @@ pub(crate) fn cookie_key(text: &At<SecretText>, context: &mut Context<'_>) -> Op
     secret(text, context, |bytes| {
         (bytes.len() < SHORTEST_KEY).then(|| format!("the key is shorter than {SHORTEST_KEY} bytes"))
     })
+}
+
+/// A key of server cookies: 128 bits (RFC 9018 §4.4), written as other name servers write it.
+pub(crate) fn dns_cookie_key(text: &At<SecretText>, context: &mut Context<'_>) -> Option<CookieKey> {
+    let hex = secret(text, context, |bytes| {
+        let message = "the key is not 32 hexadecimal digits, which are 128 bits (RFC 9018 §4.4)";
+        cookie_digits(bytes).is_none().then(|| message.to_owned())
+    })?;
+    cookie_digits(hex.expose()).map(CookieKey)
+}
+
+fn cookie_digits(text: &[u8]) -> Option<[u8; 16]> {
+    let text = std::str::from_utf8(text).ok().filter(|text| text.len() == 32)?;
+    // The parser of numbers would take a sign.
+    let is_hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let number = u128::from_str_radix(text, 16).ok().filter(|_| is_hexadecimal)?;
+    Some(number.to_be_bytes())
 }
 
 /// The secret itself, or the content of the file that `file:` names. `refuse` says why it cannot be used.

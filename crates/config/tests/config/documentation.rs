@@ -67,6 +67,9 @@ fn every_example_loads_without_a_warning() {
     for key in ["sticky.new", "sticky.old"] {
         std::fs::write(folder.path().join(key), "0123456789abcdef\n").expect("a file");
     }
+    for key in ["dns-cookie.new", "dns-cookie.old"] {
+        std::fs::write(folder.path().join(key), "0123456789abcdef0123456789abcdef\n").expect("a file");
+    }
     let included = "routes: [{ to: web }]\nservices: { web: { endpoints: [10.0.0.1:80] } }\n";
     std::fs::write(folder.path().join("conf.d/shop.yaml"), included).expect("a file");
     let examples = examples();
@@ -100,6 +103,8 @@ fn every_code_is_explained_and_tested() {
     let reference = reference();
     let tests = [
         include_str!("files.rs"),
+        include_str!("gslb_errors.rs"),
+        include_str!("gslb_zone_errors.rs"),
         include_str!("listener.rs"),
         include_str!("meaning.rs"),
         include_str!("registry.rs"),

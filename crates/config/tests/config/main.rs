@@ -2,6 +2,9 @@
 
 mod documentation;
 mod files;
+mod gslb;
+mod gslb_errors;
+mod gslb_zone_errors;
 mod listener;
 mod meaning;
 mod properties;

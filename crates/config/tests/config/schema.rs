@@ -78,6 +78,21 @@ fn the_schema_refuses_unknown_keys_in_short_and_long_forms() {
     let service = |section: &str| {
         check(&format!("services: {{ web: {{ endpoints: [\"10.0.0.1:80\"], {section} }} }}\n"));
     };
+    let gslb = |section: &str| check(&format!("gslb: {{ bind: \":53\", {section} }}\n"));
+    gslb("quorum: 2/3");
+    gslb("regions: { eu: { location: [1, 2, 3] } }");
+    gslb("regions: { eu: { bias: 100 } }");
+    gslb("regions: { eu: { match: europe } }");
+    gslb("overrides: { eu: { state: down, until: tomorrow, reason: x } }");
+    gslb("verdict: { failback: slow }");
+    gslb("zones: { example.com: { transfer: {} } }");
+    let name = |keys: &str| gslb(&format!("zones: {{ example.com: {{ names: {{ www: {{ {keys} }} }} }} }}"));
+    name("alias: a");
+    name("type: a");
+    name("policy: slow");
+    name("ttl: { max: 5 }");
+    name("endpoints: { nonsense: 1 }");
+    name("health: { http: /healthz }");
     service("health: { http: /, nonsense: 1 }");
     service("health: { tcp: { nonsense: 1 } }");
     service("health: { http: /, expect: { status: 700 } }");
@@ -117,6 +132,7 @@ fn validate(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
                     "array" => value.is_array(),
                     "string" => value.is_string(),
                     "integer" => value.is_u64() || value.is_i64(),
+                    "number" => value.is_number(),
                     "boolean" => value.is_boolean(),
                     other => panic!("unknown type {other}"),
                 };
@@ -126,10 +142,13 @@ fn validate(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
             }
             "const" if value != wanted => return refuse("is not the constant of"),
             "enum" if !wanted.as_array().expect("a list").contains(value) => return refuse("is no word of"),
-            "minimum" if value.as_u64() < wanted.as_u64() => return refuse("is less than"),
-            "maximum" if value.as_u64() > wanted.as_u64() => return refuse("is more than"),
+            "minimum" if value.as_i64() < wanted.as_i64() => return refuse("is less than"),
+            "maximum" if value.as_i64() > wanted.as_i64() => return refuse("is more than"),
             "minLength" if value.as_str().is_some_and(str::is_empty) => return refuse("is too short for"),
             "minItems" if value.as_array().is_some_and(Vec::is_empty) => return refuse("is too short for"),
+            "maxItems" if value.as_array().map(Vec::len) > wanted.as_u64().map(|most| most as usize) => {
+                return refuse("is too long for");
+            }
             "pattern" => {
                 let pattern = regex::Regex::new(wanted.as_str().expect("text")).expect("a pattern");
                 if value.as_str().is_some_and(|text| !pattern.is_match(text)) {
@@ -146,15 +165,21 @@ fn validate(root: &Value, schema: &Value, value: &Value) -> Result<(), String> {
                     return refuse("lacks a key of");
                 }
             }
-            "properties" | "additionalProperties" => {}
-            "const" | "enum" | "minimum" | "maximum" | "minLength" | "minItems" => {}
+            "properties" | "patternProperties" | "additionalProperties" => {}
+            "const" | "enum" | "minimum" | "maximum" | "minLength" | "minItems" | "maxItems" => {}
             "description" | "title" | "$schema" | "$defs" => {}
             other => panic!("unknown rule {other}"),
         }
     }
     let properties = rules.get("properties").and_then(Value::as_object);
+    let patterns = rules.get("patternProperties").and_then(Value::as_object);
+    let of_pattern = |key: &str| {
+        let fits = |pattern: &str| regex::Regex::new(pattern).expect("a pattern").is_match(key);
+        patterns.into_iter().flatten().find(|(pattern, _)| fits(pattern)).map(|(_, schema)| schema)
+    };
     for (key, value) in value.as_object().into_iter().flatten() {
-        match (properties.and_then(|properties| properties.get(key)), rules.get("additionalProperties")) {
+        let property = properties.and_then(|properties| properties.get(key)).or_else(|| of_pattern(key));
+        match (property, rules.get("additionalProperties")) {
             (Some(property), _) => validate(root, property, value)?,
             (None, Some(Value::Bool(false))) => return Err(format!("unknown key {key} in {schema}")),
             (None, Some(additional)) => validate(root, additional, value)?,

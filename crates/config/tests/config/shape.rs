@@ -135,7 +135,7 @@ services:
 "#,
         r#"
 E103 2:1 unknown field `worker`, did you mean `workers`?
-  = allowed here: admin, defaults, include, listeners, log, metrics, overload, registry, routes, services, shutdown, state_dir, trusted_proxies, version, workers
+  = allowed here: admin, defaults, gslb, include, listeners, log, metrics, overload, registry, routes, services, shutdown, state_dir, trusted_proxies, version, workers
 E103 4:25 unknown field `tiemouts`, did you mean `timeouts`?
   = allowed here: bind, http, limits, protocol, redirect, timeouts, to
 E103 4:71 unknown field `bodies`

@@ -1,6 +1,8 @@
 //! Regions, links and daemons that fail at random, seen by 1, 2, 3 and 7 daemons. Replay one by its seed:
 //! `FULCRUM_SEED=17 cargo test -p fulcrum-gslb simulation`.
 
+use fulcrum_balance::Rng;
+
 use super::super::*;
 use super::stories;
 use super::world::{World, evidence};
@@ -79,7 +81,7 @@ fn simulate(seed: u64, observers: usize) {
     let is_spread = observers == 7 || world.rng.below(2) == 0;
     let home = |number: usize| is_spread.then_some((number % 4) as u8);
     let homes: Vec<_> = (1..=observers).map(home).collect();
-    let rng = std::mem::replace(&mut world.rng, super::world::Rng(0));
+    let rng = std::mem::replace(&mut world.rng, Rng::from_seed(0));
     world = World::new(seed, 4, &homes);
     world.rng = rng;
     for region in &mut world.regions {

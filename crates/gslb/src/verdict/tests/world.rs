@@ -2,6 +2,8 @@
 
 use std::time::SystemTime;
 
+use fulcrum_balance::Rng;
+
 use super::super::*;
 use crate::region::Region;
 
@@ -66,7 +68,7 @@ impl World {
         };
         World {
             seed,
-            rng: Rng(seed),
+            rng: Rng::from_seed(seed),
             regions: vec![truth; regions],
             daemons: homes.iter().map(daemon).collect(),
             now: Duration::ZERO,
@@ -197,17 +199,4 @@ pub(super) fn sites(regions: usize, homes: &[Option<u8>]) -> Sites {
 
 pub(super) fn evidence(healthy: u32) -> Evidence {
     Evidence { healthy, load: 10.0, capacity: Some(100.0), data_ready: true }
-}
-
-/// Splitmix64: even enough, and the same everywhere.
-pub(super) struct Rng(pub(super) u64);
-
-impl Rng {
-    pub(super) fn below(&mut self, n: u32) -> u32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((u64::from((mixed ^ (mixed >> 31)) as u32) * u64::from(n)) >> 32) as u32
-    }
 }

@@ -1,0 +1,322 @@
+//! From a query to its answer: looked up, copied, patched. No lock, no allocation, no clock.
+
+use std::net::IpAddr;
+
+use fulcrum_balance::Rng;
+use fulcrum_model::RecordType;
+
+use crate::body::Body;
+use crate::choice::{Picked, Whom};
+use crate::cookie::{COOKIE, CookieState};
+use crate::edns::{self, Edns, SUBNET_MAX};
+use crate::names::Found;
+use crate::query::{
+    AUTHORITATIVE, FORMERR, HEADER, Head, Malformed, NOTAUTH, NXDOMAIN, Query, REFUSED, TRUNCATED,
+};
+use crate::snapshot::Snapshot;
+
+/// Who asks, and what else an answer depends on.
+#[derive(Debug)]
+pub struct Client<'a> {
+    /// Where the query comes from.
+    pub address: IpAddr,
+    /// How it came.
+    pub transport: Transport,
+    /// Seconds since 1970, for cookies.
+    pub now: u32,
+    /// For choices by chance.
+    pub rng: &'a mut Rng,
+}
+
+/// How a query came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// In a datagram.
+    Udp,
+    /// Over a connection.
+    Tcp,
+}
+
+/// What was answered, for counters and for the limits of responses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The bytes of the answer.
+    pub length: usize,
+    /// The response code; above 15 with EDNS only.
+    pub code: u16,
+    /// The number of the zone; `None` outside of all zones.
+    pub zone: Option<u32>,
+    /// The type that was asked for; 0 without a question.
+    pub record_type: u16,
+    /// The number of the choice that answered, and which of its parts did.
+    pub choice: Option<(u32, u16)>,
+    /// Whether the answer did not fit.
+    pub is_truncated: bool,
+    /// Whether the client has proved that it is at its address.
+    pub is_known: bool,
+}
+
+/// Answers a message into `out`, which has room for [`ANSWER_MAX`] bytes (over UDP, for [`DATAGRAM_MAX`]).
+/// `None`: there is nothing to be sent.
+pub fn answer(
+    snapshot: &Snapshot,
+    message: &[u8],
+    client: &mut Client<'_>,
+    out: &mut [u8],
+) -> Option<Answered> {
+    match Query::parse(message) {
+        Ok(query) => Some(Answer { snapshot, client, query: &query, out }.write()),
+        Err(Malformed::Silent) => None,
+        Err(Malformed::Refused { head, code, question, has_edns }) => {
+            Some(refuse(head, code, question, has_edns, out))
+        }
+    }
+}
+
+/// Makes an answer of `length` bytes an empty, truncated one: header and question. Tells its length.
+pub(crate) fn truncate(out: &mut [u8], length: usize) -> usize {
+    out[2] |= (TRUNCATED >> 8) as u8;
+    out[6..12].fill(0);
+    HEADER + Query::question_length(&out[..length])
+}
+
+/// The answer to what cannot be read: the question, as far as there is one, and a code.
+fn refuse(head: Head, code: u16, question: &[u8], has_edns: bool, out: &mut [u8]) -> Answered {
+    let mut message = Message::begin(head, question, out);
+    if has_edns {
+        message.opt(code, false, &[]);
+    }
+    let length = message.finish(head, code, [0; 3]);
+    let record_type = question.last_chunk::<4>().map_or(0, |[t0, t1, ..]| u16::from_be_bytes([*t0, *t1]));
+    Answered { length, code, zone: None, record_type, choice: None, is_truncated: false, is_known: false }
+}
+
+struct Answer<'a, 'c, 'm> {
+    snapshot: &'a Snapshot,
+    client: &'m mut Client<'c>,
+    query: &'a Query<'a>,
+    out: &'m mut [u8],
+}
+
+/// What is to be said, before it is known how much of it there is room for.
+struct Content<'a> {
+    body: Option<&'a Body>,
+    code: u16,
+    zone: Option<u32>,
+    choice: Option<(u32, u16)>,
+    /// Bits of the subnet that the answer is for.
+    scope: u8,
+    /// Why it is refused (RFC 8914).
+    error: Option<u16>,
+}
+
+impl<'a> Answer<'a, '_, '_> {
+    fn write(mut self) -> Answered {
+        let content = self.content();
+        let Answer { snapshot, client, query, out } = self;
+        let mut options = Options::default();
+        let is_known = options.fill(snapshot, client, query, &content);
+        let with_opt = query.edns.map_or(0, |_| OPT_RECORD + options.length);
+        let limit = match (client.transport, query.edns) {
+            (Transport::Tcp, _) => ANSWER_MAX,
+            (Transport::Udp, Some(edns)) => usize::from(edns.size).min(DATAGRAM_MAX),
+            (Transport::Udp, None) => 512,
+        };
+        let mut message = Message::begin(query.head, query.question, out);
+        let room = limit.min(message.out.len()).saturating_sub(message.length + with_opt);
+        let (counts, flags) = content.body.map_or(([0; 3], 0), |body| {
+            let name_length = query.name().len();
+            match message.body(body, room, name_length) {
+                Some(counts) => (counts, body.flags()),
+                // Nothing of a set that does not fit (RFC 2181 §9).
+                None => ([0; 3], body.flags() | TRUNCATED),
+            }
+        });
+        if let Some(edns) = query.edns {
+            message.opt(content.code, edns.wants_signatures, &options.bytes[..options.length]);
+        }
+        // A zone's "there is none" says of itself that all is well.
+        let flags = flags | content.code & 0xf;
+        let length = message.finish(query.head, flags, counts);
+        Answered {
+            length,
+            code: if content.code > 0xf { content.code } else { flags & 0xf },
+            zone: content.zone,
+            record_type: query.record_type,
+            choice: content.choice,
+            is_truncated: flags & TRUNCATED != 0,
+            is_known,
+        }
+    }
+
+    fn content(&mut self) -> Content<'a> {
+        let (snapshot, query) = (self.snapshot, self.query);
+        let refused = |code, error| Content { body: None, code, zone: None, choice: None, scope: 0, error };
+        if query.is_signed {
+            return refused(NOTAUTH, None);
+        }
+        if query.question.is_empty() {
+            return refused(0, None);
+        }
+        if query.class != CLASS_IN {
+            return refused(REFUSED, None);
+        }
+        match RecordType(query.record_type) {
+            RecordType::AXFR | RecordType::IXFR => return refused(REFUSED, Some(NOT_SUPPORTED)),
+            RecordType::OPT | RecordType(0) => return refused(FORMERR, None),
+            _ => {}
+        }
+        let mut lowered = [0; 255];
+        let name = &mut lowered[..query.name().len()];
+        // Lengths of labels are below the letters.
+        name.copy_from_slice(query.name());
+        name.make_ascii_lowercase();
+        let (found, zone) = snapshot.names.find(name, query.record_type);
+        let zone = Some(zone).filter(|zone| *zone != u32::MAX);
+        let plain =
+            |body, code| Content { body: Some(body), code, zone, choice: None, scope: 0, error: None };
+        match found {
+            Found::Body(body) => plain(body, 0),
+            Found::Any(_) => plain(snapshot.names.any(), 0),
+            Found::NoData(zone) => plain(zone.none, 0),
+            Found::NoName(zone) => plain(zone.none, NXDOMAIN),
+            Found::Nowhere => refused(REFUSED, Some(NOT_AUTHORITATIVE)),
+            Found::Choice(number, of) => {
+                let whom = Whom::of(self.client.address, query.edns.and_then(|edns| edns.subnet));
+                let choice = &snapshot.choices[number as usize];
+                let Picked { body, part, scope } = choice.pick(query.record_type, whom, self.client.rng);
+                Content {
+                    body: Some(body.unwrap_or(of.none)),
+                    code: 0,
+                    zone,
+                    choice: body.map(|_| (number, part)),
+                    scope: if body.is_some() { scope } else { 0 },
+                    error: None,
+                }
+            }
+        }
+    }
+}
+
+/// The options of an answer's OPT record.
+struct Options {
+    bytes: [u8; OPTIONS_MAX],
+    length: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { bytes: [0; OPTIONS_MAX], length: 0 }
+    }
+}
+
+impl Options {
+    /// What a query asked for and an answer has to say; and whether the client is known to be where it says.
+    fn fill(
+        &mut self,
+        snapshot: &Snapshot,
+        client: &Client<'_>,
+        query: &Query<'_>,
+        content: &Content<'_>,
+    ) -> bool {
+        let Some(Edns { subnet, cookie, wants_identity, .. }) = query.edns else { return false };
+        if let Some(subnet) = subnet {
+            let mut bytes = [0; SUBNET_MAX];
+            let length = subnet.write(content.scope, &mut bytes);
+            self.add(&bytes[..length]);
+        }
+        let mut state = CookieState::None;
+        if let Some(cookie) = cookie {
+            let (found, made) = snapshot.cookies.check(cookie, client.address, client.now);
+            state = found;
+            self.add(&[0, edns::COOKIE as u8, 0, COOKIE as u8]);
+            self.add(&made);
+        }
+        if wants_identity && !snapshot.identity.is_empty() {
+            self.add(&[0, edns::NSID as u8, 0, snapshot.identity.len() as u8]);
+            self.add(&snapshot.identity);
+        }
+        if let Some(error) = content.error {
+            self.add(&[0, edns::EXTENDED_ERROR as u8, 0, 2]);
+            self.add(&error.to_be_bytes());
+        }
+        state == CookieState::Known
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        // The longest of each are counted in its size.
+        self.bytes[self.length..self.length + bytes.len()].copy_from_slice(bytes);
+        self.length += bytes.len();
+    }
+}
+
+/// A message that is being written.
+struct Message<'a> {
+    out: &'a mut [u8],
+    length: usize,
+    has_opt: bool,
+    has_question: bool,
+}
+
+impl<'a> Message<'a> {
+    fn begin(head: Head, question: &[u8], out: &'a mut [u8]) -> Self {
+        out[..2].copy_from_slice(&head.id);
+        let length = HEADER + question.len();
+        out[HEADER..length].copy_from_slice(question);
+        Message { out, length, has_opt: false, has_question: !question.is_empty() }
+    }
+
+    /// Copies as much of a body as there is room for; `None` if what cannot be left out does not fit.
+    fn body(&mut self, body: &Body, room: usize, name_length: usize) -> Option<[u16; 3]> {
+        let (whole, essential) = body.lengths();
+        let (all, needed) = body.counts();
+        let (length, counts) = match () {
+            () if whole <= room => (whole, all),
+            () if essential <= room => (essential, needed),
+            () => return None,
+        };
+        body.copy(&mut self.out[self.length..self.length + length], name_length);
+        self.length += length;
+        Some(counts)
+    }
+
+    /// The OPT record (RFC 6891 §6.1.2): our size, the upper bits of the code, and whether DO came (RFC 3225 §3).
+    fn opt(&mut self, code: u16, wants_signatures: bool, options: &[u8]) {
+        let [s0, s1] = (DATAGRAM_MAX as u16).to_be_bytes();
+        let [l0, l1] = (options.len() as u16).to_be_bytes();
+        let flags = if wants_signatures { 0x80 } else { 0 };
+        let record = [0, 0, 41, s0, s1, (code >> 4) as u8, 0, flags, 0, l0, l1];
+        self.out[self.length..self.length + OPT_RECORD].copy_from_slice(&record);
+        self.length += OPT_RECORD;
+        self.out[self.length..self.length + options.len()].copy_from_slice(options);
+        self.length += options.len();
+        self.has_opt = true;
+    }
+
+    /// Writes the header, and tells the length of all.
+    fn finish(self, head: Head, flags: u16, [answers, authority, additional]: [u16; 3]) -> usize {
+        let counts = [u16::from(self.has_question), answers, authority, additional + u16::from(self.has_opt)];
+        let flags = head.answered(flags & (AUTHORITATIVE | TRUNCATED | 0xf));
+        self.out[2..4].copy_from_slice(&flags.to_be_bytes());
+        for (place, count) in counts.into_iter().enumerate() {
+            self.out[4 + 2 * place..6 + 2 * place].copy_from_slice(&count.to_be_bytes());
+        }
+        self.length
+    }
+}
+
+/// The largest datagram that is sent and that we say to take (RFC 9715 §3.2).
+pub const DATAGRAM_MAX: usize = 1232;
+/// The largest answer.
+pub const ANSWER_MAX: usize = 65_535;
+/// An OPT record without options.
+const OPT_RECORD: usize = 11;
+/// A subnet, a cookie, a name of a server and an error, each with its head.
+const OPTIONS_MAX: usize = SUBNET_MAX + 4 + COOKIE + 4 + crate::snapshot::IDENTITY_MAX + 6;
+const CLASS_IN: u16 = 1;
+/// Extended errors (RFC 8914 §4).
+const NOT_AUTHORITATIVE: u16 = 20;
+const NOT_SUPPORTED: u16 = 21;
+
+#[cfg(test)]
+mod tests;

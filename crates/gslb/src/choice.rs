@@ -1,0 +1,317 @@
+//! Answers that depend on who asks: which addresses, in which order, and for how many clients around.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fulcrum_balance::{Alias, Rng};
+use fulcrum_config::gslb::{Choose, TargetAnswer};
+use fulcrum_model::{DnsName, RecordData, RecordType};
+
+use crate::body::{Body, BodyWriter, Owner, Section};
+use crate::edns::ClientSubnet;
+use crate::geo::Classes;
+use crate::policy::{Plan, is_weighted};
+use crate::region::{MAX_REGIONS, Region};
+
+/// What answers for a name where it depends on who asks.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    /// Where clients are; `None`: that does not matter.
+    places: Option<Places>,
+    /// What is answered, for each kind of clients that there is a difference for.
+    kinds: Box<[Kind]>,
+    /// The bits of an address that tell one client from another.
+    key: (u8, u8),
+    counts: Arc<Parts>,
+}
+
+/// How often each region answered; the last counts answers that are of none.
+#[derive(Debug)]
+pub struct Parts([AtomicU64; MAX_REGIONS + 1]);
+
+impl Default for Parts {
+    fn default() -> Self {
+        Parts(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+impl Parts {
+    /// Answers by region, and those of no region in particular.
+    pub fn counts(&self) -> impl Iterator<Item = (Option<Region>, u64)> {
+        let count = |(place, cell): (usize, &AtomicU64)| (Region::new(place), cell.load(Ordering::Relaxed));
+        self.0.iter().enumerate().map(count).filter(|(_, count)| *count > 0)
+    }
+}
+
+/// Where clients are, and what kind that makes them.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// From addresses to classes.
+    pub classes: Arc<Classes>,
+    /// From classes to kinds.
+    pub kinds: Arc<[u16]>,
+}
+
+/// What is answered to clients of one kind: to parts of them, one after the other.
+#[derive(Clone, Debug)]
+struct Kind {
+    slices: Box<[Slice]>,
+}
+
+#[derive(Clone, Debug)]
+struct Slice {
+    until: u64,
+    part: u16,
+    a: Draw,
+    aaaa: Draw,
+    /// An alias answers whatever the type is.
+    alias: Draw,
+}
+
+/// One of several bodies.
+#[derive(Clone, Debug)]
+struct Draw {
+    bodies: Box<[Body]>,
+    how: How,
+}
+
+#[derive(Clone, Debug)]
+enum How {
+    /// Always the first.
+    First,
+    /// Each as often.
+    Even,
+    /// By weight.
+    Weighted(Arc<Alias>),
+    /// By weight, and for one client always the same: its seed, and its weight.
+    Sticky(Box<[(u64, f64)]>),
+}
+
+/// How a policy chooses, for a name.
+#[derive(Clone, Copy, Debug)]
+pub struct Manner<'a> {
+    /// The name.
+    pub owner: &'a DnsName,
+    /// How.
+    pub choose: Choose,
+    /// Most records in an answer.
+    pub max_answers: u8,
+}
+
+/// For whom an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Whom {
+    /// The client's address, or the first one of its network, or that of its resolver.
+    pub address: IpAddr,
+    /// How many bits of it are known: all those of a resolver.
+    pub bits: u8,
+    /// How many of them a scope may speak of: none when the client did not tell its network.
+    pub told: u8,
+}
+
+impl Whom {
+    /// The network that was told; else whoever asks.
+    pub(crate) fn of(address: IpAddr, subnet: Option<ClientSubnet>) -> Self {
+        match subnet {
+            Some(subnet) if subnet.source > 0 => {
+                Whom { address: subnet.address, bits: subnet.source, told: subnet.source }
+            }
+            _ => Whom { address, bits: if address.is_ipv4() { 32 } else { 128 }, told: 0 },
+        }
+    }
+}
+
+/// What was chosen.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Picked<'a> {
+    /// `None`: there is nothing of that type.
+    pub(crate) body: Option<&'a Body>,
+    /// Which part answered, for counters.
+    pub(crate) part: u16,
+    /// The bits of the address that the choice depends on.
+    pub(crate) scope: u8,
+}
+
+impl Choice {
+    /// Of these plans, one for each kind of clients; without places there is one kind.
+    pub fn new(manner: Manner<'_>, places: Option<Places>, plans: &[Plan]) -> Self {
+        let key = match manner.choose {
+            Choose::Sticky { v4, v6 } => (v4, v6),
+            _ => SLICE_KEY,
+        };
+        let kinds = plans.iter().map(|plan| Kind {
+            slices: plan.slices.iter().map(|slice| self::slice(manner, plan.ttl, slice)).collect(),
+        });
+        Choice { places, kinds: kinds.collect(), key, counts: Arc::default() }
+    }
+
+    /// Goes on counting where another choice for the same name has counted before.
+    pub fn counting(self, counts: Arc<Parts>) -> Self {
+        Choice { counts, ..self }
+    }
+
+    /// How often each region answered.
+    pub fn counts(&self) -> &Arc<Parts> {
+        &self.counts
+    }
+
+    pub(crate) fn count(&self, part: u16) {
+        self.counts.0[usize::from(part).min(MAX_REGIONS)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What a client gets.
+    pub(crate) fn pick(&self, record_type: u16, whom: Whom, rng: &mut Rng) -> Picked<'_> {
+        let (kind, scope) = match &self.places {
+            None => (0, 0),
+            Some(places) => {
+                let (class, scope) = places.classes.class_of(whom.address, whom.bits);
+                (places.kinds.get(usize::from(class.0)).map_or(0, |kind| usize::from(*kind)), scope)
+            }
+        };
+        let slices = self.kinds.get(kind).map_or(&[][..], |kind| &kind.slices);
+        let mut depends = scope;
+        let slice = match slices {
+            [] => None,
+            [only] => Some(only),
+            several => {
+                depends = depends.max(self.key_bits(whom));
+                let place = mix(self.client(whom)) >> 32;
+                several.iter().find(|slice| place < slice.until)
+            }
+        };
+        let Some(slice) = slice else { return Picked { body: None, part: 0, scope: depends.min(whom.told) } };
+        let draw = match RecordType(record_type) {
+            _ if !slice.alias.bodies.is_empty() => &slice.alias,
+            RecordType::A => &slice.a,
+            RecordType::AAAA => &slice.aaaa,
+            _ => return Picked { body: None, part: slice.part, scope: 0 },
+        };
+        if matches!(draw.how, How::Sticky(_)) {
+            depends = depends.max(self.key_bits(whom));
+        }
+        Picked { body: draw.pick(|| self.client(whom), rng), part: slice.part, scope: depends.min(whom.told) }
+    }
+
+    /// How many bits of the address tell a client from others.
+    fn key_bits(&self, whom: Whom) -> u8 {
+        if whom.address.is_ipv4() { self.key.0.min(whom.bits) } else { self.key.1.min(whom.bits) }
+    }
+
+    /// A number for the client's network, the same at every server.
+    fn client(&self, whom: Whom) -> u64 {
+        let bits = u32::from(self.key_bits(whom));
+        match whom.address {
+            IpAddr::V4(address) => {
+                mix(u64::from(address.to_bits().checked_shr(32 - bits).unwrap_or(0)) | 1 << 40)
+            }
+            IpAddr::V6(address) => {
+                let prefix = address.to_bits().checked_shr(128 - bits).unwrap_or(0);
+                mix(mix((prefix >> 64) as u64) ^ prefix as u64)
+            }
+        }
+    }
+}
+
+impl Draw {
+    fn pick(&self, client: impl FnOnce() -> u64, rng: &mut Rng) -> Option<&Body> {
+        let place = match &self.how {
+            How::First => 0,
+            How::Even => rng.below(self.bodies.len() as u32) as usize,
+            How::Weighted(_) if self.bodies.is_empty() => 0,
+            How::Weighted(alias) => alias.draw(rng),
+            How::Sticky(seeds) => nearest(seeds, client()),
+        };
+        self.bodies.get(place)
+    }
+}
+
+/// Weighted rendezvous hashing (Schindelhauer and Schomaker, 2005): when one goes, only its own clients move.
+fn nearest(seeds: &[(u64, f64)], client: u64) -> usize {
+    let score = |(seed, weight): &(u64, f64)| {
+        // From above zero to one: 53 bits.
+        let chance = ((mix(seed ^ client) >> 11) + 1) as f64 / (1u64 << 53) as f64;
+        -chance.ln() / weight
+    };
+    let scores = seeds.iter().map(score).enumerate();
+    scores.min_by(|(_, one), (_, other)| one.total_cmp(other)).map_or(0, |(place, _)| place)
+}
+
+fn slice(manner: Manner<'_>, ttl: u32, slice: &crate::policy::Slice) -> Slice {
+    let of = |record: fn(&TargetAnswer) -> Option<RecordData>| {
+        let records: Vec<(RecordData, u64)> =
+            slice.targets.iter().filter_map(|(answer, weight)| Some((record(answer)?, *weight))).collect();
+        draw(manner, ttl, &records)
+    };
+    Slice {
+        until: slice.until,
+        part: slice.region.map_or(u16::MAX, |region| region.index() as u16),
+        a: of(|answer| match answer {
+            TargetAnswer::Address(IpAddr::V4(address)) => Some(RecordData::A(*address)),
+            _ => None,
+        }),
+        aaaa: of(|answer| match answer {
+            TargetAnswer::Address(IpAddr::V6(address)) => Some(RecordData::Aaaa(*address)),
+            _ => None,
+        }),
+        alias: of(|answer| match answer {
+            TargetAnswer::Alias(name) => Some(RecordData::Cname(name.clone())),
+            TargetAnswer::Address(_) => None,
+        }),
+    }
+}
+
+/// Bodies that begin with one record each, and go on with those behind it.
+fn draw(manner: Manner<'_>, ttl: u32, records: &[(RecordData, u64)]) -> Draw {
+    let is_alias = matches!(records.first(), Some((RecordData::Cname(_), _)));
+    let length = if is_alias { 1 } else { usize::from(manner.max_answers).min(records.len()) };
+    let begin = |start: usize| {
+        let mut writer = BodyWriter::new(manner.owner);
+        for (data, _) in records.iter().cycle().skip(start).take(length) {
+            writer.record(Section::Answer, Owner::Question, ttl, data);
+        }
+        writer.finish(crate::query::AUTHORITATIVE)
+    };
+    if records.len() <= 1 || manner.choose == Choose::First {
+        return Draw { bodies: records.first().map(|_| begin(0)).into_iter().collect(), how: How::First };
+    }
+    // Weights of zero are there only when all are.
+    let total = records.iter().map(|(_, weight)| *weight).max().unwrap_or(0).max(1);
+    let scaled = |weight: u64| (weight * u64::from(u16::MAX) / total).max(1) as u16;
+    let how = match manner.choose {
+        choose if !is_weighted(choose) => How::Even,
+        Choose::Sticky { .. } => {
+            How::Sticky(records.iter().map(|(data, weight)| (seed(data), (*weight).max(1) as f64)).collect())
+        }
+        _ => How::Weighted(Arc::new(Alias::new(
+            &records.iter().map(|(_, weight)| scaled(*weight)).collect::<Vec<_>>(),
+        ))),
+    };
+    Draw { bodies: (0..records.len()).map(begin).collect(), how }
+}
+
+/// A number of a target, the same at every server: FNV-1a.
+fn seed(data: &RecordData) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let begin = 0xcbf2_9ce4_8422_2325;
+    mix(match data {
+        RecordData::A(address) => address.octets().iter().fold(begin, step),
+        RecordData::Aaaa(address) => address.octets().iter().fold(begin, step),
+        RecordData::Cname(name) => name.as_wire().iter().fold(begin, step),
+        _ => begin,
+    })
+}
+
+/// Spreads a number over all bits (splitmix64).
+pub(crate) fn mix(number: u64) -> u64 {
+    let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ number >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ number >> 31
+}
+
+/// The networks that are sent to a region that comes back, one after the other: those that a resolver tells of its clients.
+const SLICE_KEY: (u8, u8) = (24, 56);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+use std::collections::HashMap;
+
+use super::*;
+use crate::policy::{ALL, Slice as PlannedSlice};
+use crate::region::Region;
+
+fn owner() -> DnsName {
+    "www.example.com".parse().expect("a name")
+}
+
+fn planned(until: u64, region: Option<usize>, targets: &[(&str, u64)]) -> PlannedSlice {
+    let target = |(text, weight): &(&str, u64)| {
+        let answer = match text.parse() {
+            Ok(address) => TargetAnswer::Address(address),
+            Err(_) => TargetAnswer::Alias(text.parse().expect("a name")),
+        };
+        (answer, *weight)
+    };
+    PlannedSlice {
+        until,
+        region: region.and_then(Region::new),
+        targets: targets.iter().map(target).collect(),
+    }
+}
+
+fn choice(choose: Choose, max_answers: u8, slices: Vec<PlannedSlice>) -> Choice {
+    let owner = owner();
+    let plan = Plan { slices, ttl: 60, is_panic: false };
+    Choice::new(Manner { owner: &owner, choose, max_answers }, None, &[plan])
+}
+
+fn whom(address: &str, told: u8) -> Whom {
+    let address: IpAddr = address.parse().expect("an address");
+    let all = if address.is_ipv4() { 32 } else { 128 };
+    Whom { address, bits: if told == 0 { all } else { told }, told }
+}
+
+/// The last byte of each address, in the order in which they are answered.
+fn addresses(picked: Picked<'_>) -> Vec<u8> {
+    let body = picked.body.expect("an answer");
+    let mut bytes = vec![0; body.lengths().0];
+    body.copy(&mut bytes, owner().as_wire().len());
+    bytes.chunks(16).map(|record| record[15]).collect()
+}
+
+const A: u16 = 1;
+const AAAA: u16 = 28;
+
+#[test]
+fn all_are_answered_in_changing_order() {
+    let targets = [("192.0.2.1", 1), ("192.0.2.2", 1), ("192.0.2.3", 1)];
+    let all = choice(Choose::All, 8, vec![planned(ALL, None, &targets)]);
+    let mut rng = Rng::from_seed(1);
+    let mut seen: HashMap<Vec<u8>, usize> = HashMap::new();
+    for _ in 0..3000 {
+        *seen.entry(addresses(all.pick(A, whom("198.51.100.1", 0), &mut rng))).or_default() += 1;
+    }
+    assert_eq!(seen.len(), 3);
+    assert!(seen.keys().all(|order| order.len() == 3), "{seen:?}");
+    assert!(seen.values().all(|count| (900..1100).contains(count)), "{seen:?}");
+    assert!(all.pick(AAAA, whom("198.51.100.1", 0), &mut rng).body.is_none());
+}
+
+#[test]
+fn weights_are_shares() {
+    let targets = [("192.0.2.1", 60), ("192.0.2.2", 40)];
+    let weighted = choice(Choose::Weighted, 1, vec![planned(ALL, None, &targets)]);
+    let mut rng = Rng::from_seed(1);
+    let firsts =
+        (0..10_000).filter(|_| addresses(weighted.pick(A, whom("198.51.100.1", 0), &mut rng)) == [1]).count();
+    assert!((5800..6200).contains(&firsts), "{firsts}");
+}
+
+#[test]
+fn the_first_answers_alone() {
+    let targets = [("192.0.2.1", 1), ("192.0.2.2", 1), ("2001:db8::9", 1)];
+    let first = choice(Choose::First, 1, vec![planned(ALL, None, &targets)]);
+    let mut rng = Rng::from_seed(1);
+    assert_eq!(addresses(first.pick(A, whom("198.51.100.1", 0), &mut rng)), [1]);
+    assert!(first.pick(AAAA, whom("198.51.100.1", 0), &mut rng).body.is_some());
+}
+
+#[test]
+fn a_client_keeps_its_target() {
+    let targets: Vec<(String, u64)> = (1..=5).map(|number| (format!("192.0.2.{number}"), number)).collect();
+    let targets: Vec<(&str, u64)> = targets.iter().map(|(text, weight)| (text.as_str(), *weight)).collect();
+    let sticky = |targets: &[(&str, u64)]| {
+        choice(Choose::Sticky { v4: 24, v6: 56 }, 1, vec![planned(ALL, None, targets)])
+    };
+    let (all, fewer) = (sticky(&targets), sticky(&targets[1..]));
+    let mut rng = Rng::from_seed(1);
+    let mut shares = [0; 6];
+    for network in 0..3000u32 {
+        let client = |host| whom(&format!("10.{}.{}.{host}", network >> 8, network & 255), 0);
+        let first = addresses(all.pick(A, client(1), &mut rng));
+        assert_eq!(addresses(all.pick(A, client(200), &mut rng)), first, "its network counts");
+        let without = addresses(fewer.pick(A, client(1), &mut rng));
+        assert!(first == [1] || first == without, "only clients of the one that went move");
+        shares[usize::from(first[0])] += 1;
+    }
+    for number in 1..=5 {
+        let expected = 200 * number;
+        assert!((expected * 8 / 10..expected * 12 / 10).contains(&shares[number]), "{shares:?}");
+    }
+    // Scopes are the length of the key, as far as that much is told.
+    let scope = |address: &str, told| all.pick(A, whom(address, told), &mut Rng::from_seed(1)).scope;
+    assert_eq!(
+        [scope("10.1.2.0", 24), scope("10.1.0.0", 16), scope("10.1.2.3", 0), scope("2001:db8::", 64)],
+        [24, 16, 0, 56]
+    );
+}
+
+#[test]
+fn a_region_that_comes_back_gets_its_part_of_the_networks() {
+    let slices =
+        vec![planned(ALL / 4, Some(0), &[("192.0.2.1", 1)]), planned(ALL, Some(1), &[("192.0.2.2", 1)])];
+    let part = choice(Choose::All, 8, slices);
+    let mut rng = Rng::from_seed(1);
+    let mut count = 0;
+    for network in 0..4000u32 {
+        let client = |host| whom(&format!("10.{}.{}.{host}", network >> 8, network & 255), 24);
+        let picked = part.pick(A, client(0), &mut rng);
+        let (number, scope) = (picked.part, picked.scope);
+        assert_eq!((scope, part.pick(A, client(7), &mut rng).part), (24, number));
+        count += usize::from(number == 0);
+    }
+    assert!((900..1100).contains(&count), "{count}");
+}
+
+#[test]
+fn an_alias_answers_whatever_is_asked() {
+    let alias =
+        choice(Choose::All, 8, vec![planned(ALL, None, &[("a.example.org", 1), ("b.example.org", 1)])]);
+    let mut rng = Rng::from_seed(1);
+    for record_type in [A, AAAA, 15, 65] {
+        let body = alias.pick(record_type, whom("10.0.0.1", 0), &mut rng).body.expect("an answer");
+        assert_eq!(body.counts().0, [1, 0, 0]);
+    }
+}
+
+#[test]
+fn nothing_is_nothing() {
+    let nothing = choice(Choose::All, 8, Vec::new());
+    assert!(nothing.pick(A, whom("10.0.0.1", 24), &mut Rng::from_seed(1)).body.is_none());
+}

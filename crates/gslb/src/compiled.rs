@@ -1,0 +1,324 @@
+//! A configuration as far as it does not depend on what is up: read and checked, and ready for snapshots.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fulcrum_config::gslb::{
+    Answer, Choose, Gslb, InlineZone, Name, Policy, RegionOrder, Target, Targets, Zone as ConfiguredZone,
+    ZoneSource,
+};
+use fulcrum_model::{DnsName, RecordData};
+
+use crate::choice::{Choice, Manner, Parts, Places};
+use crate::geo::{Atlas, Classes, Database, Nets, Ranking, Sources};
+use crate::names::Names;
+use crate::policy::{Candidates, Plan, Situation, plan};
+use crate::region::Region;
+use crate::zone::{Record, Zone, ZoneError};
+
+/// What is answered, but for what changes from second to second.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The names of all zones.
+    pub names: Arc<Names>,
+    chosen: Vec<Chosen>,
+    atlas: Option<Atlas>,
+}
+
+/// A name that a policy answers for.
+#[derive(Debug)]
+pub struct Chosen {
+    /// The name.
+    pub owner: DnsName,
+    /// The policy.
+    pub policy: Policy,
+    order: Order,
+    counts: Arc<Parts>,
+}
+
+/// In which order the regions of a policy are tried.
+#[derive(Clone, Debug)]
+enum Order {
+    /// All at once, or there are none.
+    Together,
+    /// As configured.
+    Configured,
+    /// It depends on where the client is: for each kind of clients the places of regions in the policy.
+    Places { ranking: Ranking, places: Places, orders: Arc<[Box<[usize]>]> },
+}
+
+/// Why a configuration cannot be answered from.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// A zone that is wrong.
+    #[error("zone {zone}: {}{error}", .file.as_ref().map(|file| format!("{}: ", file.display())).unwrap_or_default())]
+    Zone {
+        /// Its name.
+        zone: DnsName,
+        /// The file that it is in.
+        file: Option<PathBuf>,
+        /// What is wrong.
+        error: ZoneError,
+    },
+    /// A file of networks or places that cannot be used.
+    #[error("gslb.geo: {}: {why}", .file.display())]
+    Geo {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// Regions that contradict each other.
+    #[error("gslb.regions: {0}")]
+    Regions(String),
+}
+
+/// Reads the records of a zone file.
+pub type ReadZone<'a> = &'a dyn Fn(&Path, &DnsName) -> Result<Vec<Record>, Vec<ZoneError>>;
+
+impl Compiled {
+    /// Reads everything that a configuration names; all mistakes at once. Names that were there before go on counting.
+    pub fn new(
+        gslb: &Gslb,
+        read: ReadZone<'_>,
+        before: Option<&Compiled>,
+    ) -> Result<Self, Vec<CompileError>> {
+        let mut errors = Vec::new();
+        let mut zones = Vec::new();
+        let mut chosen = Vec::new();
+        for zone in &gslb.zones {
+            match self::zone(zone, read, &mut chosen) {
+                Ok(zone) => zones.push(zone),
+                Err(found) => errors.extend(found),
+            }
+        }
+        let atlas = match atlas(gslb) {
+            Ok(atlas) => atlas,
+            Err(error) => {
+                errors.push(error);
+                None
+            }
+        };
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let mut orders =
+            Orders { gslb, atlas: atlas.as_ref(), classes: HashMap::new(), places: HashMap::new() };
+        let counted: HashMap<&DnsName, &Arc<Parts>> = before
+            .iter()
+            .flat_map(|before| &before.chosen)
+            .map(|chosen| (&chosen.owner, &chosen.counts))
+            .collect();
+        let chosen = chosen.into_iter().map(|(owner, policy)| {
+            let counts = counted.get(&owner).map(|counts| Arc::clone(counts)).unwrap_or_default();
+            orders.of(&policy).map(|order| Chosen { owner, policy, order, counts })
+        });
+        let chosen = chosen.collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
+        Ok(Compiled { names: Arc::new(Names::new(&zones)), chosen, atlas })
+    }
+
+    /// The names that policies answer for, by number.
+    pub fn chosen(&self) -> &[Chosen] {
+        &self.chosen
+    }
+
+    /// Where clients are; `None` where that does not matter.
+    pub fn atlas(&self) -> Option<&Atlas> {
+        self.atlas.as_ref()
+    }
+
+    /// What the policies answer in this situation, by number.
+    pub fn choices(&self, gslb: &Gslb, situation: &dyn Fn(&Chosen) -> Situation<'_>) -> Arc<[Choice]> {
+        self.chosen.iter().map(|chosen| chosen.choice(gslb, &situation(chosen))).collect()
+    }
+}
+
+impl Chosen {
+    /// How often each region answered.
+    pub fn counts(&self) -> &Parts {
+        &self.counts
+    }
+
+    /// What is answered to each kind of clients.
+    pub fn plans(&self, gslb: &Gslb, situation: &Situation<'_>) -> Vec<Plan> {
+        let candidates = candidates(gslb, &self.policy.targets);
+        let plan = |order: &[usize], together| {
+            let ordered: Candidates<'_> =
+                order.iter().filter_map(|place| candidates.get(*place).copied()).collect();
+            plan(&self.policy, &ordered, together, situation)
+        };
+        let all: Vec<usize> = (0..candidates.len()).collect();
+        match &self.order {
+            Order::Together => vec![plan(&all, true)],
+            Order::Configured => vec![plan(&all, false)],
+            Order::Places { orders, .. } => orders.iter().map(|order| plan(order, false)).collect(),
+        }
+    }
+
+    /// By what regions are put in order, if it depends on where clients are.
+    pub fn ranking(&self) -> Option<Ranking> {
+        match &self.order {
+            Order::Places { ranking, .. } => Some(*ranking),
+            _ => None,
+        }
+    }
+
+    fn choice(&self, gslb: &Gslb, situation: &Situation<'_>) -> Choice {
+        let places = match &self.order {
+            Order::Places { places, .. } => Some(places.clone()),
+            _ => None,
+        };
+        let Policy { choose, max_answers, .. } = self.policy;
+        let manner = Manner { owner: &self.owner, choose, max_answers: max_answers.get() };
+        Choice::new(manner, places, &self.plans(gslb, situation)).counting(Arc::clone(&self.counts))
+    }
+}
+
+/// The targets of a policy with the regions that they are in, in file order.
+fn candidates<'a>(gslb: &Gslb, targets: &'a Targets) -> Vec<(Option<Region>, &'a [Target])> {
+    match targets {
+        Targets::Endpoints(targets) => vec![(None, targets)],
+        Targets::Regions { regions, .. } => {
+            let number = |name: &fulcrum_model::RegionName| {
+                gslb.regions.iter().position(|region| region.name == *name).and_then(Region::new)
+            };
+            regions.iter().map(|of| (number(&of.region), &of.targets[..])).collect()
+        }
+    }
+}
+
+/// The orders of regions, each worked out once.
+struct Orders<'a> {
+    gslb: &'a Gslb,
+    atlas: Option<&'a Atlas>,
+    classes: HashMap<Ranking, Arc<Classes>>,
+    /// By ranking and regions: many names have the same.
+    places: HashMap<(Ranking, Vec<Option<Region>>), Order>,
+}
+
+impl Orders<'_> {
+    fn of(&mut self, policy: &Policy) -> Result<Order, CompileError> {
+        let Targets::Regions { order, .. } = &policy.targets else {
+            return Ok(match policy.choose {
+                Choose::First => Order::Configured,
+                _ => Order::Together,
+            });
+        };
+        let ranking = match order {
+            RegionOrder::Together => return Ok(Order::Together),
+            RegionOrder::Configured => return Ok(Order::Configured),
+            RegionOrder::Geo => Ranking::Geo,
+            RegionOrder::Nearest => Ranking::Nearest,
+        };
+        let Some(atlas) = self.atlas else { return Ok(Order::Configured) };
+        let regions: Vec<Option<Region>> =
+            candidates(self.gslb, &policy.targets).into_iter().map(|(region, _)| region).collect();
+        if let Some(known) = self.places.get(&(ranking, regions.clone())) {
+            return Ok(known.clone());
+        }
+        let classes = match self.classes.get(&ranking) {
+            Some(classes) => Arc::clone(classes),
+            None => {
+                let compiled =
+                    atlas.compile(ranking).map_err(|error| CompileError::Regions(error.to_string()))?;
+                let compiled = Arc::new(compiled);
+                self.classes.insert(ranking, Arc::clone(&compiled));
+                compiled
+            }
+        };
+        let order = kinds(ranking, &classes, &regions);
+        self.places.insert((ranking, regions), order.clone());
+        Ok(order)
+    }
+}
+
+/// The classes that a policy with these regions tells apart.
+fn kinds(ranking: Ranking, classes: &Arc<Classes>, regions: &[Option<Region>]) -> Order {
+    let mut orders: Vec<Box<[usize]>> = Vec::new();
+    let mut kinds = Vec::new();
+    for order in classes.orders() {
+        let place = |region: &Region| regions.iter().position(|own| own.as_ref() == Some(region));
+        let order: Box<[usize]> = order.iter().filter_map(place).collect();
+        let kind = orders.iter().position(|known| *known == order).unwrap_or_else(|| {
+            orders.push(order);
+            orders.len() - 1
+        });
+        kinds.push(kind as u16);
+    }
+    let places = Places { classes: Arc::clone(classes), kinds: kinds.into() };
+    Order::Places { ranking, places, orders: orders.into() }
+}
+
+/// A zone out of its file or the configuration; the names that policies answer for are added to those there are.
+fn zone(
+    configured: &ConfiguredZone,
+    read: ReadZone<'_>,
+    chosen: &mut Vec<(DnsName, Policy)>,
+) -> Result<Zone, Vec<CompileError>> {
+    let name = &configured.name;
+    let (records, choices, file) = match &configured.source {
+        ZoneSource::File(path) => {
+            let records = read(path, name).map_err(|errors| self::errors(name, Some(path), errors))?;
+            (records, BTreeMap::new(), Some(path))
+        }
+        ZoneSource::Inline(zone) => {
+            let mut choices = BTreeMap::new();
+            for Name { owner, answer, .. } in &zone.names {
+                if let Some(Answer::Policy(policy)) = answer {
+                    choices.insert(owner.clone(), chosen.len() as u32);
+                    chosen.push((owner.clone(), Policy::clone(policy)));
+                }
+            }
+            (records(name, zone), choices, None)
+        }
+    };
+    Zone::new(name.clone(), records, choices).map_err(|errors| self::errors(name, file, errors))
+}
+
+fn errors(zone: &DnsName, file: Option<&PathBuf>, errors: Vec<ZoneError>) -> Vec<CompileError> {
+    let of = |error| CompileError::Zone { zone: zone.clone(), file: file.cloned(), error };
+    errors.into_iter().map(of).collect()
+}
+
+fn records(name: &DnsName, zone: &InlineZone) -> Vec<Record> {
+    let record = |owner: &DnsName, ttl, data| Record { owner: owner.clone(), ttl, data, line: 0 };
+    let start = record(name, zone.ttl, RecordData::Soa(Box::new(zone.soa.clone())));
+    let servers = zone.ns.iter().map(|server| record(name, zone.ttl, RecordData::Ns(server.clone())));
+    let names = zone
+        .names
+        .iter()
+        .flat_map(|of| of.records.iter().map(|data| record(&of.owner, of.ttl, data.clone())));
+    [start].into_iter().chain(servers).chain(names).collect()
+}
+
+/// Where clients are, if there are regions.
+fn atlas(gslb: &Gslb) -> Result<Option<Atlas>, CompileError> {
+    if gslb.regions.is_empty() {
+        return Ok(None);
+    }
+    let region = |name: &str| {
+        gslb.regions.iter().position(|region| region.name.as_str() == name).and_then(Region::new)
+    };
+    let mut sources = Sources::configured(&gslb.geo, &gslb.regions)
+        .map_err(|error| CompileError::Regions(error.to_string()))?;
+    if let Some(file) = &gslb.geo.nets {
+        let wrong = |why: String| CompileError::Geo { file: file.clone(), why };
+        let text = fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+        sources.nets = Nets::parse(&text, region).map_err(|error| wrong(error.to_string()))?;
+    }
+    let open = |file: &Option<PathBuf>| {
+        let open = |file: &PathBuf| {
+            let wrong = |error: crate::geo::DatabaseError| CompileError::Geo {
+                file: file.clone(),
+                why: error.to_string(),
+            };
+            Database::open(file).map(Arc::new).map_err(wrong)
+        };
+        file.as_ref().map(open).transpose()
+    };
+    sources.database = open(&gslb.geo.database)?;
+    sources.asn = open(&gslb.geo.asn)?;
+    Atlas::new(sources).map(Some).map_err(|error| CompileError::Regions(error.to_string()))
+}

@@ -1,0 +1,6 @@
+//! The parts together, and against models of them.
+
+mod database;
+mod mmdb;
+mod order;
+mod prefix_table;

@@ -1,0 +1,291 @@
+//! Many datagrams with one system call: recvmmsg(2) and sendmmsg(2), which no safe wrapper in the tree offers with the address that
+//! a query was sent to.
+
+use std::io;
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
+
+/// Queries that came together, and the answers to them.
+pub(super) struct Batch {
+    queries: Box<[[u8; QUERY_MAX]; BATCH]>,
+    answers: Box<[[u8; ANSWER]; BATCH]>,
+    peers: Box<[libc::sockaddr_storage; BATCH]>,
+    controls: Box<[Control; BATCH]>,
+    received: [Received; BATCH],
+    count: usize,
+}
+
+/// Room for one IP_PKTINFO or IPV6_PKTINFO, aligned as a cmsghdr has to be.
+#[derive(Clone, Copy)]
+#[repr(C, align(8))]
+struct Control([u8; 64]);
+
+#[derive(Clone, Copy, Default)]
+struct Received {
+    query: usize,
+    answer: usize,
+    peer: libc::socklen_t,
+    control: usize,
+}
+
+impl Batch {
+    pub(super) fn new() -> Self {
+        // SAFETY: sockaddr_storage is plain data, for which all bits zero are a value (AF_UNSPEC).
+        let peer: libc::sockaddr_storage = unsafe { mem::zeroed() };
+        Batch {
+            queries: Box::new([[0; QUERY_MAX]; BATCH]),
+            answers: Box::new([[0; ANSWER]; BATCH]),
+            peers: Box::new([peer; BATCH]),
+            controls: Box::new([Control([0; 64]); BATCH]),
+            received: [Received::default(); BATCH],
+            count: 0,
+        }
+    }
+
+    /// Waits for queries as long as the socket's timeout says, and takes those that are there, at most [`BATCH`].
+    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
+        self.count = 0;
+        let mut pieces: [libc::iovec; BATCH] = std::array::from_fn(|place| libc::iovec {
+            iov_base: self.queries[place].as_mut_ptr().cast(),
+            iov_len: QUERY_MAX,
+        });
+        let mut messages: [libc::mmsghdr; BATCH] = std::array::from_fn(|place| {
+            // SAFETY: mmsghdr is plain data: null pointers and lengths of zero.
+            let mut message: libc::mmsghdr = unsafe { mem::zeroed() };
+            message.msg_hdr.msg_name = (&raw mut self.peers[place]).cast();
+            message.msg_hdr.msg_namelen = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+            message.msg_hdr.msg_iov = &raw mut pieces[place];
+            message.msg_hdr.msg_iovlen = 1;
+            message.msg_hdr.msg_control = self.controls[place].0.as_mut_ptr().cast();
+            message.msg_hdr.msg_controllen = mem::size_of::<Control>() as _;
+            message
+        });
+        // SAFETY: the messages and what they point to live in this frame and in `self`, which is borrowed mutably; all lengths are
+        // those of the arrays. No timeout is passed.
+        let count = unsafe {
+            libc::recvmmsg(
+                socket.as_raw_fd(),
+                messages.as_mut_ptr(),
+                BATCH as libc::c_uint,
+                libc::MSG_WAITFORONE,
+                ptr::null_mut(),
+            )
+        };
+        let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
+        for (received, message) in self.received.iter_mut().zip(&messages[..count]) {
+            let is_whole = message.msg_hdr.msg_flags & libc::MSG_TRUNC == 0;
+            *received = Received {
+                // What is longer than any query is no query.
+                query: if is_whole { message.msg_len as usize } else { 0 },
+                answer: 0,
+                peer: message.msg_hdr.msg_namelen,
+                control: message.msg_hdr.msg_controllen as usize,
+            };
+        }
+        self.count = count;
+        Ok(count)
+    }
+
+    /// Makes an answer of each query; `None` is no answer.
+    pub(super) fn answer(&mut self, mut answer: impl FnMut(&[u8], SocketAddr, &mut [u8]) -> Option<usize>) {
+        for place in 0..self.count {
+            let received = &mut self.received[place];
+            let Some(peer) = socket_addr(&self.peers[place], received.peer) else { continue };
+            let query = &self.queries[place][..received.query];
+            received.answer = answer(query, peer, &mut self.answers[place]).unwrap_or(0).min(ANSWER);
+        }
+    }
+
+    /// Sends the answers, each from the address that was asked. Tells how many could not be sent.
+    pub(super) fn send(&mut self, socket: BorrowedFd<'_>) -> usize {
+        let mut pieces = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
+        // SAFETY: mmsghdr is plain data: null pointers and lengths of zero.
+        let mut messages: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
+        let mut count = 0;
+        for place in 0..self.count {
+            let received = self.received[place];
+            if received.answer == 0 {
+                continue;
+            }
+            pieces[count] =
+                libc::iovec { iov_base: self.answers[place].as_mut_ptr().cast(), iov_len: received.answer };
+            let message = &mut messages[count].msg_hdr;
+            message.msg_name = (&raw mut self.peers[place]).cast();
+            message.msg_namelen = received.peer;
+            message.msg_iov = &raw mut pieces[count];
+            message.msg_iovlen = 1;
+            let control = &mut self.controls[place].0;
+            if received.control > 0 {
+                let length = received.control.min(control.len());
+                let_routes_decide(&mut control[..length]);
+                message.msg_control = control.as_mut_ptr().cast();
+                message.msg_controllen = length as _;
+            }
+            count += 1;
+        }
+        let (mut sent, mut failed) = (0, 0);
+        while sent < count {
+            let left = &mut messages[sent..count];
+            // SAFETY: as for recvmmsg; the kernel reads what the messages point to, and writes their lengths.
+            let result = unsafe {
+                libc::sendmmsg(socket.as_raw_fd(), left.as_mut_ptr(), left.len() as libc::c_uint, 0)
+            };
+            match usize::try_from(result) {
+                Ok(more) if more > 0 => sent += more,
+                _ if io::Error::last_os_error().kind() == io::ErrorKind::Interrupted => {}
+                // The first of those that are left cannot be sent; the others perhaps can.
+                _ => (sent, failed) = (sent + 1, failed + 1),
+            }
+        }
+        failed
+    }
+}
+
+/// A reply leaves from the address that was asked, over the interface that leads to the client: only for addresses of one link the
+/// interface is part of the address.
+fn let_routes_decide(control: &mut [u8]) {
+    let header = mem::size_of::<libc::cmsghdr>();
+    let number = |place: usize| {
+        control.get(place..place + 4).and_then(|bytes| Some(i32::from_ne_bytes(bytes.try_into().ok()?)))
+    };
+    // cmsghdr: length (8 bytes), level, type.
+    let kind = (number(header - 8), number(header - 4));
+    let index = if kind == (Some(libc::IPPROTO_IP), Some(libc::IP_PKTINFO)) {
+        // in_pktinfo: interface, local address, destination.
+        header
+    } else if kind == (Some(libc::IPPROTO_IPV6), Some(libc::IPV6_PKTINFO))
+        && control.get(header..header + 2).is_some_and(|start| start[0] != 0xfe || start[1] & 0xc0 != 0x80)
+    {
+        // in6_pktinfo: address, interface.
+        header + 16
+    } else {
+        return;
+    };
+    if let Some(interface) = control.get_mut(index..index + 4) {
+        interface.fill(0);
+    }
+}
+
+/// The address of a peer; `None` of what is no internet address. Mapped addresses are those of IPv4.
+fn socket_addr(storage: &libc::sockaddr_storage, length: libc::socklen_t) -> Option<SocketAddr> {
+    let length = length as usize;
+    match i32::from(storage.ss_family) {
+        libc::AF_INET if length >= mem::size_of::<libc::sockaddr_in>() => {
+            // SAFETY: the kernel wrote a sockaddr_in, as family and length say; sockaddr_storage is aligned for all of them.
+            let address = unsafe { &*ptr::from_ref(storage).cast::<libc::sockaddr_in>() };
+            let ip = IpAddr::from(u32::from_be(address.sin_addr.s_addr).to_be_bytes());
+            Some(SocketAddr::new(ip, u16::from_be(address.sin_port)))
+        }
+        libc::AF_INET6 if length >= mem::size_of::<libc::sockaddr_in6>() => {
+            // SAFETY: as above, of sockaddr_in6.
+            let address = unsafe { &*ptr::from_ref(storage).cast::<libc::sockaddr_in6>() };
+            let ip = IpAddr::from(address.sin6_addr.s6_addr).to_canonical();
+            Some(SocketAddr::new(ip, u16::from_be(address.sin6_port)))
+        }
+        _ => None,
+    }
+}
+
+/// Sets what no safe wrapper sets: the address that was asked comes with each query, answers over IPv4 may be fragmented on
+/// their way, and those over IPv6 fit through every link.
+pub(super) fn prepare(socket: BorrowedFd<'_>, is_v4: bool) -> io::Result<()> {
+    if is_v4 {
+        set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
+        // DF off, and nothing is believed about a path (RFC 9715 §3.1).
+        return set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT);
+    }
+    set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+    set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU, 1280)
+}
+
+fn set(socket: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> io::Result<()> {
+    // SAFETY: the kernel reads one int.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            (&raw const value).cast(),
+            mem::size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Datagrams that are taken at once: more of them make answers wait for each other.
+pub(super) const BATCH: usize = 16;
+/// The longest query that is read.
+const QUERY_MAX: usize = 4096;
+const ANSWER: usize = crate::answer::DATAGRAM_MAX;
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(bind: &str, asked: &str) {
+        let server = UdpSocket::bind(bind).expect("a socket");
+        server.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        prepare(server.as_fd(), server.local_addr().expect("an address").is_ipv4()).expect("options");
+        let port = server.local_addr().expect("an address").port();
+        let client =
+            UdpSocket::bind(if asked.contains(':') { "[::]:0" } else { "0.0.0.0:0" }).expect("a socket");
+        client.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        let asked: IpAddr = asked.parse().expect("an address");
+        for text in ["one", "two", ""] {
+            client.send_to(text.as_bytes(), (asked, port)).expect("it is sent");
+        }
+        let mut batch = Batch::new();
+        let mut left = 3;
+        while left > 0 {
+            left -= batch.receive(server.as_fd()).expect("queries");
+            batch.answer(|query, peer, answer| {
+                assert_eq!(peer.port(), client.local_addr().expect("an address").port());
+                answer[..query.len()].copy_from_slice(query);
+                (!query.is_empty()).then_some(query.len())
+            });
+            assert_eq!(batch.send(server.as_fd()), 0);
+        }
+        let mut buffer = [0; 10];
+        for text in ["one", "two"] {
+            let (length, from) = client.recv_from(&mut buffer).expect("an answer");
+            assert_eq!((&buffer[..length], from.ip()), (text.as_bytes(), asked), "from where it was asked");
+        }
+    }
+
+    #[test]
+    fn answers_come_from_the_address_that_was_asked() {
+        check("127.0.0.1:0", "127.0.0.1");
+        check("0.0.0.0:0", "127.0.0.77");
+        check("[::]:0", "127.0.0.77");
+        check("[::]:0", "::1");
+        check("[::1]:0", "::1");
+    }
+
+    #[test]
+    fn waiting_ends() {
+        let server = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        server.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
+        let error = Batch::new().receive(server.as_fd()).expect_err("nobody asks");
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn what_is_too_long_is_no_query() {
+        let server = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        client.send_to(&[7; 5000], server.local_addr().expect("an address")).expect("it is sent");
+        let mut batch = Batch::new();
+        batch.receive(server.as_fd()).expect("it came");
+        batch.answer(|query, _, _| {
+            assert!(query.is_empty());
+            None
+        });
+    }
+}

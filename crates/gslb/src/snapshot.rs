@@ -1,0 +1,30 @@
+//! Everything that an answer needs, as one value: whoever answers holds one and never sees half of a change.
+
+use std::sync::Arc;
+
+use crate::choice::Choice;
+use crate::cookie::CookieKeys;
+use crate::counters::ZoneCells;
+use crate::names::Names;
+
+/// What is answered. A change of verdicts exchanges the choices alone; names and choices are shared.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// The generation of the configuration that it comes from.
+    pub generation: u64,
+    /// The names of all zones.
+    pub names: Arc<Names>,
+    /// What answers where it depends on who asks, by number.
+    pub choices: Arc<[Choice]>,
+    /// What makes and checks cookies.
+    pub cookies: Arc<CookieKeys>,
+    /// The counters of the zones, by number.
+    pub zone_cells: Arc<[Arc<ZoneCells>]>,
+    /// Those of what is in no zone.
+    pub nowhere_cells: Arc<ZoneCells>,
+    /// What this server is called, at most [`IDENTITY_MAX`] bytes; empty for a secret.
+    pub identity: Arc<[u8]>,
+}
+
+/// The longest name of a server.
+pub const IDENTITY_MAX: usize = 128;
