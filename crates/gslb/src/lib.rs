@@ -16,6 +16,7 @@ mod cookie;
 mod counters;
 mod edns;
 pub mod geo;
+pub mod headroom;
 mod names;
 pub mod policy;
 mod query;
@@ -24,6 +25,7 @@ mod region;
 pub mod server;
 mod snapshot;
 pub mod target;
+pub mod verdict;
 pub mod zone;
 
 pub use answer::{ANSWER_MAX, Answered, Client, DATAGRAM_MAX, Transport, answer};
