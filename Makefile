@@ -35,12 +35,12 @@ check: ## the quick checks of a change: format, lints, unit tests
 	$(CARGO) test --workspace --lib --bins --locked
 
 test: ## everything that must hold: format, lints, fuzzing for a moment, all tests
-	.ci/need curl g++ nginx=nginx-light haproxy prometheus redis-server
+	.ci/need curl g++ nginx=nginx-light haproxy prometheus redis-server python3 node=nodejs
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(MAKE) fuzz
 	$(CARGO) test --workspace --doc --locked
-	$(CARGO) test --workspace --lib --bins --tests --locked
+	$(CARGO) test --workspace --lib --bins --tests --examples --locked
 
 fuzz: ## the parsers against random input (FUZZ_SECONDS=30)
 	.ci/need g++
