@@ -9,11 +9,13 @@
 //! Plain values only: no sockets, no clocks, no serialisation formats.
 
 mod endpoint;
+mod few;
 mod host_port;
 mod names;
 mod registration;
 
 pub use endpoint::{Address, ParseAddressError, Weight};
+pub use few::Few;
 pub use host_port::{HostPort, ParseHostPortError};
 pub use names::{EndpointId, InstanceId, ListenerName, NameError, RouteName, ServiceName};
 pub use registration::{Reach, Registration};

@@ -1,6 +1,5 @@
 //! The running registry, over a file, by the real clock.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use fulcrum_model::{Reach, Registration, Weight};
@@ -36,12 +35,12 @@ impl World {
         let registration = Registration {
             address: "10.0.0.1".parse().expect("an address"),
             port: 80.try_into().expect("a port"),
-            ports: BTreeMap::new(),
+            ports: Default::default(),
             weight: Weight::ONE,
             locality: None,
             region: None,
-            tags: BTreeSet::new(),
-            meta: BTreeMap::new(),
+            tags: Default::default(),
+            meta: Default::default(),
             ttl,
             load_limit: None,
             launch_id: None,

@@ -241,7 +241,7 @@ pub struct Departure {
     /// When it went.
     pub at: SystemTime,
     /// What an operator had ordered.
-    pub overlay: Option<Overlay>,
+    pub overlay: Option<Box<Overlay>>,
 }
 
 /// Why something has changed.

@@ -48,7 +48,7 @@ pub struct Instance {
     /// It is leaving: until when it may finish what it has.
     pub drain_until: Option<SystemTime>,
     /// What an operator has ordered.
-    pub overlay: Option<Overlay>,
+    pub overlay: Option<Box<Overlay>>,
     /// Its lease has run out, and it stays nevertheless.
     pub suspect: Option<Hold>,
     /// Its last change.
@@ -84,7 +84,8 @@ pub enum OverlayState {
 pub enum Hold {
     /// It passes its health check: only its heartbeats are missing.
     Reachable,
-    /// Nobody knows whether it is reachable, and as many as may go without evidence have gone.
+    /// Nobody knows whether it is reachable, and as many as may go without evidence have gone; or it is too early for
+    /// that.
     EvictionCap,
     /// So many have fallen silent together that our own network is the likelier cause.
     MassLapse,
