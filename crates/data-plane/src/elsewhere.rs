@@ -64,14 +64,19 @@ impl Ear {
     pub(crate) fn hears(&self, reports: &Arc<LoadReports>) -> bool {
         Arc::ptr_eq(&self.reports, reports)
     }
+
+    /// A report that came at this time since the data plane's start.
+    fn note(&self, report: LoadReport, now: Duration) {
+        let Some(endpoint) = self.endpoint.upgrade() else { return };
+        // Ours as of now: those of when the instance counted are not known, but heartbeats do not travel for long.
+        let elsewhere = report.in_flight.saturating_sub(endpoint.in_flight());
+        endpoint.elsewhere.set(elsewhere, now.saturating_add(report.valid_for));
+    }
 }
 
 impl LoadListener for Ear {
     fn hear(&self, report: LoadReport) {
-        let Some(endpoint) = self.endpoint.upgrade() else { return };
-        // Ours as of now: those of when the instance counted are not known, but heartbeats do not travel for long.
-        let elsewhere = report.in_flight.saturating_sub(endpoint.in_flight());
-        endpoint.elsewhere.set(elsewhere, report.until.saturating_duration_since(self.started));
+        self.note(report, self.started.elapsed());
     }
 }
 

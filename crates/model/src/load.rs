@@ -2,15 +2,15 @@
 
 use std::fmt::Debug;
 use std::sync::{PoisonError, RwLock, Weak};
-use std::time::Instant;
+use std::time::Duration;
 
 /// What an instance has under way, as it says itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadReport {
     /// Requests, whoever sent them.
     pub in_flight: u32,
-    /// From then on it is no news any more.
-    pub until: Instant,
+    /// How long that is news.
+    pub valid_for: Duration,
 }
 
 /// Someone who wants to hear what an instance reports.
@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn everyone_who_is_there_hears() {
         let reports = LoadReports::default();
-        let report = LoadReport { in_flight: 7, until: Instant::now() };
+        let report = LoadReport { in_flight: 7, valid_for: Duration::from_secs(1) };
         reports.tell(report);
         let (one, other) = (ear(&reports), ear(&reports));
         reports.tell(report);

@@ -107,12 +107,8 @@ pub struct Counters {
     pub is_writable: AtomicBool,
 }
 
-/// What the writer is told.
-enum Message {
-    Change(Request),
-    /// Instances have said other weights than before.
-    Weighed,
-}
+/// What the writer is told: a wish, or only that instances have said other weights than before.
+type Message = Option<Request>;
 
 /// A wish, and who waits for the outcome.
 struct Request {
@@ -230,15 +226,13 @@ impl Registry {
     /// Why nothing has changed.
     pub async fn apply(&self, command: Command) -> Result<Outcome, Failure> {
         let (answer, outcome) = oneshot::channel();
-        self.requests.try_send(Message::Change(Request { command, answer })).map_err(
-            |error| match error {
-                TrySendError::Full(_) => {
-                    self.shared.counters.overloads.fetch_add(1, Ordering::Relaxed);
-                    Failure::Overload
-                }
-                TrySendError::Disconnected(_) => Failure::Ending,
-            },
-        )?;
+        self.requests.try_send(Some(Request { command, answer })).map_err(|error| match error {
+            TrySendError::Full(_) => {
+                self.shared.counters.overloads.fetch_add(1, Ordering::Relaxed);
+                Failure::Overload
+            }
+            TrySendError::Disconnected(_) => Failure::Ending,
+        })?;
         outcome.await.unwrap_or(Err(Failure::Ending))
     }
 
@@ -274,13 +268,13 @@ impl Registry {
         let lease = &entry.lease;
         lease.report(heartbeat.load);
         if let (Some(in_flight), Some(reports)) = (heartbeat.load.in_flight, lease.listened()) {
-            reports.tell(LoadReport { in_flight, until: Instant::now() + lease.ttl() });
+            reports.tell(LoadReport { in_flight, valid_for: lease.ttl() });
         }
         if heartbeat.weight.is_some_and(|weight| lease.weigh(weight))
             && self.shared.weighed.add(&entry.instance.key, lease)
         {
             // Where there is no room for it the writer has something to do, and looks then.
-            let _ = self.requests.try_send(Message::Weighed);
+            let _ = self.requests.try_send(None);
         }
     }
 

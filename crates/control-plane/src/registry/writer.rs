@@ -104,7 +104,7 @@ impl Writer {
             match requests.recv_timeout(next.saturating_duration_since(Instant::now()).min(LOOK)) {
                 Ok(message) => {
                     let batch = std::iter::once(message).chain(requests.try_iter()).take(BATCH);
-                    let batch: Vec<Request> = batch.filter_map(Message::request).collect();
+                    let batch: Vec<Request> = batch.flatten().collect();
                     if !batch.is_empty() {
                         self.serve(batch);
                     }
@@ -328,15 +328,6 @@ impl Writer {
             tracing::error!(%error, "the registry takes no changes for now");
             self.shared.counters.is_writable.store(false, Ordering::Relaxed);
             self.store = None;
-        }
-    }
-}
-
-impl Message {
-    fn request(self) -> Option<Request> {
-        match self {
-            Message::Change(request) => Some(request),
-            Message::Weighed => None,
         }
     }
 }

@@ -1,3 +1,5 @@
+//! What others have somewhere: one endpoint, and two balancers in simulated time.
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -40,9 +42,9 @@ fn our_own_are_not_those_of_others() {
     let ear = Ear::open(&reports, &endpoint, started);
     assert!(ear.hears(&reports) && !ear.hears(&Arc::default()));
     (0..3).for_each(|_| assert!(endpoint.try_start()));
-    let until = started + Duration::from_secs(5);
+    let valid_for = Duration::from_secs(5);
     let check = |in_flight: u32, elsewhere: u32| {
-        reports.tell(LoadReport { in_flight, until });
+        reports.tell(LoadReport { in_flight, valid_for });
         assert_eq!((endpoint.elsewhere.at(0), endpoint.load(0)), (elsewhere, 3 + elsewhere), "{in_flight}");
     };
     check(10, 7);
@@ -52,20 +54,21 @@ fn our_own_are_not_those_of_others() {
     // It stays what it was then, whatever becomes of ours.
     endpoint.finished();
     assert_eq!((endpoint.elsewhere.at(0), endpoint.load(0)), (1, 3));
-    assert_eq!((endpoint.elsewhere.at(5_000), endpoint.load(5_000)), (0, 2));
-    reports.tell(LoadReport { in_flight: u32::MAX, until });
+    assert_eq!((endpoint.elsewhere.at(4_900), endpoint.load(4_900)), (1, 3));
+    assert_eq!((endpoint.elsewhere.at(60_000), endpoint.load(60_000)), (0, 2));
+    reports.tell(LoadReport { in_flight: u32::MAX, valid_for });
     assert!(endpoint.try_start() && endpoint.try_start());
     assert_eq!(endpoint.load(0), u32::MAX, "and no more");
     // Another registration: nothing of the old one counts any more, nor is it heard.
     let others = Arc::new(LoadReports::default());
     let other = Ear::open(&others, &endpoint, started);
     drop(ear);
-    reports.tell(LoadReport { in_flight: 50, until });
+    reports.tell(LoadReport { in_flight: 50, valid_for });
     assert_eq!(endpoint.elsewhere.at(0), 0);
-    others.tell(LoadReport { in_flight: 50, until });
+    others.tell(LoadReport { in_flight: 50, valid_for });
     assert_eq!(endpoint.elsewhere.at(0), 46);
     drop((endpoint, other));
-    others.tell(LoadReport { in_flight: 50, until });
+    others.tell(LoadReport { in_flight: 50, valid_for });
 }
 
 /// One of several balancers in front of the same instances, with everything that a data plane has of them.
@@ -119,8 +122,6 @@ impl Balancer {
 /// Two balancers, the instances, and simulated time.
 struct World {
     balancers: Vec<Balancer>,
-    reports: Vec<Arc<LoadReports>>,
-    started: Instant,
     rng: Rng,
     /// When requests end, of which balancer, and where.
     ends: BinaryHeap<Reverse<(Millis, usize, usize)>>,
@@ -134,13 +135,11 @@ impl World {
         let mut rng = Rng::from_seed(seed);
         let mut balancers: Vec<Balancer> =
             pinned.iter().map(|&pinned| Balancer::new(INSTANCES, pinned, &mut rng)).collect();
-        let reports: Vec<Arc<LoadReports>> = (0..INSTANCES).map(|_| Arc::default()).collect();
-        let started = Instant::now();
         for balancer in balancers.iter_mut().filter(|_| hears) {
-            let pairs = reports.iter().zip(&balancer.endpoints);
-            balancer.ears = pairs.map(|(reports, endpoint)| Ear::open(reports, endpoint, started)).collect();
+            let open = |endpoint: &Arc<Endpoint>| Ear::open(&Arc::default(), endpoint, Instant::now());
+            balancer.ears = balancer.endpoints.iter().map(open).collect();
         }
-        World { balancers, reports, started, rng, ends: BinaryHeap::new(), silent_from: Millis::MAX }
+        World { balancers, rng, ends: BinaryHeap::new(), silent_from: Millis::MAX }
     }
 
     /// What an instance has under way.
@@ -167,8 +166,10 @@ impl World {
         for instance in 0..INSTANCES {
             let is_due = now % BEAT == instance as u64 * BEAT / INSTANCES as u64;
             if is_due && now < self.silent_from {
-                let until = self.started + Duration::from_millis(now + 3 * BEAT);
-                self.reports[instance].tell(LoadReport { in_flight: self.load(instance), until });
+                let valid_for = Duration::from_millis(3 * BEAT);
+                let report = LoadReport { in_flight: self.load(instance), valid_for };
+                let ears = self.balancers.iter().filter_map(|balancer| balancer.ears.get(instance));
+                ears.for_each(|ear| ear.note(report, Duration::from_millis(now)));
             }
         }
     }
