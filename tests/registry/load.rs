@@ -117,6 +117,7 @@ fn a_limit_of_the_instance_is_kept() {
     let register = |limit: u32| {
         let more = json!({ "incarnation": "one", "load": { "limit": limit } });
         fulcrum.register("web/a", endpoint_of_one.upstream.address(), more);
+        fulcrum.await_endpoints("app", 1);
         eventually(&format!("a limit of {limit}"), || {
             (endpoint(&fulcrum, "a")["limit"] == limit).then_some(())
         });
