@@ -13,6 +13,8 @@ FOR ?=
 FUZZ_SECONDS ?= 30
 # make bench BENCH_ARGS="…": options of the benchmark; PEERS= in the environment names other binaries to compare with.
 BENCH_ARGS ?=
+# make bench REGISTRY_ARGS="…": the same of the registry's part.
+REGISTRY_ARGS ?=
 export PEERS
 
 # The part of nginx that passes TCP; elsewhere than on Debian it comes with nginx, or its column stays empty.
@@ -46,9 +48,10 @@ fuzz: ## the parsers against random input (FUZZ_SECONDS=30)
 	.ci/need g++
 	tests/fuzz/run $(FUZZ_SECONDS)
 
-bench: ## Fulcrum beside nginx and HAProxy (PEERS=, BENCH_ARGS=); see benches/README.md
+bench: ## Fulcrum beside nginx and HAProxy (PEERS=, BENCH_ARGS=), its registry by itself (REGISTRY_ARGS=); see benches/README.md
 	.ci/need nginx=nginx-light haproxy wrk $(NGINX_STREAM)
 	$(CARGO) bench --locked -p fulcrum --bench http -- $(BENCH_ARGS)
+	$(CARGO) bench --locked -p fulcrum --bench registry -- $(REGISTRY_ARGS)
 
 # One at a time: some measure latencies, and others take every core.
 soak: ## the long forms of the tests, and ten minutes of fuzzing

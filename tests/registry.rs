@@ -5,6 +5,8 @@ mod command_line;
 mod deploy;
 mod files;
 mod following;
+mod load;
+pub(crate) mod mass_silence;
 mod membership;
 mod orders;
 mod prometheus;

@@ -196,12 +196,10 @@ impl View {
 
     fn delete(&mut self, gone: &Gone) -> bool {
         let service = self.services.get_mut(&*gone.service);
-        let removed = service.and_then(|service| service.remove(&*gone.id));
-        if removed.is_some() {
-            self.count -= 1;
-            self.show(&removed.as_ref().expect("just seen").service);
-        }
-        removed.is_some()
+        let Some(removed) = service.and_then(|service| service.remove(&*gone.id)) else { return false };
+        self.count -= 1;
+        self.show(&removed.service);
+        true
     }
 
     fn health(&mut self, health: &Health) -> bool {

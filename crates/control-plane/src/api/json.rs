@@ -1,6 +1,7 @@
 //! Bodies of requests as JSON.
 
-use serde::Deserialize;
+use fulcrum_model::Few;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::problem::{Code, Problem};
 
@@ -14,4 +15,9 @@ pub(super) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem>
         let (line, column) = (error.line(), error.column());
         Problem::new(Code::Json, error.to_string()).with("line", line).with("column", column)
     })
+}
+
+/// Writes what is said of an instance as an object.
+pub(super) fn few<V: Serialize, S: Serializer>(few: &Few<V>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(few.iter())
 }

@@ -7,6 +7,7 @@ mod holder;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fulcrum_model::ServiceName;
 use redb::{
@@ -80,7 +81,7 @@ impl Embedded {
     /// # Errors
     /// The file is in use, not accessible, not whole, or of a later release.
     pub fn open(path: &Path, seed: u64) -> Result<(Self, Image), OpenError> {
-        let opened = Builder::new().create(path);
+        let opened = Builder::new().set_cache_size(CACHE).create(path);
         let database = opened.map_err(|error| refuse(path, error))?;
         Embedded::with(database, path, seed)
     }
@@ -91,7 +92,7 @@ impl Embedded {
     /// As of [`open`](Self::open).
     pub fn over(backend: impl StorageBackend, seed: u64) -> Result<(Self, Image), OpenError> {
         let path = Path::new("the storage");
-        let opened = Builder::new().create_with_backend(backend);
+        let opened = Builder::new().set_cache_size(CACHE).create_with_backend(backend);
         let database = opened.map_err(|error| refuse(path, error))?;
         Embedded::with(database, path, seed)
     }
@@ -226,9 +227,9 @@ impl Embedded {
     }
 }
 
-/// That a lease has run out is no news after a start.
+/// What heartbeats say, or that there are none, is no news after a start.
 fn is_kept(change: &Change) -> bool {
-    !change.is_of_the_lease()
+    !change.is_of_heartbeats()
 }
 
 enum Reading {
@@ -267,7 +268,14 @@ fn read(database: &Database) -> Result<Reading, redb::Error> {
     for entry in transaction.open_table(INSTANCES)?.iter()? {
         let (key, value) = entry?;
         match instance(key.value(), value.value()) {
-            Ok(instance) => image.instances.push(instance),
+            Ok(mut instance) => {
+                let before = image.instances.last().map(|before| &before.owner);
+                if let Some(owner) = before.filter(|owner| **owner == instance.owner) {
+                    // One name in memory for all whom it has registered.
+                    instance.owner = Arc::clone(owner);
+                }
+                image.instances.push(instance);
+            }
             Err(what) => return Ok(Reading::Wrong(what)),
         }
     }
@@ -324,6 +332,10 @@ fn read_key(text: &str) -> Option<Key> {
 
 /// The layout of the tables below.
 const FORMAT: u64 = 1;
+
+/// Pages of the file in memory, in bytes: what is in the file is in the registry's memory already, and is read at the start
+/// alone.
+const CACHE: usize = 8 << 20;
 
 /// So many numbers of events are reserved at a time: a write for each block, a gap of at most one after a start.
 const BLOCK: u64 = 100_000;

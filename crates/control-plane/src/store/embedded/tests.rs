@@ -1,6 +1,5 @@
 //! What was kept is found again, whatever happened in between.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use fulcrum_balance::Rng;
@@ -26,12 +25,12 @@ fn random_command(rng: &mut Rng) -> Command {
     let registration = Registration {
         address: "10.0.0.1".parse().expect("an address"),
         port: (1000 + rng.below(9) as u16).try_into().expect("a port"),
-        ports: BTreeMap::new(),
+        ports: Default::default(),
         weight: Weight::ONE,
         locality: None,
         region: None,
-        tags: BTreeSet::new(),
-        meta: BTreeMap::from([("v".to_owned(), "x".repeat(rng.below(3000) as usize))]),
+        tags: Default::default(),
+        meta: [("v", "x".repeat(rng.below(3000) as usize).into())].into_iter().collect(),
         ttl: Duration::from_secs(30),
         load_limit: None,
         launch_id: None,
