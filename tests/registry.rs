@@ -3,6 +3,7 @@
 
 mod command_line;
 mod deploy;
+mod export;
 mod files;
 mod following;
 mod membership;
