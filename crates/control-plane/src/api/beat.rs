@@ -19,6 +19,7 @@ use crate::state::{Epoch, Key, Stage};
 #[derive(Debug, Default, Deserialize)]
 struct BeatBody {
     epoch: Option<u64>,
+    #[serde(default, deserialize_with = "json::object")]
     load: Option<LoadBody>,
 }
 
@@ -30,7 +31,7 @@ struct LoadBody {
 
 #[derive(Debug, Deserialize)]
 struct BatchBody<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "json::objects")]
     beats: Vec<BatchBeat<'a>>,
 }
 
@@ -41,6 +42,7 @@ struct BatchBeat<'a> {
     #[serde(borrow)]
     i: Cow<'a, str>,
     e: Option<u64>,
+    #[serde(default, deserialize_with = "json::object")]
     load: Option<LoadBody>,
 }
 
