@@ -6,6 +6,7 @@ mod deploy;
 mod export;
 mod files;
 mod following;
+mod full_disk;
 mod hostile;
 mod membership;
 mod orders;
