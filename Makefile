@@ -29,7 +29,7 @@ help: ## this list
 	@grep -hE '^[a-z]+:.* ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.* ## /\1\t/' | while IFS=$$'\t' read -r name text; do \
 		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-demo: ## a balancer and three backends on this machine, with eight things to try (FOR=20s: check them and exit)
+demo: ## a balancer and five backends on this machine, with nine things to try (FOR=20s: check them and exit)
 	@$(CARGO) run --release --locked --quiet -p fulcrum --bin fulcrum -- demo $(if $(FOR),--for $(FOR))
 
 check: ## the quick checks of a change: format, lints, unit tests
