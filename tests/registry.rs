@@ -8,6 +8,7 @@ mod files;
 mod following;
 mod full_disk;
 mod hostile;
+mod load;
 mod membership;
 mod orders;
 mod prometheus;

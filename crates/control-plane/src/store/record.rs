@@ -81,7 +81,8 @@ pub(super) struct DepartureRecord {
     overlay: Option<OverlayRecord>,
 }
 
-/// The record of an instance. That its lease has run out is not kept: after a start every lease begins anew.
+/// The record of an instance. That its lease has run out is not kept: after a start every lease begins anew. Nor is what
+/// its heartbeats said.
 pub(super) fn write_instance(instance: &Instance) -> Vec<u8> {
     to_json(&InstanceRecord::from(instance))
 }
@@ -151,6 +152,7 @@ pub(super) fn instance(key: Key, record: InstanceRecord) -> Result<Instance, Rec
             load_limit: record.load_limit,
             launch_id: record.launch_id,
         },
+        said_weight: None,
         registered_at: from_millis(record.registered_at_ms),
         drain_until: record.drain_until_ms.map(from_millis),
         overlay: record.overlay.map(Overlay::try_from).transpose()?,
@@ -277,6 +279,7 @@ mod tests {
                 load_limit: NonZeroU32::new(50),
                 launch_id: Some("l-1".to_owned()),
             },
+            said_weight: None,
             registered_at: from_millis(1_700_000_000_123),
             drain_until: Some(from_millis(1_700_000_030_000)),
             overlay: Some(overlay()),
@@ -285,6 +288,12 @@ mod tests {
         };
         let read = read_instance(key(), &write_instance(&instance)).expect("its own record");
         assert_eq!(read, instance);
+        let reported = Instance { said_weight: Weight::new(5), ..instance.clone() };
+        assert_eq!(
+            write_instance(&reported),
+            write_instance(&instance),
+            "what heartbeats say is not written"
+        );
         let departure = Departure {
             id: key().id,
             epoch: Epoch(4),

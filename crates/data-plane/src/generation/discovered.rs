@@ -1,10 +1,12 @@
 //! The endpoints that services have by discovery, and what is known of the way to them.
 
 use std::collections::{BTreeSet, HashMap};
+use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fulcrum_config::{self as config, Discovery, EndpointState};
-use fulcrum_model::{Address, EndpointId, Reach, ServiceName, Weight};
+use fulcrum_model::{Address, EndpointId, LoadReports, Reach, ServiceName, Weight, WeightSource};
 
 use super::Control;
 use crate::endpoint::Gate;
@@ -20,7 +22,30 @@ pub struct Discovered {
     pub weight: Weight,
     /// What it takes.
     pub state: EndpointState,
+    /// What it says of its load, where whatever it was discovered by can tell.
+    pub load: LoadTerms,
 }
+
+/// What an instance says of the load that it takes, and has. Without anything: [`default`](Default::default).
+#[derive(Clone, Debug, Default)]
+pub struct LoadTerms {
+    /// Requests that it can work on at a time.
+    pub limit: Option<NonZeroU32>,
+    /// Who has said what it weighs.
+    pub weight_source: WeightSource,
+    /// What it has under way, whoever sent that.
+    pub reports: Option<Arc<LoadReports>>,
+}
+
+impl PartialEq for LoadTerms {
+    /// What is reported is no part of it, only where.
+    fn eq(&self, other: &Self) -> bool {
+        let place = |terms: &Self| terms.reports.as_ref().map(Arc::as_ptr);
+        (self.limit, self.weight_source, place(self)) == (other.limit, other.weight_source, place(other))
+    }
+}
+
+impl Eq for LoadTerms {}
 
 /// What was last heard, by the name that it was discovered under.
 pub(super) type Findings = HashMap<ServiceName, Vec<Discovered>>;

@@ -75,6 +75,7 @@ fn image() -> impl Strategy<Value = Image> {
                 drain_until,
                 overlay,
                 suspect: None,
+                said_weight: None,
                 sequence: Sequence(sequence / 2),
             });
         }
