@@ -1,6 +1,6 @@
 //! The registry as it is written.
 
-use crate::bind::AdminBind;
+use crate::bind::RegistryBind;
 use crate::decode::{At, Limit, OneOrMany};
 use crate::directory::FilePath;
 use crate::duration::{Span, Timeout};
@@ -15,7 +15,7 @@ fields! {
     /// Where instances register.
     RawRegistry {
         /// The address of its API: IP:PORT.
-        bind: At<AdminBind> = required,
+        bind: At<RegistryBind> = required,
         /// Where it is kept. Default: registry.redb in state_dir.
         store: RawStore,
         /// How long an instance that says nothing else stays without a heartbeat, 3s to 1d. Default 30s.

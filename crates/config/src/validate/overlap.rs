@@ -52,8 +52,10 @@ fn binds(
         .filter_map(|entry| entry.value.as_ref()?.bind.as_ref())
         .flat_map(|binds| binds.0.iter().map(|bind| (bind.value.0.clone(), bind.place)));
     let registry = registry.and_then(|registry| registry.bind.as_ref());
-    let tcp = admin.and_then(|admin| admin.bind.as_ref()).into_iter().chain(registry);
-    let tcp = tcp.map(|bind| (Bind::Tcp { address: bind.value.0, dual_stack: false }, bind.place));
+    let registry = registry.map(|bind| (bind.value.0, bind.place));
+    let tcp = admin.and_then(|admin| admin.bind.as_ref()).map(|bind| (bind.value.0, bind.place));
+    let tcp = tcp.into_iter().chain(registry);
+    let tcp = tcp.map(|(address, place)| (Bind::Tcp { address, dual_stack: false }, place));
     let socket = admin.and_then(|admin| admin.socket.as_ref()?.0.as_ref());
     let socket = socket.map(|socket| (Bind::Unix(socket.value.0.clone()), socket.place));
     of_listeners.chain(tcp).chain(socket).collect()

@@ -20,6 +20,7 @@ use crate::state::{Epoch, Key, Stage};
 struct BeatBody {
     epoch: Option<u64>,
     weight: Option<u64>,
+    #[serde(default, deserialize_with = "json::object")]
     load: Option<LoadBody>,
 }
 
@@ -31,7 +32,7 @@ struct LoadBody {
 
 #[derive(Debug, Deserialize)]
 struct BatchBody<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "json::objects")]
     beats: Vec<BatchBeat<'a>>,
 }
 
@@ -43,6 +44,7 @@ struct BatchBeat<'a> {
     i: Cow<'a, str>,
     e: Option<u64>,
     w: Option<u64>,
+    #[serde(default, deserialize_with = "json::object")]
     load: Option<LoadBody>,
 }
 

@@ -10,9 +10,8 @@ use fulcrum_model::{Few, Registration, Weight};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::duration;
-use super::json;
 use super::problem::Problem;
+use super::{duration, json};
 use crate::state::{Epoch, Incarnation};
 
 /// What a registration asks for. Fields that nobody knows are those of a later release, and are passed over.
@@ -29,6 +28,7 @@ pub(super) struct RegisterBody {
     tags: Option<Vec<String>>,
     meta: Option<BTreeMap<String, String>>,
     ttl: Option<String>,
+    #[serde(default, deserialize_with = "json::object")]
     load: Option<LoadBody>,
     launch_id: Option<String>,
     epoch: Option<u64>,

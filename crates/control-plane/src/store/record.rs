@@ -22,8 +22,9 @@ pub enum RecordError {
     Range(&'static str),
 }
 
+/// An instance without its name.
 #[derive(Serialize, Deserialize)]
-struct InstanceRecord {
+pub(super) struct InstanceRecord {
     epoch: u64,
     incarnation: String,
     owner: String,
@@ -72,8 +73,9 @@ enum StateRecord {
     Maintenance,
 }
 
+/// Who has gone, without the name.
 #[derive(Serialize, Deserialize)]
-struct DepartureRecord {
+pub(super) struct DepartureRecord {
     epoch: u64,
     at_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,44 +85,54 @@ struct DepartureRecord {
 /// The record of an instance. That its lease has run out is not kept: after a start every lease begins anew. Nor is what
 /// its heartbeats said.
 pub(super) fn write_instance(instance: &Instance) -> Vec<u8> {
-    let Registration {
-        address,
-        port,
-        ports,
-        weight,
-        locality,
-        region,
-        tags,
-        meta,
-        ttl,
-        load_limit,
-        launch_id,
-    } = &instance.registration;
-    to_json(&InstanceRecord {
-        epoch: instance.epoch.0,
-        incarnation: format!("{:032x}", instance.incarnation.0),
-        owner: instance.owner.to_string(),
-        address: *address,
-        port: *port,
-        ports: ports.iter().map(|(name, port)| (name.to_owned(), *port)).collect(),
-        weight: weight.get(),
-        locality: locality.clone(),
-        region: region.clone(),
-        tags: tags.clone(),
-        meta: meta.iter().map(|(key, value)| (key.to_owned(), value.clone())).collect(),
-        ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
-        load_limit: *load_limit,
-        launch_id: launch_id.clone(),
-        registered_at_ms: to_millis(instance.registered_at),
-        drain_until_ms: instance.drain_until.map(to_millis),
-        overlay: instance.overlay.as_deref().map(OverlayRecord::from),
-        sequence: instance.sequence.0,
-    })
+    to_json(&InstanceRecord::from(instance))
+}
+
+impl From<&Instance> for InstanceRecord {
+    fn from(instance: &Instance) -> Self {
+        let Registration {
+            address,
+            port,
+            ports,
+            weight,
+            locality,
+            region,
+            tags,
+            meta,
+            ttl,
+            load_limit,
+            launch_id,
+        } = &instance.registration;
+        InstanceRecord {
+            epoch: instance.epoch.0,
+            incarnation: format!("{:032x}", instance.incarnation.0),
+            owner: instance.owner.to_string(),
+            address: *address,
+            port: *port,
+            ports: ports.iter().map(|(name, port)| (name.to_owned(), *port)).collect(),
+            weight: weight.get(),
+            locality: locality.clone(),
+            region: region.clone(),
+            tags: tags.clone(),
+            meta: meta.iter().map(|(key, value)| (key.to_owned(), value.clone())).collect(),
+            ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+            load_limit: *load_limit,
+            launch_id: launch_id.clone(),
+            registered_at_ms: to_millis(instance.registered_at),
+            drain_until_ms: instance.drain_until.map(to_millis),
+            overlay: instance.overlay.as_deref().map(OverlayRecord::from),
+            sequence: instance.sequence.0,
+        }
+    }
+}
+
+/// The instance of a record as it is written.
+pub(super) fn read_instance(key: Key, record: &[u8]) -> Result<Instance, RecordError> {
+    instance(key, serde_json::from_slice(record)?)
 }
 
 /// The instance of a record.
-pub(super) fn read_instance(key: Key, record: &[u8]) -> Result<Instance, RecordError> {
-    let record: InstanceRecord = serde_json::from_slice(record)?;
+pub(super) fn instance(key: Key, record: InstanceRecord) -> Result<Instance, RecordError> {
     let incarnation =
         u128::from_str_radix(&record.incarnation, 16).map_err(|_| RecordError::Range("incarnation"))?;
     Ok(Instance {
@@ -152,16 +164,26 @@ pub(super) fn read_instance(key: Key, record: &[u8]) -> Result<Instance, RecordE
 
 /// The record of who has gone.
 pub(super) fn write_departure(departure: &Departure) -> Vec<u8> {
-    to_json(&DepartureRecord {
-        epoch: departure.epoch.0,
-        at_ms: to_millis(departure.at),
-        overlay: departure.overlay.as_deref().map(OverlayRecord::from),
-    })
+    to_json(&DepartureRecord::from(departure))
+}
+
+impl From<&Departure> for DepartureRecord {
+    fn from(departure: &Departure) -> Self {
+        DepartureRecord {
+            epoch: departure.epoch.0,
+            at_ms: to_millis(departure.at),
+            overlay: departure.overlay.as_deref().map(OverlayRecord::from),
+        }
+    }
+}
+
+/// Who has gone, by its record as it is written.
+pub(super) fn read_departure(key: &Key, record: &[u8]) -> Result<Departure, RecordError> {
+    departure(key, serde_json::from_slice(record)?)
 }
 
 /// Who has gone, by its record.
-pub(super) fn read_departure(key: &Key, record: &[u8]) -> Result<Departure, RecordError> {
-    let record: DepartureRecord = serde_json::from_slice(record)?;
+pub(super) fn departure(key: &Key, record: DepartureRecord) -> Result<Departure, RecordError> {
     Ok(Departure {
         id: key.id.clone(),
         epoch: Epoch(record.epoch),

@@ -3,7 +3,9 @@
 //! Every commit is one transaction, on disk before it returns. A file that is not whole is never written to: it stays as
 //! it was found, for whoever wants to look.
 
+mod found;
 mod holder;
+mod view;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,9 @@ use redb::{
 use super::record::{self, RecordError};
 use super::{Image, StoreEpoch};
 use crate::state::{Change, Departure, Instance, Key, Sequence};
+
+pub use found::{FoundError, found};
+use view::Before;
 
 /// The registry's file, open.
 #[derive(Debug)]
@@ -81,9 +86,27 @@ impl Embedded {
     /// # Errors
     /// The file is in use, not accessible, not whole, or of a later release.
     pub fn open(path: &Path, seed: u64) -> Result<(Self, Image), OpenError> {
+        if view::verify(path)? == Before::Nothing {
+            found::begin(path, seed)?;
+        }
         let opened = Builder::new().set_cache_size(CACHE).create(path);
         let database = opened.map_err(|error| refuse(path, error))?;
         Embedded::with(database, path, seed)
+    }
+
+    /// What a file holds that no daemon has open. Nothing is written, whatever is wrong with it.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open); and there is nothing in it.
+    pub fn inspect(path: &Path) -> Result<Image, OpenError> {
+        let corrupt = |what: String| OpenError::Corrupt { path: path.to_owned(), what };
+        let database = view::open(path)?;
+        match read(&database).map_err(|error| corrupt(error.to_string()))? {
+            Reading::Empty => Err(corrupt("it is empty".to_owned())),
+            Reading::Whole(image) => Ok(image),
+            Reading::Later(found) => Err(OpenError::Later { path: path.to_owned(), found }),
+            Reading::Wrong(what) => Err(corrupt(what)),
+        }
     }
 
     /// As [`open`](Self::open), over anything that stores bytes.
@@ -101,12 +124,7 @@ impl Embedded {
         let corrupt = |what: String| OpenError::Corrupt { path: path.to_owned(), what };
         let read = read(&database).map_err(|error| corrupt(error.to_string()))?;
         let mut image = match read {
-            Reading::Empty => Image {
-                epoch: StoreEpoch(seed),
-                sequence: Sequence(0),
-                instances: Vec::new(),
-                departed: Vec::new(),
-            },
+            Reading::Empty => Image::empty(StoreEpoch(seed)),
             Reading::Whole(image) => image,
             Reading::Later(found) => return Err(OpenError::Later { path: path.to_owned(), found }),
             Reading::Wrong(what) => return Err(corrupt(what)),
