@@ -2,6 +2,7 @@
 
 mod balancing;
 mod config_errors;
+mod discovery;
 mod edges;
 mod harness;
 mod lifecycle;

@@ -12,8 +12,10 @@ mod endpoint;
 mod host_port;
 mod names;
 mod registration;
+mod source;
 
 pub use endpoint::{Address, ParseAddressError, Weight};
 pub use host_port::{HostPort, ParseHostPortError};
 pub use names::{EndpointId, InstanceId, ListenerName, NameError, RouteName, ServiceName};
 pub use registration::{Reach, Registration};
+pub use source::{DnsName, HttpUrl, ParseDnsNameError, ParseHttpUrlError, Pull, Server, Source};
