@@ -5,6 +5,7 @@ mod command_line;
 mod deploy;
 mod files;
 mod following;
+mod load;
 mod membership;
 mod orders;
 mod prometheus;

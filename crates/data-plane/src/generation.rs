@@ -33,7 +33,7 @@ use hosts::Hosts;
 use orders::Orders;
 use service::NextService;
 
-pub use discovered::Discovered;
+pub use discovered::{Discovered, LoadTerms};
 
 /// Why a configuration cannot be put in force: every cause, one a line.
 #[derive(Debug, thiserror::Error)]

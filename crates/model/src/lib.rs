@@ -1,4 +1,4 @@
-//! The nouns that every plane of Fulcrum shares: names, addresses, weights.
+//! The nouns that every plane of Fulcrum shares: names, addresses, weights, reports of load.
 //!
 //! ```text
 //!   data-plane   control-plane   gslb
@@ -6,16 +6,18 @@
 //!                   └─► model
 //! ```
 //!
-//! Plain values only: no sockets, no clocks, no serialisation formats.
+//! Plain values, and the way of a report of load between planes: no sockets, no clocks, no serialisation formats.
 
 mod endpoint;
 mod host_port;
+mod load;
 mod names;
 mod registration;
 mod source;
 
 pub use endpoint::{Address, ParseAddressError, Weight};
 pub use host_port::{HostPort, ParseHostPortError};
+pub use load::{LoadListener, LoadReport, LoadReports, WeightSource};
 pub use names::{EndpointId, InstanceId, ListenerName, NameError, RouteName, ServiceName};
 pub use registration::{Reach, Registration};
 pub use source::{DnsName, HttpUrl, ParseDnsNameError, ParseHttpUrlError, Pull, Server, Source};

@@ -34,6 +34,7 @@ pub(super) struct InstanceDocument<'a> {
     ports: &'a BTreeMap<String, NonZeroU16>,
     /// With an operator's word.
     weight: u16,
+    weight_from: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     locality: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,13 +88,15 @@ struct LeaseDocument {
 impl<'a> From<&'a Instance> for InstanceDocument<'a> {
     fn from(instance: &'a Instance) -> Self {
         let registration = &instance.registration;
+        let (weight, weight_source) = instance.weight_and_source();
         InstanceDocument {
             service: instance.key.service.as_str(),
             id: instance.key.id.as_str(),
             address: registration.address,
             port: registration.port,
             ports: &registration.ports,
-            weight: instance.weight().get(),
+            weight: weight.get(),
+            weight_from: weight_source.as_str(),
             locality: registration.locality.as_deref(),
             region: registration.region.as_deref(),
             tags: &registration.tags,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fulcrum_model::{InstanceId, Registration, ServiceName, Weight};
+use fulcrum_model::{InstanceId, Registration, ServiceName, Weight, WeightSource};
 
 /// The place of an event in the order of all events of a registry: 1, 2, 3 and so on, never going back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +43,9 @@ pub struct Instance {
     pub owner: Principal,
     /// What it says of itself.
     pub registration: Registration,
+    /// What it weighs, as its heartbeats say, where that is something else than its registration does. Never written
+    /// down: the next heartbeat says it again.
+    pub said_weight: Option<Weight>,
     /// When this epoch began.
     pub registered_at: SystemTime,
     /// It is leaving: until when it may finish what it has.
@@ -116,7 +119,16 @@ impl Instance {
 
     /// Its share of traffic: an operator's word goes before its own.
     pub fn weight(&self) -> Weight {
-        self.overlay.as_ref().and_then(|overlay| overlay.weight).unwrap_or(self.registration.weight)
+        self.weight_and_source().0
+    }
+
+    /// Its share of traffic, and who has said so.
+    pub fn weight_and_source(&self) -> (Weight, WeightSource) {
+        match (self.overlay.as_ref().and_then(|overlay| overlay.weight), self.said_weight) {
+            (Some(weight), _) => (weight, WeightSource::Order),
+            (None, Some(weight)) => (weight, WeightSource::Heartbeat),
+            (None, None) => (self.registration.weight, WeightSource::Discovery),
+        }
     }
 
     /// When an operator's word on it ends.

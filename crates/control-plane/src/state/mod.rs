@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fulcrum_model::ServiceName;
+use fulcrum_model::{ServiceName, Weight};
 
 use crate::lease::Lease;
 use service::{Service, Slot};
@@ -79,6 +79,7 @@ impl State {
             Command::Register(register) => self.register(register, now),
             Command::Leave(leave) => self.leave(&leave, now),
             Command::Order { key, overlay } => self.order(&key, overlay, now),
+            Command::Weigh { key, epoch, weight } => Ok(self.weigh(&key, epoch, weight)),
             Command::Suspect { key, epoch, hold } => Ok(self.suspect(&key, epoch, hold)),
             Command::Evict(eviction) => Ok(self.evict(&eviction, now)),
             Command::Tidy => Ok(self.tidy(now)),
@@ -234,6 +235,7 @@ impl State {
             incarnation,
             owner: Arc::clone(&principal),
             registration,
+            said_weight: None,
             registered_at,
             drain_until,
             overlay,
@@ -289,6 +291,18 @@ impl State {
         let lease = Arc::clone(lease);
         let changed = Instance { overlay, sequence: self.next_sequence(), ..(**instance).clone() };
         Ok(self.put(changed, lease, Removal::None, Cause::Ordered))
+    }
+
+    /// Gives an instance the weight that it says it has.
+    fn weigh(&mut self, key: &Key, epoch: Epoch, weight: Weight) -> Done {
+        let Some((instance, lease)) = self.find(key) else { return Done::nothing() };
+        let said_weight = Some(weight).filter(|weight| *weight != instance.registration.weight);
+        if instance.epoch != epoch || instance.said_weight == said_weight {
+            return Done::nothing();
+        }
+        let lease = Arc::clone(lease);
+        let changed = Instance { said_weight, sequence: self.next_sequence(), ..(**instance).clone() };
+        self.put(changed, lease, Removal::None, Cause::Reported)
     }
 
     /// Marks an instance whose lease has run out, or clears the mark.

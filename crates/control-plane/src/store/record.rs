@@ -79,7 +79,8 @@ struct DepartureRecord {
     overlay: Option<OverlayRecord>,
 }
 
-/// The record of an instance. That its lease has run out is not kept: after a start every lease begins anew.
+/// The record of an instance. That its lease has run out is not kept: after a start every lease begins anew. Nor is what
+/// its heartbeats said.
 pub(super) fn write_instance(instance: &Instance) -> Vec<u8> {
     let Registration {
         address,
@@ -139,6 +140,7 @@ pub(super) fn read_instance(key: Key, record: &[u8]) -> Result<Instance, RecordE
             load_limit: record.load_limit,
             launch_id: record.launch_id,
         },
+        said_weight: None,
         registered_at: from_millis(record.registered_at_ms),
         drain_until: record.drain_until_ms.map(from_millis),
         overlay: record.overlay.map(Overlay::try_from).transpose()?,
@@ -255,6 +257,7 @@ mod tests {
                 load_limit: NonZeroU32::new(50),
                 launch_id: Some("l-1".to_owned()),
             },
+            said_weight: None,
             registered_at: from_millis(1_700_000_000_123),
             drain_until: Some(from_millis(1_700_000_030_000)),
             overlay: Some(overlay()),
@@ -263,6 +266,12 @@ mod tests {
         };
         let read = read_instance(key(), &write_instance(&instance)).expect("its own record");
         assert_eq!(read, instance);
+        let reported = Instance { said_weight: Weight::new(5), ..instance.clone() };
+        assert_eq!(
+            write_instance(&reported),
+            write_instance(&instance),
+            "what heartbeats say is not written"
+        );
         let departure = Departure {
             id: key().id,
             epoch: Epoch(4),

@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fulcrum_config::{self as config, Config, Discovery, EndpointState};
-use fulcrum_model::{Address, EndpointId, HostPort, Reach, ServiceName, Source, Weight};
+use fulcrum_model::{
+    Address, EndpointId, HostPort, LoadReports, Reach, ServiceName, Source, Weight, WeightSource,
+};
 
 use super::Control;
 use crate::endpoint::Gate;
@@ -22,7 +25,30 @@ pub struct Discovered {
     pub weight: Weight,
     /// What it takes.
     pub state: EndpointState,
+    /// What it says of its load, where whatever it was discovered by can tell.
+    pub load: LoadTerms,
 }
+
+/// What an instance says of the load that it takes, and has. Without anything: [`default`](Default::default).
+#[derive(Clone, Debug, Default)]
+pub struct LoadTerms {
+    /// Requests that it can work on at a time.
+    pub limit: Option<NonZeroU32>,
+    /// Who has said what it weighs.
+    pub weight_source: WeightSource,
+    /// What it has under way, whoever sent that.
+    pub reports: Option<Arc<LoadReports>>,
+}
+
+impl PartialEq for LoadTerms {
+    /// What is reported is no part of it, only where.
+    fn eq(&self, other: &Self) -> bool {
+        let place = |terms: &Self| terms.reports.as_ref().map(Arc::as_ptr);
+        (self.limit, self.weight_source, place(self)) == (other.limit, other.weight_source, place(other))
+    }
+}
+
+impl Eq for LoadTerms {}
 
 /// What was last heard.
 #[derive(Debug, Default)]
@@ -132,7 +158,13 @@ fn resolved(host: &HostPort, addresses: &[IpAddr]) -> Arc<[Discovered]> {
     let endpoint = |address: &IpAddr| {
         let address = Address::Tcp(SocketAddr::new(*address, host.port.get()));
         let id = address.to_string().parse().ok()?;
-        Some(Discovered { id, address, weight: Weight::ONE, state: EndpointState::Up })
+        Some(Discovered {
+            id,
+            address,
+            weight: Weight::ONE,
+            state: EndpointState::Up,
+            load: LoadTerms::default(),
+        })
     };
     addresses.iter().filter_map(endpoint).collect()
 }

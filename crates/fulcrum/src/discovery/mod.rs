@@ -11,7 +11,7 @@ use fulcrum_control_plane::discovery::dns::NameStatus;
 use fulcrum_control_plane::discovery::{Entry, SourceStatus, Sources};
 use fulcrum_control_plane::state::Stage;
 use fulcrum_control_plane::timestamp::Timestamp;
-use fulcrum_data_plane::{DataPlane, Discovered};
+use fulcrum_data_plane::{DataPlane, Discovered, LoadTerms};
 use fulcrum_model::{ServiceName, Source};
 use prometheus::core::Collector;
 use tokio::sync::mpsc;
@@ -94,6 +94,7 @@ fn endpoint(entry: &Entry) -> Discovered {
             Stage::Draining => EndpointState::Drain,
             Stage::Maintenance => EndpointState::Maintenance,
         },
+        load: LoadTerms::default(),
     }
 }
 

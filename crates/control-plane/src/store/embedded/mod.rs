@@ -226,9 +226,9 @@ impl Embedded {
     }
 }
 
-/// That a lease has run out is no news after a start.
+/// What heartbeats say, or that there are none, is no news after a start.
 fn is_kept(change: &Change) -> bool {
-    !change.is_of_the_lease()
+    !change.is_of_heartbeats()
 }
 
 enum Reading {
