@@ -3,6 +3,7 @@
 mod balancing;
 mod client;
 mod config_errors;
+mod discovery;
 mod edges;
 mod harness;
 mod lifecycle;

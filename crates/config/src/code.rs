@@ -111,6 +111,8 @@ codes! {
     Status = "E123",
     /// Not what a token can allow.
     Grant = "E124",
+    /// Not a URL that can be asked.
+    Url = "E125",
 
     /// A service that does not exist.
     NoSuchService = "E201",

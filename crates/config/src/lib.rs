@@ -13,6 +13,7 @@ mod code;
 mod compose;
 mod decode;
 mod directory;
+mod dns;
 mod duration;
 mod endpoint;
 mod field;
@@ -45,6 +46,7 @@ mod source;
 mod sticky;
 mod suggest;
 mod syntax;
+mod url;
 mod validate;
 mod variable;
 

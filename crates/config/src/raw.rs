@@ -2,6 +2,7 @@
 //!
 //! These structs are also what the JSON schema is generated from, so the comments here are its descriptions.
 
+mod discovery;
 mod endpoint;
 mod health;
 mod limits;
@@ -12,13 +13,14 @@ mod route;
 mod service;
 mod sticky;
 
+pub(crate) use discovery::{RawDiscovery, RawHttpSource};
 pub(crate) use endpoint::RawEndpoint;
 pub(crate) use health::{
     ProbeMethod, RawExpect, RawHealth, RawHealthLong, RawOutlier, RawPanic, RawTcpProbe,
 };
 pub(crate) use limits::RawServiceLimits;
 pub(crate) use listener::{RawHttp, RawListener, SpokenProtocol};
-pub(crate) use registry::{RawDiscovery, RawRegistry, RawToken};
+pub(crate) use registry::{RawRegistry, RawToken};
 pub(crate) use retry::{RawRetry, RetryCause};
 pub(crate) use route::{
     RawHeaderEdits, RawMatch, RawPath, RawRedirect, RawRespond, RawRewrite, RawRoute, RawValueMatch,

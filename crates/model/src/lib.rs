@@ -14,6 +14,7 @@ mod host_port;
 mod load;
 mod names;
 mod registration;
+mod source;
 
 pub use endpoint::{Address, ParseAddressError, Weight};
 pub use few::Few;
@@ -21,3 +22,4 @@ pub use host_port::{HostPort, ParseHostPortError};
 pub use load::{LoadListener, LoadReport, LoadReports, WeightSource};
 pub use names::{EndpointId, InstanceId, ListenerName, NameError, RouteName, ServiceName};
 pub use registration::{Reach, Registration};
+pub use source::{DnsName, HttpUrl, ParseDnsNameError, ParseHttpUrlError, Pull, Server, Source};

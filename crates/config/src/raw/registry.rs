@@ -50,10 +50,4 @@ fields! {
         /// What it allows: register:SERVICE (or register:PREFIX*), read, drain, admin.
         grants: OneOrMany<GrantText> = required,
     }
-
-    /// Where a service finds endpoints.
-    RawDiscovery {
-        /// The name of a service in the registry of this daemon.
-        registry: At<String> = required,
-    }
 }

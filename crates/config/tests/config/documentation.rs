@@ -99,6 +99,7 @@ fn the_shipped_files_load() {
 fn every_code_is_explained_and_tested() {
     let reference = reference();
     let tests = [
+        include_str!("discovery.rs"),
         include_str!("files.rs"),
         include_str!("listener.rs"),
         include_str!("meaning.rs"),

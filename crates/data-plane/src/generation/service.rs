@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fulcrum_balance::session::SessionKeys;
-use fulcrum_config::{self as config, Discovery, EndpointState, Secret, Target};
+use fulcrum_config::{self as config, EndpointState, Secret, Target};
 use fulcrum_model::{Address, EndpointId, HostPort, Weight, WeightSource};
 
 use super::discovered::{Discovered, LoadTerms};
@@ -43,10 +43,10 @@ impl NextService {
         let before = state.membership.load_full();
         let sessions = configured.sticky.as_ref().map(|sticky| sessions(sticky, key, &before)).transpose()?;
         let orders = control.orders_of(&configured.name);
-        let found =
-            configured.discovery.as_ref().and_then(|Discovery::Registry(name)| control.findings.get(name));
-        let rules = if found.is_some() { rules.told() } else { rules };
-        let found = found.map_or(&[][..], Vec::as_slice);
+        let told = control.told(configured);
+        let rules = if told.is_some() { rules.told() } else { rules };
+        let found = told.or_else(|| control.findings.heard(configured));
+        let found = found.as_deref().unwrap_or_default();
         let wanted = wanted_endpoints(configured, (&control.hosts, found), orders);
         let plan = Plan { policy, wanted: &wanted, sessions: sessions.as_ref(), check };
         let membership = if before.is(&plan) {

@@ -3,6 +3,7 @@
 use fulcrum_data_plane as data_plane;
 use serde::{Deserialize, Serialize};
 
+use super::discovery::DiscoveryStatus;
 use super::order::OrderDocument;
 use super::registry::RegistryStatus;
 use crate::reload::ConfigHistory;
@@ -34,6 +35,8 @@ pub(crate) struct StatusDocument {
     pub(crate) services: Vec<ServiceStatus>,
     pub(crate) absent_overrides: Vec<AbsentOverride>,
     pub(crate) host_names: Vec<HostNameStatus>,
+    #[serde(default)]
+    pub(crate) discovery: Vec<DiscoveryStatus>,
     /// Nothing where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) registry: Option<RegistryStatus>,

@@ -80,6 +80,7 @@ fn document() -> StatusDocument {
         listeners: Vec::new(),
         services: Vec::new(),
         absent_overrides: Vec::new(),
+        discovery: Vec::new(),
         host_names: Vec::new(),
         registry: None,
     }

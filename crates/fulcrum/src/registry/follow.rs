@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulcrum_config::EndpointState;
+use fulcrum_config::{Discovery, EndpointState};
 use fulcrum_control_plane::registry::{Entry, Published, Registry, Watcher};
 use fulcrum_control_plane::state::Stage;
 use fulcrum_data_plane::{DataPlane, Discovered, LoadTerms};
@@ -60,9 +60,9 @@ impl Follower {
 
     async fn tell(&self, name: &ServiceName) {
         let found = self.registry.service(name).map_or_else(Vec::new, |published| endpoints(&published));
-        let (data_plane, name) = (Arc::clone(&self.data_plane), name.clone());
+        let (data_plane, place) = (Arc::clone(&self.data_plane), Discovery::Registry(name.clone()));
         // One after the other: the last word is the one that counts.
-        let told = tokio::task::spawn_blocking(move || data_plane.discovered(&name, found));
+        let told = tokio::task::spawn_blocking(move || data_plane.discovered(&place, found));
         if let Err(error) = told.await {
             tracing::error!(%error, "the data plane did not take what is registered");
         }

@@ -99,6 +99,7 @@ fn tables_line_up() {
                 ..OrderDocument::default()
             },
         }],
+        discovery: Vec::new(),
         host_names: vec![
             HostNameStatus {
                 name: "app.internal".to_owned(),

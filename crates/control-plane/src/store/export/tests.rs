@@ -1,6 +1,5 @@
 //! What is exported is imported, and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fulcrum_model::{Registration, Weight};
