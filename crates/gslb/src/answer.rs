@@ -177,7 +177,7 @@ impl<'a> Answer<'a, '_, '_> {
             |body, code| Content { body: Some(body), code, zone, choice: None, scope: 0, error: None };
         match found {
             Found::Body(body) => plain(body, 0),
-            Found::Any(_) => plain(snapshot.names.any(), 0),
+            Found::Any => plain(snapshot.names.any(), 0),
             Found::NoData(zone) => plain(zone.none, 0),
             Found::NoName(zone) => plain(zone.none, NXDOMAIN),
             Found::Nowhere => refused(REFUSED, Some(NOT_AUTHORITATIVE)),

@@ -110,7 +110,7 @@ impl Counters {
         let names: Vec<&DnsName> = zones.collect();
         let cells: Vec<_> = names.iter().map(|name| of(name)).collect();
         let nowhere = of(&nowhere());
-        let now = names.iter().map(|name| DnsName::clone(name)).zip(cells.iter().cloned());
+        let now = names.iter().copied().cloned().zip(cells.iter().cloned());
         self.zones.store(std::sync::Arc::new(now.chain([(self::nowhere(), nowhere.clone())]).collect()));
         (cells, nowhere)
     }

@@ -14,26 +14,26 @@ pub(crate) struct Opt<'a> {
 
 /// What of EDNS matters for an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Edns<'a> {
+pub(crate) struct Edns<'a> {
     /// The largest datagram that the client takes, in bytes; 512 or more.
-    pub size: u16,
+    pub(crate) size: u16,
     /// DO: the client would take signatures.
-    pub wants_signatures: bool,
+    pub(crate) wants_signatures: bool,
     /// Whom the answer is for.
-    pub subnet: Option<ClientSubnet>,
+    pub(crate) subnet: Option<ClientSubnet>,
     /// The cookie: 8 bytes of the client's, and 8 to 32 of a server's or none (RFC 7873 §4).
-    pub cookie: Option<&'a [u8]>,
+    pub(crate) cookie: Option<&'a [u8]>,
     /// Whether the server shall say which one it is (RFC 5001).
-    pub wants_identity: bool,
+    pub(crate) wants_identity: bool,
 }
 
 /// The network of whoever asks a resolver (RFC 7871).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ClientSubnet {
+pub(crate) struct ClientSubnet {
     /// Its first address.
-    pub address: IpAddr,
+    pub(crate) address: IpAddr,
     /// How many bits of it are meant: 0 to 32, or 128.
-    pub source: u8,
+    pub(crate) source: u8,
 }
 
 /// Why an OPT record is refused.

@@ -6,33 +6,33 @@ use crate::edns::{self, Edns};
 
 /// A question that can be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Query<'a> {
+pub(crate) struct Query<'a> {
     /// Id and flags as they were sent.
-    pub head: Head,
+    pub(crate) head: Head,
     /// Name, type and class as they were sent; empty when only a cookie is asked for (RFC 7873 §5.4).
-    pub question: &'a [u8],
+    pub(crate) question: &'a [u8],
     /// The type.
-    pub record_type: u16,
+    pub(crate) record_type: u16,
     /// The class.
-    pub class: u16,
+    pub(crate) class: u16,
     /// What an OPT record says; `None` without one.
-    pub edns: Option<Edns<'a>>,
+    pub(crate) edns: Option<Edns<'a>>,
     /// It is signed with a key, and no keys are known here.
-    pub is_signed: bool,
+    pub(crate) is_signed: bool,
 }
 
 /// The first four bytes of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub(crate) struct Head {
     /// The id.
-    pub id: [u8; 2],
+    pub(crate) id: [u8; 2],
     /// The flags.
-    pub flags: u16,
+    pub(crate) flags: u16,
 }
 
 /// What is not answered with an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Malformed<'a> {
+pub(crate) enum Malformed<'a> {
     /// Too short, or no query: whoever answered would take part in an attack, or in a loop.
     Silent,
     /// This response code is the whole answer; the question comes back where it could be read.
@@ -50,7 +50,7 @@ pub enum Malformed<'a> {
 
 impl<'a> Query<'a> {
     /// The name that is asked for, in wire form and as it was sent; empty without a question.
-    pub fn name(&self) -> &'a [u8] {
+    pub(crate) fn name(&self) -> &'a [u8] {
         &self.question[..self.question.len().saturating_sub(4)]
     }
 
@@ -64,7 +64,7 @@ impl<'a> Query<'a> {
     }
 
     /// Reads a message. Whatever it holds, this ends after one look at each byte.
-    pub fn parse(message: &'a [u8]) -> Result<Self, Malformed<'a>> {
+    pub(crate) fn parse(message: &'a [u8]) -> Result<Self, Malformed<'a>> {
         let (header, _) = message.split_first_chunk::<HEADER>().ok_or(Malformed::Silent)?;
         let count = |place: usize| usize::from(u16::from_be_bytes([header[place], header[place + 1]]));
         let head = Head { id: [header[0], header[1]], flags: u16::from_be_bytes([header[2], header[3]]) };
@@ -240,8 +240,6 @@ pub(crate) const REFUSED: u16 = 5;
 pub(crate) const NOTAUTH: u16 = 9;
 /// Another version of EDNS.
 pub(crate) const BADVERS: u16 = 16;
-/// The cookie is not ours, or too old.
-pub(crate) const BADCOOKIE: u16 = 23;
 
 #[cfg(test)]
 mod tests;

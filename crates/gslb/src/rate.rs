@@ -67,7 +67,9 @@ impl Rate {
     fn limited(&self) -> Pass {
         match self.slip {
             0 => Pass::Drop,
-            slip if self.slipped.fetch_add(1, Ordering::Relaxed) % u32::from(slip) == 0 => Pass::Slip,
+            slip if self.slipped.fetch_add(1, Ordering::Relaxed).is_multiple_of(u32::from(slip)) => {
+                Pass::Slip
+            }
             _ => Pass::Drop,
         }
     }

@@ -81,7 +81,7 @@ impl Batch {
                 query: if is_whole { message.msg_len as usize } else { 0 },
                 answer: 0,
                 peer: message.msg_hdr.msg_namelen,
-                control: message.msg_hdr.msg_controllen as usize,
+                control: message.msg_hdr.msg_controllen,
             };
         }
         self.count = count;
