@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fulcrum_config::gslb::{
-    Answer, Choose, Gslb, InlineZone, Name, Policy, RegionOrder, Target, Targets, Zone as ConfiguredZone,
-    ZoneSource,
+    Answer, Choose, Gslb, InlineZone, Name, Policy, RegionOrder, ServiceAnswer, ServiceChoose, Target,
+    Targets, Zone as ConfiguredZone, ZoneSource,
 };
 use fulcrum_model::{DnsName, RecordData};
 
 use crate::choice::{Choice, Manner, Parts, Places};
 use crate::geo::{Atlas, Classes, Database, Nets, Ranking, Sources};
 use crate::names::Names;
-use crate::policy::{Candidates, Plan, Situation, plan};
+use crate::policy::{Candidates, Plan};
 use crate::region::Region;
 use crate::zone::{Record, Zone, ZoneError};
 
@@ -32,8 +32,8 @@ pub struct Compiled {
 pub struct Chosen {
     /// The name.
     pub owner: DnsName,
-    /// The policy.
-    pub policy: Policy,
+    /// What it answers by.
+    pub answer: Answer,
     order: Order,
     counts: Arc<Parts>,
 }
@@ -111,9 +111,13 @@ impl Compiled {
             .flat_map(|before| &before.chosen)
             .map(|chosen| (&chosen.owner, &chosen.counts))
             .collect();
-        let chosen = chosen.into_iter().map(|(owner, policy)| {
+        let chosen = chosen.into_iter().map(|(owner, answer)| {
             let counts = counted.get(&owner).map(|counts| Arc::clone(counts)).unwrap_or_default();
-            orders.of(&policy).map(|order| Chosen { owner, policy, order, counts })
+            let order = match &answer {
+                Answer::Policy(policy) => orders.of(policy),
+                Answer::Service(_) => Ok(Order::Together),
+            };
+            order.map(|order| Chosen { owner, answer, order, counts })
         });
         let chosen = chosen.collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
         Ok(Compiled { names: Arc::new(Names::new(&zones)), chosen, atlas })
@@ -129,10 +133,18 @@ impl Compiled {
         self.atlas.as_ref()
     }
 
-    /// What the policies answer in this situation, by number.
-    pub fn choices(&self, gslb: &Gslb, situation: &dyn Fn(&Chosen) -> Situation<'_>) -> Arc<[Choice]> {
-        self.chosen.iter().map(|chosen| chosen.choice(gslb, &situation(chosen))).collect()
+    /// What is answered in this situation, by number.
+    pub fn choices(&self, gslb: &Gslb, world: &dyn World) -> Arc<[Choice]> {
+        self.chosen.iter().map(|chosen| chosen.choice(gslb, world)).collect()
     }
+}
+
+/// What is known of regions, targets and services.
+pub trait World {
+    /// Of the regions and targets of a policy.
+    fn plan(&self, policy: &Policy, candidates: &Candidates<'_>, together: bool) -> Plan;
+    /// Of a service's endpoints.
+    fn endpoints(&self, service: &ServiceAnswer) -> Plan;
 }
 
 impl Chosen {
@@ -142,12 +154,16 @@ impl Chosen {
     }
 
     /// What is answered to each kind of clients.
-    pub fn plans(&self, gslb: &Gslb, situation: &Situation<'_>) -> Vec<Plan> {
-        let candidates = candidates(gslb, &self.policy.targets);
+    pub fn plans(&self, gslb: &Gslb, world: &dyn World) -> Vec<Plan> {
+        let policy = match &self.answer {
+            Answer::Policy(policy) => policy,
+            Answer::Service(service) => return vec![world.endpoints(service)],
+        };
+        let candidates = candidates(gslb, &policy.targets);
         let plan = |order: &[usize], together| {
             let ordered: Candidates<'_> =
                 order.iter().filter_map(|place| candidates.get(*place).copied()).collect();
-            plan(&self.policy, &ordered, together, situation)
+            world.plan(policy, &ordered, together)
         };
         let all: Vec<usize> = (0..candidates.len()).collect();
         match &self.order {
@@ -165,19 +181,28 @@ impl Chosen {
         }
     }
 
-    fn choice(&self, gslb: &Gslb, situation: &Situation<'_>) -> Choice {
+    fn choice(&self, gslb: &Gslb, world: &dyn World) -> Choice {
         let places = match &self.order {
             Order::Places { places, .. } => Some(places.clone()),
             _ => None,
         };
-        let Policy { choose, max_answers, .. } = self.policy;
+        let (choose, max_answers) = match &self.answer {
+            Answer::Policy(policy) => (policy.choose, policy.max_answers),
+            Answer::Service(service) => (
+                match service.choose {
+                    ServiceChoose::All => Choose::All,
+                    ServiceChoose::Weighted => Choose::Weighted,
+                },
+                service.max_answers,
+            ),
+        };
         let manner = Manner { owner: &self.owner, choose, max_answers: max_answers.get() };
-        Choice::new(manner, places, &self.plans(gslb, situation)).counting(Arc::clone(&self.counts))
+        Choice::new(manner, places, &self.plans(gslb, world)).counting(Arc::clone(&self.counts))
     }
 }
 
 /// The targets of a policy with the regions that they are in, in file order.
-fn candidates<'a>(gslb: &Gslb, targets: &'a Targets) -> Vec<(Option<Region>, &'a [Target])> {
+pub(crate) fn candidates<'a>(gslb: &Gslb, targets: &'a Targets) -> Vec<(Option<Region>, &'a [Target])> {
     match targets {
         Targets::Endpoints(targets) => vec![(None, targets)],
         Targets::Regions { regions, .. } => {
@@ -255,7 +280,7 @@ fn kinds(ranking: Ranking, classes: &Arc<Classes>, regions: &[Option<Region>]) -
 fn zone(
     configured: &ConfiguredZone,
     read: ReadZone<'_>,
-    chosen: &mut Vec<(DnsName, Policy)>,
+    chosen: &mut Vec<(DnsName, Answer)>,
 ) -> Result<Zone, Vec<CompileError>> {
     let name = &configured.name;
     let (records, choices, file) = match &configured.source {
@@ -266,9 +291,9 @@ fn zone(
         ZoneSource::Inline(zone) => {
             let mut choices = BTreeMap::new();
             for Name { owner, answer, .. } in &zone.names {
-                if let Some(Answer::Policy(policy)) = answer {
+                if let Some(answer) = answer {
                     choices.insert(owner.clone(), chosen.len() as u32);
-                    chosen.push((owner.clone(), Policy::clone(policy)));
+                    chosen.push((owner.clone(), answer.clone()));
                 }
             }
             (records(name, zone), choices, None)

@@ -22,6 +22,7 @@ pub mod policy;
 mod query;
 mod rate;
 mod region;
+pub mod responder;
 pub mod server;
 mod snapshot;
 pub mod target;

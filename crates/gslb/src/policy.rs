@@ -13,12 +13,16 @@ pub struct Situation<'a> {
     pub eligible: RegionSet,
     /// Those that were eligible when any was.
     pub last_good: RegionSet,
+    /// Those that no operator has taken out: who answers when nothing else is left.
+    pub presentable: RegionSet,
     /// How much of its clients a region takes, in percent; by region. Those that are missing take all.
     pub shares: &'a [u8],
     /// The regions that may change soon.
     pub unsettled: RegionSet,
     /// Whether a target is out of order, as far as that is looked at.
     pub is_down: &'a dyn Fn(&TargetAnswer) -> bool,
+    /// Whether a target may be taken out, or come back, soon.
+    pub is_unsettled: bool,
 }
 
 /// What is answered to the clients of a class.
@@ -53,19 +57,28 @@ pub fn plan(policy: &Policy, candidates: &Candidates<'_>, together: bool, situat
     let unsettled = candidates
         .iter()
         .any(|(region, _)| region.is_some_and(|region| situation.unsettled.contains(region)));
-    let ttl = if unsettled { policy.ttl.min } else { policy.ttl.max };
+    let ttl = if unsettled || situation.is_unsettled { policy.ttl.min } else { policy.ttl.max };
     let of = |slices: Vec<Slice>, is_panic| Plan { slices, ttl, is_panic };
     let chosen = slices(candidates, together, situation.shares, eligible, is_good);
     if !chosen.is_empty() {
         return of(chosen, false);
     }
-    let everyone = || slices(candidates, together, &[], |_| true, |_| true);
+    let among = |regions: RegionSet| {
+        let is_among = |region: &Option<Region>| region.is_none_or(|region| regions.contains(region));
+        slices(candidates, together, &[], is_among, |_| true)
+    };
+    let everyone = || {
+        let presentable = among(situation.presentable);
+        if presentable.is_empty() {
+            slices(candidates, together, &[], |_| true, |_| true)
+        } else {
+            presentable
+        }
+    };
     let slices = match &policy.panic {
         Panic::All => everyone(),
         Panic::LastGood => {
-            let was_good =
-                |region: &Option<Region>| region.is_none_or(|region| situation.last_good.contains(region));
-            let last = slices(candidates, together, &[], was_good, |_| true);
+            let last = among(situation.last_good);
             if last.is_empty() { everyone() } else { last }
         }
         Panic::Fallback(addresses) => {
@@ -176,14 +189,21 @@ mod tests {
 
     struct Case<'a> {
         eligible: &'a [usize],
+        presentable: &'a [usize],
         shares: &'a [u8],
         down: &'a [&'a str],
         panic: Panic,
         together: bool,
     }
 
-    const CASE: Case<'static> =
-        Case { eligible: &[0, 1, 2], shares: &[], down: &[], panic: Panic::All, together: false };
+    const CASE: Case<'static> = Case {
+        eligible: &[0, 1, 2],
+        presentable: &[0, 1, 2],
+        shares: &[],
+        down: &[],
+        panic: Panic::All,
+        together: false,
+    };
 
     #[track_caller]
     fn check(case: &Case<'_>, expected: &str) {
@@ -202,9 +222,11 @@ mod tests {
         let situation = Situation {
             eligible: case.eligible.iter().map(|index| region(*index)).collect(),
             last_good: [region(1)].into_iter().collect(),
+            presentable: case.presentable.iter().map(|index| region(*index)).collect(),
             shares: case.shares,
             unsettled: RegionSet::default(),
             is_down: &is_down,
+            is_unsettled: false,
         };
         let plan = plan(&policy(case.panic.clone()), &candidates, case.together, &situation);
         assert_eq!(tell(&plan), expected);
@@ -249,6 +271,9 @@ mod tests {
         check(&none(Panic::All), "panic! 0 100: 192.0.2.1×60 192.0.2.2×40");
         check(&none(Panic::LastGood), "panic! 1 100: 198.51.100.1×1");
         check(&none(Panic::NoData), "panic! ");
+        // Not those that an operator has taken out, as long as there are others.
+        check(&Case { presentable: &[2], ..none(Panic::All) }, "panic! 2 100: 203.0.113.1×0");
+        check(&Case { presentable: &[], ..none(Panic::All) }, "panic! 0 100: 192.0.2.1×60 192.0.2.2×40");
         let addresses = vec!["192.0.2.99".parse().expect("an address")];
         check(&none(Panic::Fallback(addresses)), "panic! - 100: 192.0.2.99×1");
     }
@@ -263,8 +288,10 @@ mod tests {
                 eligible: [region(&0)].into_iter().collect(),
                 last_good: RegionSet::default(),
                 shares: &[],
+                presentable: RegionSet::default(),
                 unsettled: unsettled.iter().map(region).collect(),
                 is_down: &|_| false,
+                is_unsettled: false,
             };
             assert_eq!(plan(&policy(Panic::All), &candidates, false, &situation).ttl, expected);
         };

@@ -1,0 +1,519 @@
+//! The responder: what is seen comes in, verdicts are made of it, and what is answered follows.
+
+mod regions;
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use arc_swap::ArcSwap;
+use fulcrum_config::HealthCheck;
+use fulcrum_config::gslb::{Answer, Gslb, PolicyHealth, TargetAnswer};
+use fulcrum_model::{RegionName, ServiceName};
+use tokio::task::JoinSet;
+
+use crate::compiled::{Compiled, candidates};
+use crate::cookie::CookieKeys;
+use crate::counters::Counters;
+use crate::headroom::Headroom;
+use crate::rate::Rate;
+use crate::region::Region;
+use crate::server::{BindError, Server, Shared, Sockets, TcpLimits};
+use crate::snapshot::Snapshot;
+use crate::target::{TargetHealth, TargetRules};
+use crate::verdict::{Evidence, Judge, Memory, Now, Observer, Report, Standing, Transition, Vote};
+
+use self::world::Seen;
+
+/// A service of the balancer as names and regions need it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ServiceView {
+    /// Its endpoints that have an internet address.
+    pub endpoints: Vec<EndpointView>,
+    /// Requests in flight and queued.
+    pub load: f64,
+    /// How many requests its healthy endpoints can work on at a time; `None` where one of them has no limit.
+    pub capacity: Option<f64>,
+    /// Nothing is known of its endpoints yet.
+    pub is_unknown: bool,
+}
+
+/// An endpoint of a service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndpointView {
+    /// Where it is.
+    pub address: IpAddr,
+    /// Its share.
+    pub weight: u16,
+    /// Whether it gets new requests.
+    pub is_healthy: bool,
+}
+
+/// What the responder asks of others.
+#[derive(Clone)]
+pub struct Outside {
+    /// A service of the balancer; `None` if there is no such service.
+    pub service: Arc<dyn Fn(&ServiceName) -> Option<ServiceView> + Send + Sync>,
+    /// Runs one check.
+    pub probe: Arc<dyn Fn(SocketAddr, Arc<HealthCheck>) -> Probe + Send + Sync>,
+}
+
+/// A check that runs.
+pub type Probe = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+
+/// What one look at everything needs.
+#[derive(Debug)]
+struct State {
+    gslb: Arc<Gslb>,
+    compiled: Arc<Compiled>,
+    generation: u64,
+    judge: Option<Judge>,
+    headroom: Headroom,
+    targets: BTreeMap<Target, Checked>,
+    services: BTreeMap<ServiceName, ServiceView>,
+    /// What the answers in force were made of.
+    seen: Option<Seen>,
+    sequence: u64,
+}
+
+/// A target and its check. The order is only there for a map.
+type Target = (IpAddr, u64);
+
+#[derive(Debug)]
+struct Checked {
+    health: TargetHealth,
+    rules: TargetRules,
+    check: Arc<HealthCheck>,
+    /// The regions that it stands for, and its number among their targets.
+    votes: Vec<(Region, u8)>,
+}
+
+/// A responder that answers.
+pub struct Responder {
+    shared: Shared,
+    state: Arc<Mutex<State>>,
+    outside: Outside,
+    began: Instant,
+    server: Option<Server>,
+    probes: Mutex<JoinSet<()>>,
+    addresses: Vec<SocketAddr>,
+}
+
+/// A configuration that can be put in force.
+#[derive(Debug)]
+pub struct Next {
+    gslb: Arc<Gslb>,
+    compiled: Compiled,
+}
+
+/// How a region stands, for people.
+#[derive(Clone, Debug)]
+pub struct RegionStatus {
+    /// Its name.
+    pub name: RegionName,
+    /// How it stands.
+    pub standing: Standing,
+    /// The part of its clients that it keeps for the sake of its headroom, in percent.
+    pub headroom: u8,
+}
+
+impl Next {
+    /// Checks a configuration. `read` reads zone files.
+    pub fn prepare(
+        gslb: &Gslb,
+        read: crate::compiled::ReadZone<'_>,
+        running: Option<&Responder>,
+    ) -> Result<Self, Vec<crate::compiled::CompileError>> {
+        let before = running.map(|running| Arc::clone(&running.state().compiled));
+        let compiled = Compiled::new(gslb, read, before.as_deref())?;
+        Ok(Next { gslb: Arc::new(gslb.clone()), compiled })
+    }
+}
+
+impl Responder {
+    /// Begins to answer over sockets that are bound. `key` makes cookies where the configuration has none.
+    pub fn start(
+        next: Next,
+        generation: u64,
+        sockets: Sockets,
+        outside: Outside,
+        (memory, key): (Option<&Memory>, [u8; 16]),
+    ) -> std::io::Result<Self> {
+        let began = Instant::now();
+        let now = Now { clock: Duration::ZERO, wall: SystemTime::now() };
+        let counters = Arc::new(Counters::new(next.gslb.workers.get()));
+        let limits =
+            TcpLimits { idle: next.gslb.tcp.idle_timeout, connections: next.gslb.tcp.max_connections.get() };
+        let addresses = sockets.addresses().to_vec();
+        let state = State::new(next, generation, memory, now);
+        let snapshot = state.snapshot(&counters, key);
+        let rate = state.gslb.rate_limit.map(Rate::new);
+        let shared = Shared {
+            snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
+            rate: Arc::new(ArcSwap::from_pointee(rate)),
+            counters,
+        };
+        let server = sockets.start(&shared, limits)?;
+        let responder = Responder {
+            shared,
+            state: Arc::new(Mutex::new(state)),
+            outside,
+            began,
+            server: Some(server),
+            probes: Mutex::default(),
+            addresses,
+        };
+        responder.probe_targets();
+        responder.tick();
+        Ok(responder)
+    }
+
+    /// Where it answers.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What has happened.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.shared.counters
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Gslb> {
+        Arc::clone(&self.state().gslb)
+    }
+
+    /// The names that depend on who asks.
+    pub fn compiled(&self) -> Arc<Compiled> {
+        Arc::clone(&self.state().compiled)
+    }
+
+    /// What is answered now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.shared.snapshot.load_full()
+    }
+
+    /// Puts another configuration in force: verdicts, counters and what is known of targets go on.
+    pub fn commit(&self, next: Next, generation: u64) {
+        let now = self.now();
+        let mut state = self.state();
+        let cookies = Arc::clone(&self.shared.snapshot.load().cookies);
+        let rate = next.gslb.rate_limit;
+        let is_other = rate != state.gslb.rate_limit;
+        state.replace(next, generation, now);
+        let snapshot = state.snapshot_with(&self.shared.counters, cookies);
+        self.shared.snapshot.store(Arc::new(snapshot));
+        drop(state);
+        if is_other {
+            self.shared.rate.store(Arc::new(rate.map(Rate::new)));
+        }
+        self.probe_targets();
+        self.tick();
+    }
+
+    /// Looks at everything, and answers accordingly. To be called every second. Gives what has changed of regions.
+    pub fn tick(&self) -> Vec<Transition> {
+        let now = self.now();
+        let names = self.state().services();
+        // Asked without the lock: others may have to be waited for.
+        let views = names.into_iter().filter_map(|name| Some(((self.outside.service)(&name)?, name)));
+        let views: BTreeMap<_, _> = views.map(|(view, name)| (name, view)).collect();
+        let mut state = self.state();
+        state.services = views;
+        let transitions = state.judge(now);
+        self.answer_as_seen(&mut state);
+        transitions
+    }
+
+    /// Exchanges the answers, if anything is seen otherwise than before.
+    fn answer_as_seen(&self, state: &mut State) {
+        let seen = state.see();
+        if state.seen.as_ref() == Some(&seen) {
+            return;
+        }
+        let choices = state.compiled.choices(&state.gslb, &world::Now { state, seen: &seen });
+        let before = self.shared.snapshot.load();
+        self.shared.snapshot.store(Arc::new(Snapshot { choices, ..Snapshot::clone(&before) }));
+        state.seen = Some(seen);
+    }
+
+    /// The regions in configured order.
+    pub fn regions(&self) -> Vec<RegionStatus> {
+        let state = self.state();
+        let Some(judge) = &state.judge else { return Vec::new() };
+        let status = |(region, configured): (Region, &fulcrum_config::gslb::Region)| RegionStatus {
+            name: configured.name.clone(),
+            standing: judge.standing(region).clone(),
+            headroom: (state.headroom.weight(region) * 100.0).round() as u8,
+        };
+        Region::first(state.gslb.regions.len()).zip(&state.gslb.regions).map(status).collect()
+    }
+
+    /// Targets that are checked: address, whether it is left out, and what the last bad check complained of.
+    pub fn targets(&self) -> Vec<(IpAddr, bool, Option<String>)> {
+        let state = self.state();
+        let target = |((address, _), checked): (&Target, &Checked)| {
+            (*address, checked.health.is_down(), checked.health.complaint().map(str::to_owned))
+        };
+        state.targets.iter().map(target).collect()
+    }
+
+    /// What is to be remembered over a restart.
+    pub fn memory(&self) -> Option<Memory> {
+        let now = self.now();
+        self.state().judge.as_ref().map(|judge| judge.memory(now))
+    }
+
+    /// Ends: what has come is answered.
+    pub fn end(mut self) {
+        self.probes.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+        if let Some(server) = self.server.take() {
+            server.end();
+        }
+    }
+
+    fn now(&self) -> Now {
+        Now { clock: self.began.elapsed(), wall: SystemTime::now() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Whoever panicked with it changed it step by step; each step leaves it whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Checks all targets from now on, and no others.
+    fn probe_targets(&self) {
+        let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
+        probes.abort_all();
+        while probes.try_join_next().is_some() {}
+        for (target, checked) in &self.state().targets {
+            let prober = Prober {
+                target: *target,
+                check: Arc::clone(&checked.check),
+                state: Arc::clone(&self.state),
+                outside: self.outside.clone(),
+                began: self.began,
+            };
+            probes.spawn(prober.run());
+        }
+    }
+}
+
+/// Checks one target for ever.
+struct Prober {
+    target: Target,
+    check: Arc<HealthCheck>,
+    state: Arc<Mutex<State>>,
+    outside: Outside,
+    began: Instant,
+}
+
+impl Prober {
+    async fn run(self) {
+        let mut ticks = tokio::time::interval(self.check.interval);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // Names that have the same interval are not all checked at once.
+        let spread = self.target.1.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
+        tokio::time::sleep(self.check.interval.mul_f64(spread as f64 / 1024.0 / 10.0)).await;
+        let port = self.check.port.map_or(0, std::num::NonZeroU16::get);
+        let address = SocketAddr::new(self.target.0, port);
+        loop {
+            ticks.tick().await;
+            let probe = (self.outside.probe)(address, Arc::clone(&self.check));
+            let outcome = match tokio::time::timeout(self.check.timeout, probe).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(format!("the check took longer than {:?}", self.check.timeout)),
+            };
+            let now = Now { clock: self.began.elapsed(), wall: SystemTime::now() };
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.checked(self.target, outcome, now);
+        }
+    }
+}
+
+impl State {
+    fn new(next: Next, generation: u64, memory: Option<&Memory>, now: Now) -> Self {
+        let Next { gslb, compiled } = next;
+        let targets = targets(&gslb, &compiled, &BTreeMap::new());
+        let judge = regions::sites(&gslb, &targets)
+            .map(|sites| Judge::new(sites, regions::rules(&gslb), memory, now));
+        let headroom = Headroom::new(gslb.regions.len(), regions::headroom(&gslb));
+        State {
+            compiled: Arc::new(compiled),
+            generation,
+            judge,
+            headroom,
+            targets,
+            services: BTreeMap::new(),
+            seen: None,
+            sequence: 0,
+            gslb,
+        }
+    }
+
+    fn replace(&mut self, next: Next, generation: u64, now: Now) {
+        let Next { gslb, compiled } = next;
+        let targets = targets(&gslb, &compiled, &self.targets);
+        let sites = regions::sites(&gslb, &targets);
+        let rules = regions::rules(&gslb);
+        let judge = sites.map(|sites| match &self.judge {
+            Some(judge) => judge.reconfigured(sites, rules, now),
+            None => Judge::new(sites, rules, None, now),
+        });
+        let was = |region: &fulcrum_config::gslb::Region| {
+            self.gslb.regions.iter().position(|before| before.name == region.name).and_then(Region::new)
+        };
+        let was: Vec<_> = gslb.regions.iter().map(was).collect();
+        let headroom = self.headroom.reconfigured(&was, regions::headroom(&gslb));
+        *self = State {
+            compiled: Arc::new(compiled),
+            generation,
+            judge,
+            headroom,
+            targets,
+            services: std::mem::take(&mut self.services),
+            seen: None,
+            sequence: self.sequence,
+            gslb,
+        };
+    }
+
+    fn snapshot(&self, counters: &Counters, key: [u8; 16]) -> Snapshot {
+        let keys: Vec<[u8; 16]> = self.gslb.cookie_keys.iter().map(|key| key.expose()).collect();
+        let cookies = CookieKeys::new(if keys.is_empty() { vec![key] } else { keys });
+        self.snapshot_with(counters, Arc::new(cookies))
+    }
+
+    fn snapshot_with(&self, counters: &Counters, cookies: Arc<CookieKeys>) -> Snapshot {
+        let keys: Vec<[u8; 16]> = self.gslb.cookie_keys.iter().map(|key| key.expose()).collect();
+        let cookies = if keys.is_empty() { cookies } else { Arc::new(CookieKeys::new(keys)) };
+        let (zone_cells, nowhere_cells) = counters.of_zones(self.compiled.names.zones());
+        let seen = self.see();
+        Snapshot {
+            generation: self.generation,
+            names: Arc::clone(&self.compiled.names),
+            choices: self.compiled.choices(&self.gslb, &world::Now { state: self, seen: &seen }),
+            cookies,
+            identity: self.gslb.nsid.as_deref().unwrap_or_default().as_bytes().into(),
+            zone_cells: zone_cells.into(),
+            nowhere_cells,
+        }
+    }
+
+    /// The services that names and regions speak of.
+    fn services(&self) -> BTreeSet<ServiceName> {
+        self.gslb.services().cloned().collect()
+    }
+
+    /// Takes the outcome of a check; it is a vote on the regions that the target stands for.
+    fn checked(&mut self, target: Target, outcome: Result<(), String>, now: Now) {
+        let Some(checked) = self.targets.get_mut(&target) else { return };
+        let vote = if outcome.is_ok() { Vote::Ok } else { Vote::Fail };
+        checked.health.checked(outcome, &checked.rules, now.clock);
+        let votes = checked.votes.clone();
+        for (region, number) in votes {
+            self.report(region, number, vote, now);
+        }
+    }
+
+    fn report(&mut self, region: Region, target: u8, vote: Vote, now: Now) {
+        self.sequence += 1;
+        let report = Report {
+            observer: Observer(0),
+            region,
+            target,
+            vote,
+            sequence: self.sequence,
+            age: Duration::ZERO,
+        };
+        if let Some(judge) = &mut self.judge {
+            judge.report(report, now);
+        }
+    }
+
+    /// Takes what the services of regions are like, and decides.
+    fn judge(&mut self, now: Now) -> Vec<Transition> {
+        for checked in self.targets.values_mut() {
+            checked.health.tick(&checked.rules, now.clock);
+        }
+        let gslb = Arc::clone(&self.gslb);
+        let ttl = regions::largest_ttl(&self.compiled);
+        for (region, configured) in Region::first(gslb.regions.len()).zip(&gslb.regions) {
+            let view = configured.service.as_ref().and_then(|service| self.services.get(service));
+            let Some(view) = view.cloned() else { continue };
+            let healthy = view.endpoints.iter().filter(|endpoint| endpoint.is_healthy).count() as u32;
+            let evidence = Evidence { healthy, load: view.load, capacity: view.capacity, data_ready: true };
+            let vote = match healthy {
+                _ if view.is_unknown => Vote::Unknown,
+                0 => Vote::Fail,
+                _ => Vote::Ok,
+            };
+            self.report(region, 0, vote, now);
+            if gslb.headroom.is_some() {
+                self.headroom.observe(region, &evidence, ttl, now.clock);
+            }
+            if let Some(judge) = self.judge.as_mut().filter(|_| !view.is_unknown) {
+                judge.heartbeat(region, evidence, now);
+            }
+        }
+        let Some(judge) = &mut self.judge else { return Vec::new() };
+        let transitions = judge.tick(now);
+        let eligible = judge.eligible(regions::failover(&gslb));
+        self.headroom.tick(eligible, ttl, now.clock);
+        transitions
+    }
+}
+
+/// The targets that are checked; what is known of those that were checked before stays.
+fn targets(
+    gslb: &Gslb,
+    compiled: &Compiled,
+    before: &BTreeMap<Target, Checked>,
+) -> BTreeMap<Target, Checked> {
+    let mut found: BTreeMap<Target, Checked> = BTreeMap::new();
+    let mut counts = regions::first_numbers(gslb);
+    for chosen in compiled.chosen() {
+        let Answer::Policy(policy) = &chosen.answer else { continue };
+        let Some(health) = &policy.health else { continue };
+        for (region, targets) in candidates(gslb, &policy.targets) {
+            for target in targets {
+                let TargetAnswer::Address(address) = target.answer else { continue };
+                let key = (address, identity(health));
+                let checked = found.entry(key).or_insert_with(|| Checked {
+                    health: before.get(&key).map(|before| before.health.clone()).unwrap_or_default(),
+                    rules: TargetRules {
+                        rise: health.check.rise.get(),
+                        fall: health.check.fall.get(),
+                        hold: health.hold,
+                    },
+                    check: Arc::new(health.check.clone()),
+                    votes: Vec::new(),
+                });
+                let Some(region) = region else { continue };
+                if checked.votes.iter().all(|(known, _)| *known != region)
+                    && let Some(number) = regions::next_number(&mut counts, region)
+                {
+                    checked.votes.push((region, number));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// A check's identity: equal ones are made once.
+pub(crate) fn identity(health: &PolicyHealth) -> u64 {
+    use std::hash::{BuildHasher, Hash, Hasher};
+    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
+    health.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Binds what a configuration names.
+pub fn bind(gslb: &Gslb) -> Result<Sockets, BindError> {
+    Sockets::bind(gslb)
+}
