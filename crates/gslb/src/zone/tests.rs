@@ -17,6 +17,7 @@ pub(crate) fn records(text: &str) -> Vec<Record> {
                 &origin,
             )
             .expect("a record"),
+            file: None,
             line: place as u32 + 1,
         }
     };
