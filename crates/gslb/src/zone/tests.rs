@@ -101,6 +101,13 @@ fn what_is_wrong_is_all_told() {
 }
 
 #[test]
+fn a_hundred_mistakes_are_enough() {
+    let outside = format!("{APEX}{}", "a.org. 1 A 192.0.2.1\n".repeat(200));
+    let errors = zone(&outside, &[]).expect_err("it is wrong");
+    assert_eq!(errors.len(), 100);
+}
+
+#[test]
 fn names_below_delegations_know_their_cut() {
     let text = format!("{APEX}a.b 60 NS ns.c.a.b\nns.c.a.b 60 A 192.0.2.1\nc.a.b 60 NS ns1");
     let zone = zone(&text, &[]).expect("nothing is wrong");

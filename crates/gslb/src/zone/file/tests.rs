@@ -205,6 +205,11 @@ fn one_mistake_is_told_once() {
         " 1 A 192.0.2.1\n 1 A 192.0.2.1",
         &[1, 2].map(|line| format!("line {line}: {orphan}")).each_ref().map(String::as_str),
     );
+    refuses(
+        "b..c 1 A 192.0.2.1\n 1 A 192.0.2.1",
+        &["line 1: \"b..c\" cannot be a name: two dots in a row, or one at the beginning"],
+    );
+    refuses("b) 1 A 192.0.2.1\n 1 A 192.0.2.1", &["line 1: a closing parenthesis without an opening one"]);
     let name = "line 2: \"b..c\" cannot be a name: two dots in a row, or one at the beginning";
     refuses(
         "a 1 A 192.0.2.1\nb..c 1 A 192.0.2.1\n 1 A 192.0.2.2\n A 192",
