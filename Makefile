@@ -13,6 +13,8 @@ FOR ?=
 FUZZ_SECONDS ?= 30
 # make bench BENCH_ARGS="…": options of the benchmark; PEERS= in the environment names other binaries to compare with.
 BENCH_ARGS ?=
+# make bench REGISTRY_ARGS="…": the same of the registry's part.
+REGISTRY_ARGS ?=
 export PEERS
 
 # The part of nginx that passes TCP; elsewhere than on Debian it comes with nginx, or its column stays empty.
@@ -20,13 +22,16 @@ NGINX_STREAM = $(if $(shell command -v apt-get),/usr/lib/nginx/modules/ngx_strea
 
 CARGO ?= cargo
 
-.PHONY: help demo check test fuzz bench soak fmt clean
+# The public fuzzer of HTTP APIs that a test runs, in a folder of its own.
+SCHEMATHESIS = target/schemathesis
+
+.PHONY: help demo check test fuzz bench soak schemathesis fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.* ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.* ## /\1\t/' | while IFS=$$'\t' read -r name text; do \
-		printf '  make %-8s %s\n' "$$name" "$$text"; done
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-demo: ## a balancer and three backends on this machine, with eight things to try (FOR=20s: check them and exit)
+demo: ## a balancer and five backends on this machine, with nine things to try (FOR=20s: check them and exit)
 	@$(CARGO) run --release --locked --quiet -p fulcrum --bin fulcrum -- demo $(if $(FOR),--for $(FOR))
 
 check: ## the quick checks of a change: format, lints, unit tests
@@ -35,25 +40,36 @@ check: ## the quick checks of a change: format, lints, unit tests
 	$(CARGO) test --workspace --lib --bins --locked
 
 test: ## everything that must hold: format, lints, fuzzing for a moment, all tests
-	.ci/need curl g++ nginx=nginx-light haproxy prometheus redis-server
+	.ci/need curl g++ nginx=nginx-light haproxy prometheus redis-server python3 node=nodejs unshare=util-linux mount
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(MAKE) fuzz
+	$(MAKE) schemathesis
 	$(CARGO) test --workspace --doc --locked
-	$(CARGO) test --workspace --lib --bins --tests --locked
+	$(CARGO) test --workspace --lib --bins --tests --examples --locked
 
 fuzz: ## the parsers against random input (FUZZ_SECONDS=30)
 	.ci/need g++
 	tests/fuzz/run $(FUZZ_SECONDS)
 
-bench: ## Fulcrum beside nginx and HAProxy (PEERS=, BENCH_ARGS=); see benches/README.md
+# All versions are those of the file. What is there stays, until the file changes.
+schemathesis: ## install the fuzzer of the registry's API into target/
+	@cmp --silent tests/registry/schemathesis.txt $(SCHEMATHESIS)/installed || { \
+		python3 -c 'import ensurepip' 2>/dev/null || .ci/need /python3-venv=python3-venv; \
+		python3 -m venv --clear $(SCHEMATHESIS); \
+		$(SCHEMATHESIS)/bin/pip install --quiet --disable-pip-version-check --requirement tests/registry/schemathesis.txt; \
+		cp tests/registry/schemathesis.txt $(SCHEMATHESIS)/installed; }
+
+bench: ## Fulcrum beside nginx and HAProxy (PEERS=, BENCH_ARGS=), its registry by itself (REGISTRY_ARGS=); see benches/README.md
 	.ci/need nginx=nginx-light haproxy wrk $(NGINX_STREAM)
 	$(CARGO) bench --locked -p fulcrum --bench http -- $(BENCH_ARGS)
+	$(CARGO) bench --locked -p fulcrum --bench registry -- $(REGISTRY_ARGS)
 
 # One at a time: some measure latencies, and others take every core.
 soak: ## the long forms of the tests, and ten minutes of fuzzing
 	.ci/need strace haproxy ip=iproute2
 	$(MAKE) fuzz FUZZ_SECONDS=600
+	$(MAKE) schemathesis
 	$(CARGO) test --workspace --release --locked -- --ignored --test-threads=1
 
 fmt: ## format the sources

@@ -1,7 +1,9 @@
 //! The real daemon, end to end: raw bytes on one side, a recording upstream on the other, and its own metrics and log.
 
 mod balancing;
+mod client;
 mod config_errors;
+mod discovery;
 mod edges;
 mod harness;
 mod lifecycle;

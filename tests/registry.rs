@@ -3,8 +3,13 @@
 
 mod command_line;
 mod deploy;
+mod export;
 mod files;
 mod following;
+mod full_disk;
+mod hostile;
+mod load;
+pub(crate) mod mass_silence;
 mod membership;
 mod orders;
 mod prometheus;

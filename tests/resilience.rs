@@ -26,13 +26,13 @@ fn resetting() -> Upstream {
 }
 
 /// An upstream that answers each request with its name, but only when it is let.
-struct Gated {
-    upstream: Upstream,
+pub(crate) struct Gated {
+    pub(crate) upstream: Upstream,
     gate: Sender<()>,
 }
 
 impl Gated {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let (gate, opened) = channel::<()>();
         let (answer, opened) = (ok(name), Mutex::new(opened));
         let upstream = Upstream::new(move |mut conversation: Conversation| {
@@ -47,12 +47,12 @@ impl Gated {
     }
 
     /// Lets one request be answered, now or when it comes.
-    fn release(&self) {
+    pub(crate) fn release(&self) {
         self.gate.send(()).expect("the upstream lives as long as this");
     }
 
     /// The targets that have arrived, in no order between connections.
-    fn arrived(&self) -> usize {
+    pub(crate) fn arrived(&self) -> usize {
         self.upstream.requests().len()
     }
 }
@@ -64,7 +64,7 @@ fn in_turn(upstreams: &[&Upstream]) -> Setup {
 }
 
 /// Sends a request and leaves the answer for later.
-fn begin(fulcrum: &Fulcrum, target: &str) -> Client {
+pub(crate) fn begin(fulcrum: &Fulcrum, target: &str) -> Client {
     let mut client = fulcrum.connect();
     client.send(format!("GET {target} HTTP/1.1\r\nHost: test\r\n\r\n"));
     client
@@ -72,7 +72,7 @@ fn begin(fulcrum: &Fulcrum, target: &str) -> Client {
 
 /// Waits until so many requests are inside.
 #[track_caller]
-fn await_in_flight(fulcrum: &Fulcrum, count: u32) {
+pub(crate) fn await_in_flight(fulcrum: &Fulcrum, count: u32) {
     fulcrum.await_metric("fulcrum_http_requests_in_flight", &[], count.into());
 }
 

@@ -10,7 +10,8 @@ mod failures;
 #[path = "../benches/load/generator.rs"]
 mod generator;
 #[path = "../benches/load/histogram.rs"]
-mod histogram;
+pub(crate) mod histogram;
+mod mass_silence;
 mod noise;
 mod panic;
 mod reloads;

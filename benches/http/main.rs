@@ -36,6 +36,7 @@ use peer::Peer;
 use rows::Bench;
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../benches/README.md");
+const BEGIN: &str = "<!-- results: written by `make bench` with --write -->";
 
 fn main() -> ExitCode {
     match run(&Options::parse()) {
@@ -59,5 +60,5 @@ fn run(options: &Options) -> io::Result<()> {
     if !results.faults.is_empty() {
         return Err(io::Error::other(results.faults.join("\n")));
     }
-    if options.write { report::write(Path::new(README), &results.text) } else { Ok(()) }
+    if options.write { report::write(Path::new(README), BEGIN, &results.text) } else { Ok(()) }
 }

@@ -5,7 +5,6 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-const BEGIN: &str = "<!-- results: written by `make bench` with --write -->";
 const END: &str = "<!-- end of results -->";
 
 /// A figure as shown, and as a number to make ratios of.
@@ -99,13 +98,13 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// Puts `results` between the marks in the file.
-pub(crate) fn write(path: &Path, results: &str) -> io::Result<()> {
+/// Puts `results` between the mark `begin` and the next end of results in the file.
+pub(crate) fn write(path: &Path, begin: &str, results: &str) -> io::Result<()> {
     let text = fs::read_to_string(path)?;
-    let parts = text.split_once(BEGIN).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
+    let parts = text.split_once(begin).and_then(|(before, rest)| Some((before, rest.split_once(END)?.1)));
     let (before, after) =
         parts.ok_or_else(|| io::Error::other(format!("{}: no marks for results", path.display())))?;
-    fs::write(path, format!("{before}{BEGIN}\n\n{}\n\n{END}{after}", results.trim()))
+    fs::write(path, format!("{before}{begin}\n\n{}\n\n{END}{after}", results.trim()))
 }
 
 /// The machine in one line.

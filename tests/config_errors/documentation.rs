@@ -164,9 +164,14 @@ fn commands_and_options_of_the_pages_exist() {
     let mut seen = 0;
     for (name, text) in pages() {
         for command in commands(&text) {
-            let mut words = command.split([' ', '[', ']', '|', '\\', '=']).filter(|word| !word.is_empty());
-            let subcommand = words.next().expect("a command has a name");
-            let help = fulcrum([subcommand, "--help"]);
+            let words = command.split([' ', '[', ']', '|', '\\', '=']).filter(|word| !word.is_empty());
+            // A second one may be the name of a service; then this is asked of the first.
+            let is_name = |word: &&str| {
+                word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-')
+                    && !word.starts_with('-')
+            };
+            let names: Vec<&str> = words.clone().take(2).take_while(is_name).collect();
+            let help = fulcrum(names.into_iter().chain(["--help"]));
             assert_eq!(help.code, Some(0), "{name}: fulcrum {command}");
             for option in words.filter(|word| word.starts_with('-')) {
                 let is_known = help.stdout.split([' ', ',', '\n']).any(|word| word == option);

@@ -56,6 +56,16 @@ impl Fulcrum {
         Self::serving(child, directory)
     }
 
+    /// The same by a command that becomes `fulcrum` when the file of the configuration is its last argument.
+    #[track_caller]
+    pub(crate) fn start_by(mut command: Command, directory: TempDir, yaml: &str) -> Self {
+        let file = directory.path().join("fulcrum.yaml");
+        fs::write(&file, complete(yaml, directory.path())).expect("room for a file");
+        command.arg(&file);
+        let child = Child::spawn(command, directory.path().join("stderr"));
+        Self::serving(child, directory)
+    }
+
     /// Starts it again, with the same file in the same directory, after its end.
     #[track_caller]
     pub(crate) fn restart(&mut self) {

@@ -14,7 +14,12 @@ fn demo(arguments: &[&str]) -> (Child, TempDir) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fulcrum"));
     // The usual ports may be somebody's, or another demo's a moment later.
     let any = "127.0.0.1:0";
-    command.arg("demo").args(arguments).env("FULCRUM_DEMO_WEB", any).env("FULCRUM_DEMO_ADMIN", any);
+    command
+        .arg("demo")
+        .args(arguments)
+        .env("FULCRUM_DEMO_WEB", any)
+        .env("FULCRUM_DEMO_ADMIN", any)
+        .env("FULCRUM_DEMO_REGISTRY", any);
     (Child::spawn(command, directory.path().join("stderr")), directory)
 }
 
@@ -32,11 +37,11 @@ fn read_to(demo: &Child, part: &str) -> String {
     }
 }
 
-/// The daemon and three backends.
+/// The daemon, three backends, and two that register themselves.
 #[track_caller]
 fn cast_of(demo: &Child) -> Vec<Process> {
     let children = children_of(demo.pid());
-    assert_eq!(children.len(), 4, "{children:?}");
+    assert_eq!(children.len(), 6, "{children:?}");
     children
 }
 
@@ -50,7 +55,7 @@ fn await_end(cast: &[Process]) {
 fn the_demo_checks_itself_and_leaves_no_children() {
     let (mut demo, _directory) = demo(&["--for", "5s"]);
     let text = read_to(&demo, "checked at the start");
-    for number in 1..=8 {
+    for number in 1..=9 {
         assert!(text.contains(&format!("\n{number}. ")), "no {number}. thing to try in\n{text}");
     }
     let cast = cast_of(&demo);
@@ -68,20 +73,34 @@ fn its_commands_can_be_pasted_into_a_shell() {
     let text = read_to(&demo, "Ctrl-C ends all of it");
     let commands =
         text.lines().filter_map(|line| line.strip_prefix("   ")).filter(|line| !line.starts_with(' '));
-    let shown: Vec<(&str, String)> = commands.map(|command| (command, paste(command))).collect();
+    let commands: Vec<&str> = commands.collect();
+    let crew = commands.iter().find(|command| command.contains("/crew/'")).expect("it is shown");
+    let shown = commands.iter().map(|command| {
+        if command.contains("ruby.pid") {
+            // The tour waits here, too: whoever kills both has none.
+            eventually("teal is back", || paste(crew).contains("x-backend: teal").then_some(()));
+        }
+        (*command, paste(command))
+    });
+    let shown: Vec<(&str, String)> = shown.collect();
     let of = |part: &str| -> Vec<&str> {
         shown.iter().filter(|(command, _)| command.contains(part)).map(|(_, shown)| shown.as_str()).collect()
     };
     // Behind it is what some versions of curl say of their progress.
-    let answers = of("kill -9").concat().lines().next().map(|line| line.trim().to_owned());
-    assert_eq!(answers.as_deref(), Some("1000 200"), "no request has failed: {shown:?}");
+    for victim in ["green.pid", "teal.pid", "ruby.pid"] {
+        let answers = of(victim).concat().lines().next().map(|line| line.trim().to_owned());
+        assert_eq!(answers.as_deref(), Some("1000 200"), "{victim}: no request has failed: {shown:?}");
+    }
     let refused = of("exit code").concat();
     assert!(refused.contains("did you mean `balance`?") && refused.contains("exit code 1"), "{refused}");
     let reloaded = of("reload --wait");
     assert_eq!(reloaded.len(), 2, "{shown:?}");
     assert!(reloaded.iter().all(|shown| shown.starts_with("generation ")), "{reloaded:?}");
-    read_to(&demo, "green has ended (signal: 9 (SIGKILL))");
-    eventually("green is back", || (children_of(demo.pid()).len() == 4).then_some(()));
+    let told = read_to(&demo, "ruby has ended (signal: 9 (SIGKILL))");
+    for end in ["green has ended (signal: 9 (SIGKILL))", "teal has ended (exit status: 0)"] {
+        assert!(told.contains(end), "no {end} in {told}");
+    }
+    eventually("all are back", || (children_of(demo.pid()).len() == 6).then_some(()));
     demo.signal(Signal::INT);
     assert_eq!(demo.exit_code(), Some(0), "{}", demo.stderr());
 }

@@ -93,6 +93,7 @@ fn check_tells_every_mistake_of_the_section() {
     {
         assert!(output.stderr.contains(part), "no {part} in {}", output.stderr);
     }
+    assert!(output.stderr.contains("did you mean `127.0.0.1:8500`?"), "{}", output.stderr);
     let places = output.stderr.matches("--> ").count();
     assert!(places >= 9, "{places} of 9 have a place: {}", output.stderr);
 

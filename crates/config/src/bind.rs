@@ -23,6 +23,10 @@ pub(crate) struct AdminBind(pub(crate) SocketAddr);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DnsBindText(pub(crate) DnsBind);
 
+/// The registry's address: an IP address and a port.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RegistryBind(pub(crate) SocketAddr);
+
 /// The path of a unix socket.
 #[derive(Clone, Debug)]
 pub(crate) struct SocketPath(pub(crate) PathBuf);
@@ -49,16 +53,24 @@ impl Leaf for AdminBind {
     const TAKES_NUMBERS: bool = true;
 
     fn parse(text: &str) -> Result<Self, Complaint> {
-        if text.starts_with(':') {
-            return Err(Complaint::new(Code::Address, "names no IP address")
-                .hint(format!("did you mean `127.0.0.1{text}`? for every interface: `0.0.0.0{text}`")));
-        }
         if text.starts_with("unix:") {
             return Err(
                 Complaint::new(Code::Address, "is a unix socket").note("that one is named by `admin.socket`")
             );
         }
-        socket_address(text).map(AdminBind)
+        interface(text, 9901).map(AdminBind)
+    }
+}
+
+impl Leaf for RegistryBind {
+    const WANTED: &'static str = "an address like `127.0.0.1:8500`";
+    const TAKES_NUMBERS: bool = true;
+
+    fn parse(text: &str) -> Result<Self, Complaint> {
+        if text.starts_with("unix:") {
+            return Err(Complaint::new(Code::Address, "is a unix socket: the registry is served over TCP"));
+        }
+        interface(text, 8500).map(RegistryBind)
     }
 }
 
@@ -102,6 +114,34 @@ fn socket_address(text: &str) -> Result<SocketAddr, Complaint> {
         }
         _ => Ok(address),
     }
+}
+
+/// An address that says which interface it is of; whoever has none in mind is pointed to `usual`.
+fn interface(text: &str, usual: u16) -> Result<SocketAddr, Complaint> {
+    let complaint = |predicate| Complaint::new(Code::Address, predicate);
+    let meant = |host: &str, port: &str| format!("did you mean `{host}:{port}`?");
+    if let Some(port) = text.strip_prefix(':').filter(|port| !port.contains(':')) {
+        let hint = meant("127.0.0.1", port) + &format!(" for every interface: `0.0.0.0:{port}`");
+        return Err(complaint("names no IP address").hint(hint));
+    }
+    let parsed = text.parse::<SocketAddr>();
+    if parsed.is_ok() {
+        return socket_address(text);
+    }
+    let complaint = complaint("is not an address to listen on")
+        .note(format!("addresses look like `127.0.0.1:{usual}` or `[::1]:{usual}`"));
+    let port = |port: &str| port.parse::<u16>().is_ok();
+    Err(if port(text) {
+        complaint.hint(meant("127.0.0.1", text))
+    } else if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        complaint.hint(format!("the port is missing: did you mean `{}`?", SocketAddr::new(ip, usual)))
+    } else {
+        match text.rsplit_once(':') {
+            Some(("*", given)) if port(given) => complaint.hint(meant("0.0.0.0", given)),
+            Some(("localhost", given)) if port(given) => complaint.hint(meant("127.0.0.1", given)),
+            _ => complaint.hint(meant("127.0.0.1", &usual.to_string())),
+        }
+    })
 }
 
 /// Says what is nearest to the text.
@@ -175,6 +215,20 @@ impl JsonSchema for AdminBind {
     }
 }
 
+impl JsonSchema for RegistryBind {
+    fn schema_name() -> Cow<'static, str> {
+        "RegistryBind".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "An IP address and a port: 127.0.0.1:8500.",
+            "type": "string",
+            "pattern": r"(^[^:].*:[0-9]+$|\$\{)"
+        })
+    }
+}
+
 impl JsonSchema for SocketPath {
     fn schema_name() -> Cow<'static, str> {
         "SocketPath".into()
@@ -238,5 +292,26 @@ mod tests {
         let complaint = AdminBind::parse(":9901").expect_err("no interface");
         assert!(complaint.hint.is_some_and(|hint| hint.contains("`127.0.0.1:9901`")));
         assert!(AdminBind::parse("unix:/a").is_err());
+    }
+
+    #[test]
+    fn the_registry_is_looked_for_at_its_usual_port() {
+        fn check(text: &str, expected: Option<&str>) {
+            let complaint = RegistryBind::parse(text).expect_err(text);
+            let said = format!("{:?} {:?}", complaint.hint, complaint.note);
+            assert_eq!(complaint.hint.as_deref(), expected, "{text}");
+            assert!(!said.contains(":80`") && !said.contains("9901"), "{text}: {said}");
+        }
+        assert!(RegistryBind::parse("127.0.0.1:8500").is_ok() && RegistryBind::parse("[::1]:0").is_ok());
+        check(":8500", Some("did you mean `127.0.0.1:8500`? for every interface: `0.0.0.0:8500`"));
+        check("8500", Some("did you mean `127.0.0.1:8500`?"));
+        check("localhost", Some("did you mean `127.0.0.1:8500`?"));
+        check("localhost:8501", Some("did you mean `127.0.0.1:8501`?"));
+        check("*:8501", Some("did you mean `0.0.0.0:8501`?"));
+        check("127.0.0.1:x", Some("did you mean `127.0.0.1:8500`?"));
+        check("10.0.0.1", Some("the port is missing: did you mean `10.0.0.1:8500`?"));
+        check("::1", Some("the port is missing: did you mean `[::1]:8500`?"));
+        check("[::ffff:10.0.0.1]:8500", Some("did you mean `10.0.0.1:8500`?"));
+        check("unix:/run/registry.sock", None);
     }
 }

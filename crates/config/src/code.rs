@@ -111,6 +111,8 @@ codes! {
     Status = "E123",
     /// Not what a token can allow.
     Grant = "E124",
+    /// Not a URL that can be asked.
+    Url = "E125",
     /// Not a name of the DNS.
     DnsName = "E130",
     /// Not a record of its type, or of a type that is not served.

@@ -13,6 +13,7 @@ mod code;
 mod compose;
 mod decode;
 mod directory;
+mod dns;
 mod duration;
 mod endpoint;
 mod field;
@@ -50,6 +51,7 @@ mod sticky;
 mod suggest;
 mod syntax;
 mod target;
+mod url;
 mod validate;
 mod variable;
 

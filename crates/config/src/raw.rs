@@ -2,6 +2,7 @@
 //!
 //! These structs are also what the JSON schema is generated from, so the comments here are its descriptions.
 
+mod discovery;
 mod endpoint;
 mod gslb;
 mod health;
@@ -15,6 +16,7 @@ mod service;
 mod sticky;
 mod zone;
 
+pub(crate) use discovery::{RawDiscovery, RawHttpSource};
 pub(crate) use endpoint::RawEndpoint;
 pub(crate) use gslb::{
     RawDnsTcp, RawGeo, RawGslb, RawHeadroom, RawRegion, RawRegionOverride, RawResponseRate, RawVerdict,
@@ -27,7 +29,7 @@ pub(crate) use listener::{RawHttp, RawListener, SpokenProtocol};
 pub(crate) use policy::{
     DnsPanic, DnsPolicy, RawPolicyHealth, RawStickyKey, RawTarget, RawTargetLong, RawTtl, RawTtlLong,
 };
-pub(crate) use registry::{RawDiscovery, RawRegistry, RawToken};
+pub(crate) use registry::{RawRegistry, RawToken};
 pub(crate) use retry::{RawRetry, RetryCause};
 pub(crate) use route::{
     RawHeaderEdits, RawMatch, RawPath, RawRedirect, RawRespond, RawRewrite, RawRoute, RawValueMatch,

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fulcrum_model::ServiceName;
+use fulcrum_model::{ServiceName, Source};
 
 use crate::process::Secret;
 
@@ -66,8 +66,10 @@ pub enum Grant {
 }
 
 /// Where a service finds endpoints besides those that are configured.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Discovery {
     /// The instances of this service of the registry.
     Registry(ServiceName),
+    /// What this place tells.
+    Source(Source),
 }

@@ -1,6 +1,7 @@
 //! From files as they are written to one configuration that cannot be wrong.
 
 mod access_log;
+mod discovery;
 mod endpoint;
 mod gslb;
 mod header;

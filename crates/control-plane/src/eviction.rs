@@ -207,15 +207,15 @@ impl Silent {
                     commands.push(evict(instance, evidence));
                 }
                 Verdict::Keep(hold) => keep(instance, hold, commands),
-                Verdict::Unproven => unproven.push(instance),
+                Verdict::Unproven => unproven.push((instance, now.saturating_sub(since))),
             }
         }
         let mut may_go = self.may_go(service, &view, policy, now);
         shuffle(&mut unproven, &mut self.rng);
-        for instance in unproven {
+        for (instance, silent_for) in unproven {
             if policy.empty_protect && left == 1 {
                 keep(instance, Hold::LastInstance, commands);
-            } else if may_go == 0 {
+            } else if may_go == 0 || silent_for < instance.ttl() / BEATS {
                 keep(instance, Hold::EvictionCap, commands);
             } else {
                 (left, may_go) = (left - 1, may_go - 1);
@@ -234,7 +234,8 @@ impl Silent {
     fn may_go(&mut self, service: &ServiceName, view: &View, policy: &Policy, now: Duration) -> usize {
         let pace = if self.mood == Mood::Releasing { 2.0 } else { 1.0 };
         let window = self.windows.entry(service.clone()).or_insert(Window { began: now, gone: 0 });
-        if now.saturating_sub(window.began) >= view.ttl {
+        // It begins when the first one goes.
+        if window.gone == 0 || now.saturating_sub(window.began) >= view.ttl {
             *window = Window { began: now, gone: 0 };
         }
         // Of those that were there when the window began.
@@ -321,6 +322,10 @@ fn shuffle<T>(items: &mut [T], rng: &mut Rng) {
 const MASS_LEAST: usize = 20;
 const MASS_PART: f64 = 0.3;
 const MASS_HOSTS: usize = 3;
+
+/// Heartbeats in a time-to-live. Leases of those who fall silent together run out one after the other, within the time
+/// between two heartbeats: nobody goes without evidence before it is known how many they are.
+const BEATS: u32 = 3;
 
 /// With nobody to compare it with, an instance that fails has to be silent for so many times its time-to-live.
 const LONG: u32 = 3;

@@ -3,9 +3,11 @@
 //!
 //! Pure: the time is an argument, counted from any fixed moment by a monotonic clock.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+
+use fulcrum_model::{LoadReports, Weight};
 
 /// One registration's right to stay, shared by who renews it and who looks after it.
 #[derive(Debug)]
@@ -20,6 +22,12 @@ pub struct Lease {
     in_flight: AtomicU32,
     /// The share of its processors that it uses, as the bits of an `f32`; not a number when it does not say.
     cpu: AtomicU32,
+    /// The weight that the instance last said; [`UNSAID`] when it has said none.
+    weight: AtomicU16,
+    /// The writer has been told of a weight, and has not looked since.
+    is_weighed: AtomicBool,
+    /// Who listens to what has been reported; made when somebody wants to.
+    reports: OnceLock<Arc<LoadReports>>,
 }
 
 impl Lease {
@@ -32,6 +40,9 @@ impl Lease {
             ttl,
             in_flight: AtomicU32::new(SILENT),
             cpu: AtomicU32::new(f32::NAN.to_bits()),
+            weight: AtomicU16::new(UNSAID),
+            is_weighed: AtomicBool::new(false),
+            reports: OnceLock::new(),
         }
     }
 
@@ -68,6 +79,38 @@ impl Lease {
     /// Requests under way as the instance last said; `None` before it has.
     pub fn in_flight(&self) -> Option<u32> {
         Some(self.in_flight.load(Ordering::Relaxed)).filter(|&count| count != SILENT)
+    }
+
+    /// Where to listen to what the instance reports.
+    pub fn reports(&self) -> &Arc<LoadReports> {
+        self.reports.get_or_init(Arc::default)
+    }
+
+    /// Where somebody listens to what the instance reports, if anybody ever wanted to.
+    pub fn listened(&self) -> Option<&LoadReports> {
+        self.reports.get().map(|reports| &**reports)
+    }
+
+    /// The instance says what it weighs. Whether the writer is to be told of it: not when it has said so before, and only
+    /// once until the writer [looks](Self::weighed), which then sees what was said last.
+    pub fn weigh(&self, weight: Weight) -> bool {
+        if self.weight.load(Ordering::Relaxed) == weight.get() {
+            return false;
+        }
+        self.weight.store(weight.get(), Ordering::Relaxed);
+        // Behind the weight: who looks afterwards sees it, who has looked before is told once more.
+        !self.is_weighed.swap(true, Ordering::AcqRel)
+    }
+
+    /// What the instance weighs, as it last said: for the writer, who is told of what is said from now on.
+    pub fn weighed(&self) -> Option<Weight> {
+        self.is_weighed.swap(false, Ordering::AcqRel);
+        Weight::new(self.weight.load(Ordering::Relaxed))
+    }
+
+    /// What it said of its weight came to nothing: it may say it again.
+    pub fn unweigh(&self) {
+        self.weight.store(UNSAID, Ordering::Relaxed);
     }
 
     /// The share of its processors that it uses, as it last said; `None` before it has.
@@ -198,6 +241,9 @@ pub const PATIENCE: Duration = Duration::from_secs(1);
 /// A turn of the wheel, in ticks; leases that last longer are seen again every turn.
 const BUCKETS: usize = 256;
 
+/// No weight.
+const UNSAID: u16 = 0;
+
 /// The instance does not say what it has under way.
 const SILENT: u32 = u32::MAX;
 
@@ -230,6 +276,26 @@ mod tests {
         lease.report(Load { in_flight: Some(u32::MAX), cpu: None });
         lease.report(Load { in_flight: None, cpu: Some(0.5) });
         assert_eq!((lease.in_flight(), lease.cpu()), (Some(u32::MAX - 1), Some(0.5)));
+    }
+
+    #[test]
+    fn the_writer_is_told_of_a_weight_once_until_it_looks() {
+        let lease = Lease::new(1, SECOND, SECOND);
+        let weight = |number| Weight::new(number).expect("not zero");
+        let check = |number, is_told| assert_eq!(lease.weigh(weight(number)), is_told, "{number}");
+        assert_eq!(lease.weighed(), None);
+        check(3, true);
+        check(3, false);
+        check(4, false);
+        assert_eq!(lease.weighed(), Some(weight(4)), "what was said last");
+        check(4, false);
+        check(3, true);
+        lease.unweigh();
+        check(3, false);
+        assert_eq!(lease.weighed(), Some(weight(3)));
+        lease.unweigh();
+        assert_eq!(lease.weighed(), None);
+        check(3, true);
     }
 
     #[test]

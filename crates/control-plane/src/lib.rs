@@ -10,6 +10,7 @@
 pub mod api;
 pub mod discovery;
 pub mod eviction;
+pub mod file_watch;
 pub mod lease;
 pub mod metrics;
 pub mod registry;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::SystemTime;
 
-use fulcrum_config::Config;
-use fulcrum_model::{EndpointId, ListenerName, Reach, ServiceName};
+use fulcrum_config::{Config, Discovery};
+use fulcrum_model::{EndpointId, ListenerName, Reach, ServiceName, Source};
 use tokio::sync::mpsc;
 
 use crate::generation::{Control, Discovered, Next, PrepareError};
@@ -107,10 +107,16 @@ impl DataPlane {
         self.control().followed()
     }
 
-    /// These are all the endpoints that are discovered under a name now. Those that were there before live on with
-    /// everything that is known of them.
-    pub fn discovered(&self, name: &ServiceName, found: Vec<Discovered>) {
-        self.control().discovered(name, found, self.shared.now());
+    /// The services of the configuration in force that have endpoints from outside of the registry, and from where. It
+    /// waits for a change that is being prepared.
+    pub fn sources(&self) -> Vec<(ServiceName, Source)> {
+        self.control().sources()
+    }
+
+    /// These are all the endpoints that are discovered at a place now. Those that were there before live on with
+    /// everything that is known of them. Addresses of names are told by [`resolved`](Self::resolved).
+    pub fn discovered(&self, place: &Discovery, found: Vec<Discovered>) {
+        self.control().discovered(place, found, self.shared.now());
     }
 
     /// What is known of the ways to the endpoints that were discovered under a name; those of which nothing is known

@@ -9,6 +9,7 @@ use fulcrum_balance::Share;
 use fulcrum_balance::slow_start::ramp;
 use fulcrum_model::{Address, EndpointId};
 
+use crate::elsewhere::Elsewhere;
 use crate::service::{Panic, Standing};
 use crate::timer::Millis;
 
@@ -27,6 +28,10 @@ pub(crate) struct Endpoint {
     connections: AtomicU32,
     /// What is against sending requests here, for everyone who picks.
     gate: AtomicU8,
+    /// Requests that it may have of us at a time.
+    places: AtomicU32,
+    /// Requests that others have here.
+    pub(crate) elsewhere: Elsewhere,
     /// Since when it is warming up, in milliseconds.
     warm_since: AtomicU64,
     /// Failed attempts since the last good answer.
@@ -112,6 +117,8 @@ impl Endpoint {
             penalties: AtomicU32::new(0),
             connections: AtomicU32::new(0),
             gate: AtomicU8::new(gate.0),
+            places: AtomicU32::new(LIMITLESS),
+            elsewhere: Elsewhere::default(),
             warm_since: AtomicU64::new(0),
             errors_in_row: AtomicU32::new(0),
             used: AtomicBool::new(false),
@@ -127,17 +134,40 @@ impl Endpoint {
         self.in_flight.load(Ordering::SeqCst)
     }
 
-    /// How busy it seems: the endpoint that fails fastest must not look idle.
-    pub(crate) fn load(&self) -> u32 {
-        self.in_flight() + self.penalties.load(Ordering::Relaxed)
+    /// How busy it seems: the endpoint that fails fastest must not look idle, and others may send requests here, too.
+    pub(crate) fn load(&self, now: Millis) -> u32 {
+        let ours = self.in_flight() + self.penalties.load(Ordering::Relaxed);
+        // An instance may report whatever it likes.
+        ours.saturating_add(self.elsewhere.at(now))
     }
 
-    /// A request begins, unless there are `most` already; [`finished`](Self::finished) ends it.
-    pub(crate) fn try_start(&self, most: u32) -> bool {
+    /// Requests that it may have of us at a time; nothing when that has no limit.
+    pub(crate) fn limit(&self) -> Option<u32> {
+        Some(self.places.load(Ordering::Relaxed)).filter(|&places| places != LIMITLESS)
+    }
+
+    /// From now on it may have so many. Those that are there already end.
+    pub(crate) fn set_places(&self, places: u32) {
+        self.places.store(places, Ordering::Relaxed);
+    }
+
+    /// Whether it has no place free.
+    pub(crate) fn is_full(&self) -> bool {
+        self.limit().is_some_and(|limit| self.in_flight() >= limit)
+    }
+
+    /// Whether it has more requests than it may: its limit was larger before.
+    pub(crate) fn is_over_full(&self) -> bool {
+        self.limit().is_some_and(|limit| self.in_flight() > limit)
+    }
+
+    /// A request begins, unless every place is taken; [`finished`](Self::finished) ends it.
+    pub(crate) fn try_start(&self) -> bool {
         if !self.used.load(Ordering::Relaxed) {
             self.used.store(true, Ordering::Relaxed);
         }
-        if most == u32::MAX {
+        let most = self.places.load(Ordering::Relaxed);
+        if most == LIMITLESS {
             self.in_flight.fetch_add(1, Ordering::Relaxed);
             return true;
         }
@@ -247,5 +277,8 @@ impl Endpoint {
         self.removed.load(Ordering::Relaxed)
     }
 }
+
+/// As many as come.
+pub(crate) const LIMITLESS: u32 = u32::MAX;
 
 static NEXT_SERIAL: AtomicU64 = AtomicU64::new(0);

@@ -33,7 +33,7 @@ use hosts::Hosts;
 use orders::Orders;
 use service::NextService;
 
-pub use discovered::Discovered;
+pub use discovered::{Discovered, LoadTerms};
 
 /// Why a configuration cannot be put in force: every cause, one a line.
 #[derive(Debug, thiserror::Error)]
@@ -200,6 +200,7 @@ impl Control {
             }
         }
         (self.services, self.listeners, self.access) = (services, listeners, Some(access));
+        self.hear_all(&config);
         self.config = Some(config);
         self.access_counters = access_counters;
         if let Some(access_log) = access_log {
@@ -215,7 +216,10 @@ impl Control {
         let before = self.services.get(&service.name).map(|state| state.membership.load_full());
         let key = before.as_ref().and_then(|before| before.pins.as_ref()?.sessions.secrets.first().cloned());
         match NextService::prepare(service, self, key.as_ref(), now) {
-            Ok(next) => next.commit(&self.orders_of(&service.name).clone(), now),
+            Ok(next) => {
+                next.commit(&self.orders_of(&service.name).clone(), now);
+                self.hear(service);
+            }
             Err(cause) => tracing::error!(service = %service.name, %cause, "its endpoints stay as they are"),
         }
     }

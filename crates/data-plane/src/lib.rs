@@ -15,6 +15,7 @@ mod buffer;
 mod connection;
 mod data_plane;
 mod descriptors;
+mod elsewhere;
 mod endpoint;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
@@ -61,7 +62,7 @@ use snapshot::Snapshot;
 use worker::Start;
 
 pub use data_plane::{BoundListener, DataPlane, Reload};
-pub use generation::{Discovered, PrepareError};
+pub use generation::{Discovered, LoadTerms, PrepareError};
 pub use http::error::Reason;
 pub use listener::BindError;
 pub use metrics::Collector;

@@ -7,6 +7,7 @@ use fulcrum_model::{EndpointId, ServiceName};
 
 use crate::data_plane::DataPlane;
 use crate::service::{Membership, Override, Service};
+use crate::timer;
 
 /// A look at the whole data plane.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +89,8 @@ pub struct EndpointStatus {
     pub address: String,
     /// Its share.
     pub weight: u16,
+    /// Who has said so: `config`, `discovery`, `heartbeat` or `order`.
+    pub weight_from: &'static str,
     /// `up`, `starting`, `unknown`, `ejected`, `down`, `unreachable`, `draining` or `maintenance`.
     pub state: &'static str,
     /// Since when it is that.
@@ -98,8 +101,12 @@ pub struct EndpointStatus {
     pub order: Option<Override>,
     /// What its last check that did not pass has found; nothing when the last one passed.
     pub last_check_failure: Option<String>,
-    /// Requests there now.
+    /// Requests of ours there now.
     pub in_flight: u64,
+    /// Those of others, as the instance has said: what is no news any more is not counted.
+    pub elsewhere: u64,
+    /// Requests that it may have of us at a time, if that has a limit.
+    pub limit: Option<u32>,
     /// Upstream connections, busy and idle.
     pub connections: u64,
     /// Responses received so far.
@@ -163,16 +170,20 @@ impl DataPlane {
         let (requests, errors) =
             self.shared.metrics.endpoint_totals(service.name().as_str(), endpoint.id.as_str());
         let standing = endpoint.standing().clone();
+        let (weight, weight_source) = membership.weights[place];
         EndpointStatus {
             id: endpoint.id.to_string(),
             address: endpoint.address.to_string(),
-            weight: membership.weights[place].get(),
+            weight: weight.get(),
+            weight_from: weight_source.as_str(),
             state: endpoint.gate().word(),
             since: standing.since,
             why: standing.why,
             order: standing.order,
             last_check_failure: standing.checked.and_then(|checked| checked.failure),
             in_flight: u64::from(endpoint.in_flight()),
+            elsewhere: u64::from(endpoint.elsewhere.at(timer::millis(Some(self.shared.now())))),
+            limit: endpoint.limit(),
             connections: u64::from(endpoint.connections()),
             requests,
             errors,

@@ -1,6 +1,7 @@
 //! The command line. Options that need parsing are parsed here; what they mean is in the file of each command.
 
 mod instances;
+mod registry;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
@@ -16,6 +17,10 @@ use crate::client::ServerAddress;
 pub(crate) use self::instances::{
     DeregisterOptions, InstancePath, InstancesOptions, Pair, RegisterOptions, RegistryOptions,
     ServicesOptions, WatchOptions,
+};
+
+pub(crate) use self::registry::{
+    RegistryCheckOptions, RegistryCommand, RegistryExportOptions, RegistryImportOptions, StoreOptions,
 };
 
 /// Where `run` and `check` look unless told otherwise.
@@ -60,7 +65,10 @@ pub(crate) enum Command {
     Deregister(DeregisterOptions),
     /// Show what a registry knows, and every change as it comes
     Watch(WatchOptions),
-    /// Start a balancer and three backends on this machine, to try things out
+    /// Look at a registry's file, write down what it holds, or make another one of that; without a daemon
+    #[command(subcommand)]
+    Registry(RegistryCommand),
+    /// Start a balancer and five backends on this machine, to try things out
     Demo(DemoOptions),
     /// Answer every request with an echo of it
     DemoBackend(DemoBackendOptions),
@@ -211,6 +219,14 @@ pub(crate) struct DemoBackendOptions {
     /// Append a line with method and target of each request to this file as soon as its head is there
     #[arg(long, value_name = "FILE")]
     pub(crate) log: Option<PathBuf>,
+
+    /// Register under this name, and leave at SIGTERM
+    #[arg(long, value_name = "SERVICE/ID", requires = "registry")]
+    pub(crate) register: Option<InstancePath>,
+
+    /// The registry to do that in
+    #[arg(long, value_name = "ADDRESS", requires = "register")]
+    pub(crate) registry: Option<ServerAddress>,
 
     /// End when this process, our parent, ends.
     #[arg(long, hide = true, value_name = "PID")]

@@ -7,6 +7,7 @@
 //!                ├─► check, schema         read a file, touch nothing else
 //!                ├─► status, reload, drain, undrain, maintenance, weight ─► ask ─► client ─► admin of a running daemon
 //!                ├─► services, instances, register, deregister, watch ─► instances ─► client ─► API of a registry
+//!                ├─► registry check, export, import ─► registry_file ─► the file of a registry that does not run
 //!                └─► demo ─► `fulcrum run` and three `fulcrum demo-backend` as child processes
 //! ```
 //!
@@ -20,8 +21,10 @@ mod cli;
 mod client;
 mod demo;
 mod demo_backend;
+mod discovery;
 mod duration;
 mod exit;
+mod generations;
 mod instances;
 mod names;
 mod order;
@@ -29,6 +32,7 @@ mod output;
 mod parent;
 mod process_metrics;
 mod registry;
+mod registry_file;
 mod reload;
 mod run;
 mod schema;
@@ -68,6 +72,7 @@ fn execute(command: Command) -> Exit {
         Command::Register(options) => instances::register(&options),
         Command::Deregister(options) => instances::deregister(&options),
         Command::Watch(options) => instances::watch(&options),
+        Command::Registry(command) => registry_file::registry(&command),
         Command::Demo(options) => demo::demo(&options),
         Command::DemoBackend(options) => demo_backend::serve(options),
     }

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::admin::{self, Admin, AdminSockets, ConfigStatus, Readiness, Settings, StatusDocument};
 use crate::cli::RunOptions;
+use crate::discovery::DiscoverySources;
 use crate::exit::Exit;
 use crate::names::HostNames;
 use crate::registry::{self, Known, PreparedRegistry, RegistryServer};
@@ -96,10 +97,12 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
     let data_plane = Arc::new(prepared.start()?);
     tokio::spawn(Arc::clone(&data_plane).watch_endpoints());
     let names = HostNames::start(&data_plane);
+    let sources = DiscoverySources::start(&data_plane, names.clone());
     let readiness = Arc::new(Readiness::new());
     let registry = admin::registry(data_plane.collector())?;
     let metrics = registry.clone();
     registry.register(names.collector()?)?;
+    registry.register(sources.collector()?)?;
     let history = Arc::new(History::begin(files.main(), &registry)?);
     let (reloader, requests) = Reloader::new();
     let known = Known::default();
@@ -109,7 +112,7 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
         settings: ArcSwap::default(),
         status: status(
             Arc::clone(&data_plane),
-            (names, known.clone()),
+            (names, sources, known.clone()),
             Arc::clone(&readiness),
             Arc::clone(&history),
         ),
@@ -199,7 +202,7 @@ impl<'a> ReadyLine<'a> {
 
 fn status(
     data_plane: Arc<DataPlane>,
-    (names, registry): (HostNames, Known),
+    (names, sources, registry): (HostNames, DiscoverySources, Known),
     readiness: Arc<Readiness>,
     history: Arc<History>,
 ) -> Box<dyn Fn(&Settings) -> StatusDocument + Send + Sync> {
@@ -220,6 +223,7 @@ fn status(
             listeners: status.listeners.into_iter().map(Into::into).collect(),
             services: status.services.into_iter().map(Into::into).collect(),
             host_names: names.status(),
+            discovery: sources.status(),
             registry: registry.status(),
             absent_overrides: status.absent_orders.into_iter().map(Into::into).collect(),
         }

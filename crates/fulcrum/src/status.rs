@@ -1,5 +1,6 @@
 //! `fulcrum status`: what a running daemon is doing, as a table or as its own JSON.
 
+mod discovery;
 mod registry;
 
 use std::fmt::Write as _;
@@ -63,6 +64,10 @@ fn table(status: &StatusDocument) -> String {
         text.push('\n');
         let titles = ["HOST NAME", "ADDRESSES", "LAST ANSWER", "FAILURES", "LAST FAILURE"];
         text += &columns(titles, status.host_names.iter().map(host_name_row));
+    }
+    if !status.discovery.is_empty() {
+        text.push('\n');
+        text += &discovery::section(&status.discovery);
     }
     if let Some(registry) = &status.registry {
         text.push('\n');

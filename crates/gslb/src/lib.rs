@@ -18,6 +18,7 @@ mod edns;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod geo;
+pub mod headroom;
 mod names;
 pub mod policy;
 mod query;
@@ -25,6 +26,8 @@ mod rate;
 mod region;
 pub mod server;
 mod snapshot;
+pub mod target;
+pub mod verdict;
 pub mod zone;
 
 pub use answer::{ANSWER_MAX, Answered, Client, DATAGRAM_MAX, Transport, answer};

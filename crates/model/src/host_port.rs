@@ -57,7 +57,7 @@ impl FromStr for HostPort {
 }
 
 /// Labels of 1 to 63 letters, digits, `-` and `_`, the last of them no number (RFC 1123 §2.1).
-fn is_name(host: &str) -> bool {
+pub(crate) fn is_name(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())

@@ -1,11 +1,12 @@
 //! What an instance says of itself when it registers, and what others know of it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::endpoint::Weight;
+use crate::few::Few;
 
 /// What an instance tells the registry of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -15,23 +16,40 @@ pub struct Registration {
     /// Where it serves.
     pub port: NonZeroU16,
     /// Further ports by their names, like `metrics`.
-    pub ports: BTreeMap<String, NonZeroU16>,
+    pub ports: Few<NonZeroU16>,
     /// Its share of traffic relative to the other instances.
     pub weight: Weight,
     /// Where it runs, like a zone of a cloud.
-    pub locality: Option<String>,
+    pub locality: Option<Arc<str>>,
     /// The region it belongs to.
-    pub region: Option<String>,
-    /// What it can be found by.
-    pub tags: BTreeSet<String>,
+    pub region: Option<Arc<str>>,
+    /// What it can be found by, in order, each once.
+    pub tags: Arc<[Box<str>]>,
     /// Whatever else is worth knowing.
-    pub meta: BTreeMap<String, String>,
+    pub meta: Few<Box<str>>,
     /// How long it stays registered after its last heartbeat.
     pub ttl: Duration,
     /// Requests that it can work on at a time; `None` when it has not said so.
     pub load_limit: Option<NonZeroU32>,
     /// The start of an instance that it is the outcome of.
-    pub launch_id: Option<String>,
+    pub launch_id: Option<Box<str>>,
+}
+
+impl Registration {
+    /// What `other` says of itself with the same words is in memory once from here on: instances of a service say much
+    /// alike.
+    pub fn share_with(&mut self, other: &Registration) {
+        fn share<T: Clone + PartialEq>(mine: &mut T, other: &T) {
+            if *mine == *other {
+                *mine = other.clone();
+            }
+        }
+        share(&mut self.ports, &other.ports);
+        share(&mut self.locality, &other.locality);
+        share(&mut self.region, &other.region);
+        share(&mut self.tags, &other.tags);
+        share(&mut self.meta, &other.meta);
+    }
 }
 
 /// What is known of the way to an instance, apart from what it says itself.

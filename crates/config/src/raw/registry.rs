@@ -1,6 +1,6 @@
 //! The registry as it is written.
 
-use crate::bind::AdminBind;
+use crate::bind::RegistryBind;
 use crate::decode::{At, Limit, OneOrMany};
 use crate::directory::FilePath;
 use crate::duration::{Span, Timeout};
@@ -15,7 +15,7 @@ fields! {
     /// Where instances register.
     RawRegistry {
         /// The address of its API: IP:PORT.
-        bind: At<AdminBind> = required,
+        bind: At<RegistryBind> = required,
         /// Where it is kept. Default: registry.redb in state_dir.
         store: RawStore,
         /// How long an instance that says nothing else stays without a heartbeat, 3s to 1d. Default 30s.
@@ -49,11 +49,5 @@ fields! {
         secret: At<SecretText> = required,
         /// What it allows: register:SERVICE (or register:PREFIX*), read, drain, admin.
         grants: OneOrMany<GrantText> = required,
-    }
-
-    /// Where a service finds endpoints.
-    RawDiscovery {
-        /// The name of a service in the registry of this daemon.
-        registry: At<String> = required,
     }
 }

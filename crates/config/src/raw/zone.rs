@@ -109,7 +109,8 @@ fields! {
 /// What is answered for a name.
 #[derive(Debug)]
 pub(crate) struct RawName {
-    pub(crate) keys: RawNameKeys,
+    /// Boxed: there are many names, and each is moved several times.
+    pub(crate) keys: Box<RawNameKeys>,
     /// In file order.
     pub(crate) sets: Vec<RawSet>,
 }
@@ -130,11 +131,12 @@ pub(crate) struct RawSet {
 impl Decode for RawName {
     fn decode(node: &Node, problems: &mut Problems) -> Option<Self> {
         let Value::Mapping(entries) = &node.value else {
-            return RawNameKeys::decode(node, problems).map(|keys| RawName { keys, sets: Vec::new() });
+            let keys = RawNameKeys::decode(node, problems).map(Box::new)?;
+            return Some(RawName { keys, sets: Vec::new() });
         };
         let (generic, others): (Vec<_>, Vec<_>) = entries.iter().cloned().partition(is_generic);
         let named = Node { place: node.place, value: Value::Mapping(others), weight: node.weight };
-        let mut keys = RawNameKeys::decode(&named, problems)?;
+        let mut keys = RawNameKeys::decode(&named, problems).map(Box::new)?;
         let mut sets = keys.take_sets();
         sets.extend(
             generic

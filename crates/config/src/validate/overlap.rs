@@ -51,8 +51,10 @@ fn binds(listeners: &[NamedEntry<RawListener>], (admin, registry, gslb): Section
         .filter_map(|entry| entry.value.as_ref()?.bind.as_ref())
         .flat_map(|binds| binds.0.iter().map(|bind| (bind.value.0.clone(), bind.place)));
     let registry = registry.and_then(|registry| registry.bind.as_ref());
-    let tcp = admin.and_then(|admin| admin.bind.as_ref()).into_iter().chain(registry);
-    let tcp = tcp.map(|bind| (Bind::Tcp { address: bind.value.0, dual_stack: false }, bind.place));
+    let registry = registry.map(|bind| (bind.value.0, bind.place));
+    let tcp = admin.and_then(|admin| admin.bind.as_ref()).map(|bind| (bind.value.0, bind.place));
+    let tcp = tcp.into_iter().chain(registry);
+    let tcp = tcp.map(|(address, place)| (Bind::Tcp { address, dual_stack: false }, place));
     // Questions are taken over UDP and TCP.
     let dns = gslb.and_then(|gslb| gslb.bind.as_ref()).into_iter().flat_map(|binds| &binds.0);
     let dns = dns.map(|bind| {

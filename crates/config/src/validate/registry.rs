@@ -1,4 +1,4 @@
-//! The registry, and the services that follow it.
+//! The registry, and who may use it.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -10,8 +10,8 @@ use fulcrum_model::ServiceName;
 use crate::code::Code;
 use crate::decode::{At, OneOrMany};
 use crate::network::AllowedAddress;
-use crate::raw::{RawDiscovery, RawRegistry, RawToken};
-use crate::registry::{AllowAddresses, Discovery, Registry, Token};
+use crate::raw::{RawRegistry, RawToken};
+use crate::registry::{AllowAddresses, Registry, Token};
 use crate::source::Place;
 
 use super::{Context, name, secret};
@@ -95,21 +95,4 @@ fn principal(
     }
     places.insert(text.value.clone(), text.place);
     Some(text.value.clone())
-}
-
-/// Where a service finds endpoints. `has_registry`: whether the configuration has one, or could not be read whole.
-pub(crate) fn discovery(
-    raw: RawDiscovery,
-    has_registry: bool,
-    context: &mut Context<'_>,
-) -> Option<Discovery> {
-    let place = raw.given.place_or_whole("registry");
-    let service = raw.registry?;
-    if !has_registry {
-        context
-            .problems
-            .add(Code::NoRegistry, place, "there is no registry to discover endpoints in")
-            .note("like `registry: { bind: \"127.0.0.1:8500\" }`");
-    }
-    name(&service.value, service.place, context).map(Discovery::Registry)
 }

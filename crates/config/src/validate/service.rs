@@ -15,7 +15,7 @@ use crate::suggest::did_you_mean;
 use super::layers::Layers;
 use super::listener::limit;
 use super::usage::Usage;
-use super::{Context, endpoint, health, limits, name, registry, retry, sticky};
+use super::{Context, discovery, endpoint, health, limits, name, retry, sticky};
 
 /// Every service that is well-formed by itself.
 pub(crate) fn all(
@@ -42,7 +42,7 @@ fn service(
     let sticky = raw.sticky.as_ref().and_then(|switch| switch.0.as_ref());
     let balance = raw.balance.as_ref().map_or(Some(Balance::LeastRequest), |raw| balance(raw, context));
     refuse_without_endpoints(&raw, context);
-    let discovery = raw.discovery.take().and_then(|raw| registry::discovery(raw, has_registry, context));
+    let discovery = raw.discovery.take().and_then(|raw| discovery::discovery(raw, has_registry, context));
     let endpoints = raw.endpoints.take().map_or_else(Vec::new, |raw| endpoint::all(raw.0, context));
     Some(Service {
         slow_start: slow_start(raw.slow_start.or(defaults.and_then(|defaults| defaults.slow_start))),
@@ -68,10 +68,9 @@ fn refuse_without_endpoints(raw: &RawService, context: &mut Context<'_>) {
     let is_given = |key| raw.given.place(key).is_some();
     if !is_given("endpoints") && !is_given("discovery") {
         let place = raw.given.whole();
-        context
-            .problems
-            .add(Code::Missing, place, "the key `endpoints` is missing")
-            .note("or, where instances register: `discovery: { registry: NAME }`");
+        context.problems.add(Code::Missing, place, "the key `endpoints` is missing").note(
+            "or, where they are found: `discovery: { registry: NAME }`, or `dns`, `srv`, `file` or `http`",
+        );
     }
 }
 

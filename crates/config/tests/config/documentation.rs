@@ -102,6 +102,7 @@ fn the_shipped_files_load() {
 fn every_code_is_explained_and_tested() {
     let reference = reference();
     let tests = [
+        include_str!("discovery.rs"),
         include_str!("files.rs"),
         include_str!("gslb_errors.rs"),
         include_str!("gslb_zone_errors.rs"),

@@ -105,6 +105,17 @@ E116 16:78 an empty text
 }
 
 #[test]
+fn the_section_is_given_once() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("b.yaml"), "gslb: { bind: \":54\" }\n").expect("a file");
+    let path = folder.path().join("a.yaml");
+    std::fs::write(&path, "version: 1\ninclude: b.yaml\ngslb: { bind: \":53\" }\n").expect("a file");
+    let report = fulcrum_config::load(&path, &|_| None).expect_err("it is given twice");
+    let found = crate::compact(&report);
+    assert!(found.starts_with("E202 1:1 `gslb` is given in two files\n"), "{found}");
+}
+
+#[test]
 fn ramps_rise_to_all() {
     refused(
         "gslb: { bind: \":53\", verdict: { ramp: [5%, 50%] } }",

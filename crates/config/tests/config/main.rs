@@ -1,5 +1,6 @@
 //! What a configuration file does, from its text to values or errors.
 
+mod discovery;
 mod documentation;
 mod files;
 mod gslb;

@@ -80,7 +80,7 @@ registry:
 "#,
         r#"
 E101 5:8 the key `endpoints` is missing
-  = or, where instances register: `discovery: { registry: NAME }`
+  = or, where they are found: `discovery: { registry: NAME }`, or `dns`, `srv`, `file` or `http`
 E110 6:31 `a b` is not a name: ' ' is not allowed in this name
 E203 8:9 `127.0.0.1:8500` overlaps with `127.0.0.1:8500`
   = the other one: f.yaml:2:27

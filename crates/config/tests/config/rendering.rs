@@ -111,6 +111,8 @@ fn secrets_are_never_printed() {
     check("admin:\n  token: 'hunter2 x'\n");
     check("admin:\n  token: |\n    hunter2 x\n");
     check("admin:\n  token: [hunter2]\n");
+    check("gslb: { bind: \":53\", cookie_keys: hunter2 }\n");
+    check("gslb: { bind: \":53\", cookie_keys: [hunter2, 5] }\n");
     check("admin: { token: \"${WORD}\", bnd: x }\n");
     check(
         "admin: { socket: \"${WORD}\", bind: \"${WORD}\" }\nworkers: ${WORD}\nlog: { level: \"${WORD}\" }\n",

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use fulcrum_model::{InstanceId, ServiceName};
+use fulcrum_model::{InstanceId, ServiceName, Weight};
 use hyper::Response;
 use serde::{Deserialize, Serialize};
 
 use super::auth::{Caller, Need};
 use super::body::Body;
 use super::problem::{Code, Problem};
-use super::{Api, Settings, answer, json};
+use super::{Api, Settings, answer, json, register_body};
 use crate::lease::Load;
 use crate::registry::{Beat, Heartbeat};
 use crate::state::{Epoch, Key, Stage};
@@ -19,6 +19,8 @@ use crate::state::{Epoch, Key, Stage};
 #[derive(Debug, Default, Deserialize)]
 struct BeatBody {
     epoch: Option<u64>,
+    weight: Option<u64>,
+    #[serde(default, deserialize_with = "json::object")]
     load: Option<LoadBody>,
 }
 
@@ -30,7 +32,7 @@ struct LoadBody {
 
 #[derive(Debug, Deserialize)]
 struct BatchBody<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "json::objects")]
     beats: Vec<BatchBeat<'a>>,
 }
 
@@ -41,6 +43,8 @@ struct BatchBeat<'a> {
     #[serde(borrow)]
     i: Cow<'a, str>,
     e: Option<u64>,
+    w: Option<u64>,
+    #[serde(default, deserialize_with = "json::object")]
     load: Option<LoadBody>,
 }
 
@@ -86,6 +90,7 @@ impl Api {
             id: &key.id,
             epoch: body.epoch.map(Epoch),
             owner: caller.owner(),
+            weight: register_body::weight(body.weight, "/weight")?,
             load: load(body.load, "/load")?,
         };
         match self.registry.beat(&heartbeat) {
@@ -158,6 +163,7 @@ impl Api {
 struct Checked {
     service: ServiceName,
     id: InstanceId,
+    weight: Option<Weight>,
     load: Load,
 }
 
@@ -169,13 +175,14 @@ impl Checked {
         Ok(Checked {
             service: beat.s.parse().map_err(|error| wrong("s", &error))?,
             id: beat.i.parse().map_err(|error| wrong("i", &error))?,
+            weight: register_body::weight(beat.w, &format!("/beats/{place}/w"))?,
             load: load(beat.load, &format!("/beats/{place}/load"))?,
         })
     }
 
     fn heartbeat<'a>(&'a self, beat: &BatchBeat<'_>, owner: Option<&'a str>) -> Heartbeat<'a> {
-        let epoch = beat.e.map(Epoch);
-        Heartbeat { service: &self.service, id: &self.id, epoch, owner, load: self.load }
+        let Checked { service, id, weight, load } = self;
+        Heartbeat { service, id, epoch: beat.e.map(Epoch), owner, weight: *weight, load: *load }
     }
 }
 
@@ -206,7 +213,8 @@ pub(super) fn parses(body: &[u8]) -> Result<(), Problem> {
         let BatchBody { beats } = json::read(body)?;
         return beats.iter().enumerate().try_for_each(|(place, beat)| Checked::new(place, beat).map(|_| ()));
     }
-    let BeatBody { load: given, .. } = json::read(body)?;
+    let BeatBody { load: given, weight, .. } = json::read(body)?;
+    register_body::weight(weight, "/weight")?;
     load(given, "/load").map(|_| ())
 }
 

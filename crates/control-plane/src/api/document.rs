@@ -1,13 +1,14 @@
 //! An instance as the API shows it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fulcrum_model::Few;
 use serde::{Serialize, Serializer};
 
+use super::json;
 use super::order::OrderShown;
 use crate::registry::Entry;
 use crate::state::Instance;
@@ -30,16 +31,18 @@ pub(super) struct InstanceDocument<'a> {
     id: &'a str,
     address: IpAddr,
     port: NonZeroU16,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    ports: &'a BTreeMap<String, NonZeroU16>,
+    #[serde(skip_serializing_if = "Few::is_empty", serialize_with = "json::few")]
+    ports: &'a Few<NonZeroU16>,
     /// With an operator's word.
     weight: u16,
+    weight_from: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     locality: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     region: Option<&'a str>,
-    tags: &'a BTreeSet<String>,
-    meta: &'a BTreeMap<String, String>,
+    tags: &'a [Box<str>],
+    #[serde(serialize_with = "json::few")]
+    meta: &'a Few<Box<str>>,
     ttl_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     load: Option<LimitDocument>,
@@ -87,13 +90,15 @@ struct LeaseDocument {
 impl<'a> From<&'a Instance> for InstanceDocument<'a> {
     fn from(instance: &'a Instance) -> Self {
         let registration = &instance.registration;
+        let (weight, weight_source) = instance.weight_and_source();
         InstanceDocument {
             service: instance.key.service.as_str(),
             id: instance.key.id.as_str(),
             address: registration.address,
             port: registration.port,
             ports: &registration.ports,
-            weight: instance.weight().get(),
+            weight: weight.get(),
+            weight_from: weight_source.as_str(),
             locality: registration.locality.as_deref(),
             region: registration.region.as_deref(),
             tags: &registration.tags,
@@ -106,7 +111,7 @@ impl<'a> From<&'a Instance> for InstanceDocument<'a> {
             registered_at: Timestamp(instance.registered_at),
             state: instance.stage().as_str(),
             drain_until: instance.drain_until.map(Timestamp),
-            overlay: instance.overlay.as_ref().map(OrderShown::from),
+            overlay: instance.overlay.as_deref().map(OrderShown::from),
             health: health(instance),
             suspect: instance.suspect.map(|hold| hold.as_str()),
             sequence: instance.sequence.0,

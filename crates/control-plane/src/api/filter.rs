@@ -32,12 +32,14 @@ impl Filter {
     pub(super) fn wants(&self, instance: &Instance) -> bool {
         let registration = &instance.registration;
         let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|wanted| wanted == found);
-        let locality = &self.locality;
         is(&self.health, health(instance))
             && is(&self.state, instance.stage().as_str())
-            && (locality.is_none() || *locality == registration.locality)
-            && self.tags.iter().all(|tag| registration.tags.contains(tag))
-            && self.meta.iter().all(|(key, value)| registration.meta.get(key) == Some(value))
+            && (self.locality.is_none() || self.locality.as_deref() == registration.locality.as_deref())
+            && self.tags.iter().all(|tag| registration.tags.iter().any(|found| **found == **tag))
+            && self
+                .meta
+                .iter()
+                .all(|(key, value)| registration.meta.find(key).is_some_and(|found| **found == **value))
     }
 }
 

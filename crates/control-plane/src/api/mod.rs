@@ -230,7 +230,7 @@ impl Api {
     }
 
     fn store_epoch(&self) -> String {
-        format!("{:016x}", self.registry.epoch().0)
+        self.registry.epoch().to_string()
     }
 }
 

@@ -65,10 +65,10 @@ impl From<&Instance> for Target {
         // Between commas at both ends, so that an expression can look for `,tag,`.
         let tags: String = registration.tags.iter().map(|tag| format!("{tag},")).collect();
         add("tags".to_owned(), &format!(",{tags}"));
-        for (name, port) in &registration.ports {
+        for (name, port) in registration.ports.iter() {
             add(format!("port_{}", plain(name)), &port.to_string());
         }
-        for (key, value) in &registration.meta {
+        for (key, value) in registration.meta.iter() {
             add(format!("meta_{}", plain(key)), value);
         }
         let target = SocketAddr::new(registration.address, registration.port.get());

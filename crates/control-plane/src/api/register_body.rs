@@ -1,16 +1,17 @@
 //! The body of a registration: what an instance says of itself, and what it may say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
 use std::time::Duration;
 
-use fulcrum_model::{Registration, Weight};
+use fulcrum_model::{Few, Registration, Weight};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::duration;
 use super::problem::Problem;
+use super::{duration, json};
 use crate::state::{Epoch, Incarnation};
 
 /// What a registration asks for. Fields that nobody knows are those of a later release, and are passed over.
@@ -27,6 +28,7 @@ pub(super) struct RegisterBody {
     tags: Option<Vec<String>>,
     meta: Option<BTreeMap<String, String>>,
     ttl: Option<String>,
+    #[serde(default, deserialize_with = "json::object")]
     load: Option<LoadBody>,
     launch_id: Option<String>,
     epoch: Option<u64>,
@@ -61,13 +63,13 @@ impl RegisterBody {
             port: port(self.port, || "/port".to_owned())?,
             ports: ports(self.ports.unwrap_or_default())?,
             weight: weight(self.weight, "/weight")?.unwrap_or(Weight::ONE),
-            locality: text(self.locality, "/locality")?,
-            region: text(self.region, "/region")?,
+            locality: text(self.locality, "/locality")?.map(Arc::from),
+            region: text(self.region, "/region")?.map(Arc::from),
             tags: tags(self.tags.unwrap_or_default())?,
             meta: meta(self.meta.unwrap_or_default())?,
             ttl: ttl(self.ttl)?.unwrap_or(defaults.ttl),
             load_limit: limit(self.load)?,
-            launch_id: text(self.launch_id, "/launch_id")?,
+            launch_id: text(self.launch_id, "/launch_id")?.map(Box::from),
         };
         let incarnation = match incarnation {
             Some(incarnation) => Incarnation(xxh3_128(incarnation.as_bytes())),
@@ -83,15 +85,17 @@ fn canonical(registration: &Registration) -> Vec<u8> {
     struct Canonical<'a> {
         address: IpAddr,
         port: NonZeroU16,
-        ports: &'a BTreeMap<String, NonZeroU16>,
+        #[serde(serialize_with = "json::few")]
+        ports: &'a Few<NonZeroU16>,
         weight: u16,
-        locality: &'a Option<String>,
-        region: &'a Option<String>,
-        tags: &'a BTreeSet<String>,
-        meta: &'a BTreeMap<String, String>,
+        locality: &'a Option<Arc<str>>,
+        region: &'a Option<Arc<str>>,
+        tags: &'a [Box<str>],
+        #[serde(serialize_with = "json::few")]
+        meta: &'a Few<Box<str>>,
         ttl_ms: u64,
         load_limit: Option<NonZeroU32>,
-        launch_id: &'a Option<String>,
+        launch_id: &'a Option<Box<str>>,
     }
     let canonical = Canonical {
         address: registration.address,
@@ -120,7 +124,7 @@ fn port(number: u64, pointer: impl FnOnce() -> String) -> Result<NonZeroU16, Pro
     port.ok_or_else(|| Problem::invalid(pointer(), "expected a port from 1 to 65535"))
 }
 
-fn ports(given: BTreeMap<String, u64>) -> Result<BTreeMap<String, NonZeroU16>, Problem> {
+fn ports(given: BTreeMap<String, u64>) -> Result<Few<NonZeroU16>, Problem> {
     check_count(given.len(), "/ports")?;
     let ports = given.into_iter().map(|(name, number)| {
         check_key(&name, || member("/ports", &name))?;
@@ -141,15 +145,21 @@ pub(super) fn weight(given: Option<u64>, pointer: &str) -> Result<Option<Weight>
     })
 }
 
-fn tags(given: Vec<String>) -> Result<BTreeSet<String>, Problem> {
+fn tags(mut given: Vec<String>) -> Result<Arc<[Box<str>]>, Problem> {
     check_count(given.len(), "/tags")?;
     for (place, tag) in given.iter().enumerate() {
         check_key(tag, || format!("/tags/{place}"))?;
     }
-    Ok(given.into_iter().collect())
+    if given.is_empty() {
+        // Takes no memory.
+        return Ok(Arc::default());
+    }
+    given.sort();
+    given.dedup();
+    Ok(given.into_iter().map(Box::from).collect())
 }
 
-fn meta(given: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Problem> {
+fn meta(given: BTreeMap<String, String>) -> Result<Few<Box<str>>, Problem> {
     check_count(given.len(), "/meta")?;
     for (key, value) in &given {
         check_key(key, || member("/meta", key))?;
@@ -157,7 +167,7 @@ fn meta(given: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Pro
             return Err(Problem::invalid(member("/meta", key), "a value has at most 1 KiB"));
         }
     }
-    Ok(given)
+    Ok(given.into_iter().map(|(key, value)| (key, value.into())).collect())
 }
 
 fn ttl(given: Option<String>) -> Result<Option<Duration>, Problem> {
@@ -214,7 +224,7 @@ mod tests {
     fn read(body: &str) -> Result<Wanted, String> {
         let defaults = Defaults { address: IpAddr::from([10, 0, 0, 9]), ttl: Duration::from_secs(30) };
         let problem = |problem: Problem| problem.pointer().unwrap_or("-").to_owned();
-        let body = super::super::json::read::<RegisterBody>(body.as_bytes()).map_err(problem)?;
+        let body = json::read::<RegisterBody>(body.as_bytes()).map_err(problem)?;
         body.check(defaults).map_err(problem)
     }
 

@@ -12,9 +12,9 @@
 //! are mistakes far more often than they are meant.
 
 mod failure;
-mod lookup;
+pub(super) mod lookup;
 mod names;
-mod system;
+pub(super) mod system;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
@@ -34,6 +34,8 @@ pub use names::{Counters, NameStatus};
 use lookup::Answer;
 use names::Names;
 use system::{NameServers, System};
+
+use super::pace::random_seed;
 
 /// Keeps the addresses of host names, until it is dropped.
 pub struct Resolver {
@@ -241,10 +243,4 @@ async fn wait_for(instant: Option<Instant>) {
         Some(instant) => sleep_until(instant).await,
         None => pending().await,
     }
-}
-
-/// Different in every process, so that daemons that start together do not ask together for ever.
-fn random_seed() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(std::process::id())
 }

@@ -1,3 +1,191 @@
 //! Sources of endpoints outside of the configuration.
+//!
+//! ```text
+//!   follow ──► a task for each source, one for all files ──► files, HTTP servers, name servers
+//!                     │ heard
+//!                     ▼
+//!              Progress (pure: what is known) ──► publish, when a list has changed
+//! ```
+//!
+//! All the addresses of a name are kept by the [`Resolver`](dns::Resolver), as those of every host name.
 
 pub mod dns;
+mod file;
+mod http;
+mod list;
+mod pace;
+mod progress;
+mod srv;
+mod trouble;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fulcrum_model::Source;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+pub use list::{Entry, Mistakes};
+pub use progress::{Counters, SourceStatus};
+pub use trouble::Trouble;
+
+use dns::system::{NameServers, System};
+use progress::{Outcome, Progress, Told};
+
+/// Keeps the lists of sources, until it is dropped.
+pub struct Sources {
+    shared: Arc<Shared>,
+    /// Of those that have a task of their own.
+    tasks: Mutex<BTreeMap<Source, Task>>,
+    files: watch::Sender<BTreeSet<PathBuf>>,
+    _file_task: Task,
+}
+
+impl Sources {
+    /// `publish` is told a source and its whole list after its first word and whenever the list has changed, one call at
+    /// a time. It must neither block nor panic, nor ask anything of this.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with time and I/O enabled.
+    pub fn start(publish: impl Fn(&Source, &Arc<[Entry]>) + Send + Sync + 'static) -> Sources {
+        let servers = NameServers::ResolvConf(PathBuf::from("/etc/resolv.conf"));
+        let shared = Arc::new(Shared {
+            known: Mutex::default(),
+            publish: Box::new(publish),
+            system: Mutex::new(System::new(servers, PathBuf::from("/etc/hosts"))),
+            started: Instant::now(),
+        });
+        let (files, followed) = watch::channel(BTreeSet::new());
+        let file_task = Task::spawn(file::follow(Arc::clone(&shared), followed));
+        Sources { shared, tasks: Mutex::default(), files, _file_task: file_task }
+    }
+
+    /// Follows exactly these from now on, and publishes what is known of them already; what is known of the others is
+    /// forgotten. Host names have a follower of their own.
+    pub fn follow(&self, sources: &BTreeSet<Source>) {
+        let followed = sources.iter().filter(|source| !matches!(source, Source::Dns(_))).cloned().collect();
+        let new = self.shared.follow(&followed);
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.retain(|source, _| followed.contains(source));
+        for source in new {
+            let shared = Arc::clone(&self.shared);
+            let task = match source.clone() {
+                Source::Http(pull) => Task::spawn(http::follow(shared, pull)),
+                Source::Srv(name) => Task::spawn(srv::follow(shared, name)),
+                Source::File(_) | Source::Dns(_) => continue,
+            };
+            tasks.insert(source, task);
+        }
+        let path = |source: &Source| match source {
+            Source::File(path) => Some(path.clone()),
+            _ => None,
+        };
+        let paths = followed.iter().filter_map(path).collect();
+        self.files.send_if_modified(|files| std::mem::replace(files, paths) != *files);
+    }
+
+    /// Every followed source, sorted.
+    pub fn status(&self) -> Vec<SourceStatus> {
+        self.shared.known().status(self.shared.now())
+    }
+
+    /// What has been counted since the start.
+    pub fn counters(&self) -> Counters {
+        self.shared.known().counters()
+    }
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sources").field("counters", &self.counters()).finish_non_exhaustive()
+    }
+}
+
+/// What the tasks and those who read have in common.
+struct Shared {
+    /// Held for moments, and while a list is published: so that the last one published is the last one heard.
+    known: Mutex<Progress>,
+    publish: Publish,
+    /// How this machine resolves names.
+    system: Mutex<System>,
+    started: Instant,
+}
+
+type Publish = Box<dyn Fn(&Source, &Arc<[Entry]>) + Send + Sync>;
+
+impl Shared {
+    fn known(&self) -> MutexGuard<'_, Progress> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn follow(&self, sources: &BTreeSet<Source>) -> Vec<Source> {
+        let mut known = self.known();
+        let new = known.follow(sources);
+        for (source, list) in known.lists() {
+            (self.publish)(source, list);
+        }
+        new
+    }
+
+    /// Takes what a source was heard to say, and tells how often in a row it has now failed.
+    fn heard(&self, source: &Source, heard: Result<Told, Trouble>) -> u32 {
+        let (kind, trouble) = (source.kind(), heard.as_ref().err().cloned());
+        let (outcome, was_failing, failures) = {
+            let mut known = self.known();
+            let was_failing = known.failures(source) > 0;
+            let outcome = known.heard(source, heard, self.now());
+            if let Outcome::Changed(list) = &outcome {
+                (self.publish)(source, list);
+            }
+            (outcome, was_failing, known.failures(source))
+        };
+        // Not under the lock: whoever reads the log may be slow.
+        if was_failing && failures == 0 {
+            tracing::info!(kind, %source, "tells endpoints again");
+        }
+        match (outcome, trouble) {
+            (Outcome::Changed(list), _) => {
+                tracing::info!(kind, %source, endpoints = list.len(), "endpoints have changed");
+            }
+            (Outcome::Worse, Some(trouble)) => {
+                let reason = trouble.as_str();
+                tracing::warn!(kind, %source, reason, "the endpoints stay as they were: {trouble}");
+            }
+            _ => {}
+        }
+        failures
+    }
+
+    fn heard_of_file(&self, path: &Path, heard: Result<Told, Trouble>) {
+        self.heard(&Source::File(path.to_owned()), heard);
+    }
+
+    /// A client that resolves names by the files as they are now.
+    fn client(&self) -> Arc<dns::lookup::Client> {
+        self.system.lock().unwrap_or_else(PoisonError::into_inner).client()
+    }
+}
+
+/// A task that ends with its owner.
+struct Task(JoinHandle<()>);
+
+impl Task {
+    fn spawn(future: impl Future<Output = ()> + Send + 'static) -> Self {
+        Task(tokio::spawn(future))
+    }
+}
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

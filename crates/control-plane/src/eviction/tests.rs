@@ -57,12 +57,12 @@ impl World {
         let registration = Registration {
             address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, host)),
             port: 80.try_into().expect("a port"),
-            ports: BTreeMap::new(),
+            ports: Default::default(),
             weight: Weight::ONE,
             locality: None,
             region: None,
-            tags: BTreeSet::new(),
-            meta: BTreeMap::new(),
+            tags: Default::default(),
+            meta: Default::default(),
             ttl: TTL,
             load_limit: None,
             launch_id: None,
@@ -162,8 +162,9 @@ fn whoever_can_be_reached_stays_and_is_named() {
 fn without_evidence_few_go_at_a_time_and_never_the_last() {
     let mut world = World::new(1).with("web", 10, Reach::Unknown);
     world.silence("web", 0..10, Reach::Unknown);
-    assert_eq!(world.seconds(32).len(), 1);
-    assert_eq!(world.seconds(28).len(), 0, "one for each time-to-live");
+    assert_eq!(world.seconds(40).len(), 0, "others may fall silent with them");
+    assert_eq!(world.seconds(4).len(), 1);
+    assert_eq!(world.seconds(16).len(), 0, "one for each time-to-live");
     assert_eq!(world.seconds(30).len(), 1);
     assert_eq!(world.seconds(3600).len(), 7);
     assert_eq!((world.count("web"), world.holds("web")), (1, vec![Hold::LastInstance]));
@@ -189,8 +190,20 @@ fn alone_and_failing_it_goes_after_a_long_silence() {
 fn where_most_cannot_be_reached_evidence_is_not_believed() {
     let mut world = World::new(1).with("web", 10, Reach::Failing);
     world.silence("web", 0..10, Reach::Failing);
-    assert_eq!(world.seconds(32).len(), 1, "the cap holds");
+    assert_eq!(world.seconds(44).len(), 1, "the cap holds");
     assert_eq!(world.holds("web").len(), 9);
+}
+
+/// Their last heartbeats came one after the other, and so their leases run out.
+#[test]
+fn nobody_goes_before_it_is_known_how_many_fell_silent_together() {
+    let mut world = World::new(1).with("web", 100, Reach::Unknown);
+    for tenth in 0..10 {
+        world.silence("web", tenth * 5..tenth * 5 + 5, Reach::Unknown);
+        world.second();
+    }
+    assert!(world.seconds(120).is_empty());
+    assert_eq!(world.holds("web"), [Hold::MassLapse; 50]);
 }
 
 #[test]

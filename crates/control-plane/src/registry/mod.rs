@@ -3,15 +3,19 @@
 //! ```text
 //!   register, leave, order ─► Writer (a thread): State::apply ─► store ─► answer ─► publish ─► watchers
 //!   heartbeat ─► Published: find the lease, one store                        ▲
+//!       ├─► another weight than before ─► Weighed: gathered for a moment ────┤
+//!       └─► what it has under way ─► LoadReports: whoever listens            │
 //!   leases that lapse ─► eviction (evidence from the data plane) ────────────┘
 //! ```
 //!
 //! What a reader sees has been kept before. Without room on the disk changes are refused, and reading, watching and
 //! heartbeats go on.
 
+mod places;
 mod published;
 mod summary;
 mod watch;
+mod weighed;
 mod writer;
 
 use std::fmt;
@@ -24,7 +28,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use fulcrum_balance::Rng;
-use fulcrum_model::{InstanceId, ServiceName};
+use fulcrum_model::{InstanceId, LoadReport, ServiceName, Weight};
 use tokio::sync::oneshot;
 
 use crate::eviction::{Mood, Policy, Reaches};
@@ -32,6 +36,7 @@ use crate::lease::Load;
 use crate::state::{Bounds, Command, Epoch, Instance, Refusal, Sequence, Stage};
 use crate::store::{OpenError, StoreEpoch};
 use published::Contents;
+use weighed::Weighed;
 use writer::Writer;
 
 pub use published::{Entry, Published};
@@ -55,7 +60,7 @@ pub type Evidence = Box<dyn Fn(&ServiceName) -> Reaches + Send>;
 /// A registry that runs until it is stopped.
 pub struct Registry {
     shared: Arc<Shared>,
-    requests: SyncSender<Request>,
+    requests: SyncSender<Message>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -67,6 +72,7 @@ struct Shared {
     /// How long the lease clock has stood still, in milliseconds.
     stood_still: AtomicU64,
     contents: Contents,
+    weighed: Weighed,
     stopping: AtomicBool,
     counters: Counters,
     /// When the last change was kept.
@@ -101,6 +107,9 @@ pub struct Counters {
     /// Whether the store takes changes now.
     pub is_writable: AtomicBool,
 }
+
+/// What the writer is told: a wish, or only that instances have said other weights than before.
+type Message = Option<Request>;
 
 /// A wish, and who waits for the outcome.
 struct Request {
@@ -147,6 +156,8 @@ pub struct Heartbeat<'a> {
     pub epoch: Option<Epoch>,
     /// Who says so, when it may speak only for instances that it registered.
     pub owner: Option<&'a str>,
+    /// What the instance weighs, when it says so.
+    pub weight: Option<Weight>,
     /// What the instance has to do.
     pub load: Load,
 }
@@ -216,7 +227,7 @@ impl Registry {
     /// Why nothing has changed.
     pub async fn apply(&self, command: Command) -> Result<Outcome, Failure> {
         let (answer, outcome) = oneshot::channel();
-        self.requests.try_send(Request { command, answer }).map_err(|error| match error {
+        self.requests.try_send(Some(Request { command, answer })).map_err(|error| match error {
             TrySendError::Full(_) => {
                 self.shared.counters.overloads.fetch_add(1, Ordering::Relaxed);
                 Failure::Overload
@@ -246,11 +257,26 @@ impl Registry {
             return count(&counters.stale, Beat::StaleEpoch { current });
         }
         entry.lease.renew(self.shared.lease_now());
-        entry.lease.report(heartbeat.load);
+        self.hear(entry, heartbeat);
         count(
             &counters.renewals,
             Beat::Renewed { epoch: current, stage: instance.stage(), ttl: entry.lease.ttl() },
         )
+    }
+
+    /// What an instance says of itself with a heartbeat. Usually that is what it said before: a look at each.
+    fn hear(&self, entry: &Entry, heartbeat: &Heartbeat<'_>) {
+        let lease = &entry.lease;
+        lease.report(heartbeat.load);
+        if let (Some(in_flight), Some(reports)) = (heartbeat.load.in_flight, lease.listened()) {
+            reports.tell(LoadReport { in_flight, valid_for: lease.ttl() });
+        }
+        if heartbeat.weight.is_some_and(|weight| lease.weigh(weight))
+            && self.shared.weighed.add(&entry.instance.key, lease)
+        {
+            // Where there is no room for it the writer has something to do, and looks then.
+            let _ = self.requests.try_send(None);
+        }
     }
 
     /// The instances of a service; `None` when there never was one, as far as is remembered.

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use fulcrum_model::{InstanceId, ServiceName};
 
+use super::places::Places;
 use super::watch::{Event, Wakers};
 use crate::lease::Lease;
 use crate::state::{Instance, Sequence, State};
@@ -16,6 +17,7 @@ pub struct Published {
     pub index: Sequence,
     /// By id.
     pub entries: Vec<Entry>,
+    places: Places,
 }
 
 /// An instance and its lease.
@@ -32,12 +34,15 @@ impl Published {
         let entries = state.instances(service);
         let entries = entries
             .map(|(instance, lease)| Entry { instance: Arc::clone(instance), lease: Arc::clone(lease) });
-        Some(Published { index: state.index(service)?, entries: entries.collect() })
+        let mut all = Vec::with_capacity(state.count(service));
+        all.extend(entries);
+        let places = Places::of(all.iter().map(|entry| &entry.instance.key.id));
+        Some(Published { index: state.index(service)?, entries: all, places })
     }
 
     /// One of them.
     pub fn find(&self, id: &InstanceId) -> Option<&Entry> {
-        let place = self.entries.binary_search_by(|entry| entry.instance.key.id.cmp(id)).ok()?;
+        let place = self.places.find(id, |place| self.entries[place].instance.key.id == *id)?;
         Some(&self.entries[place])
     }
 }
@@ -56,6 +61,8 @@ pub(super) struct Inner {
     pub(super) sequence: Sequence,
     /// The last events, in their order; those up to `forgotten` are not here any more.
     events: VecDeque<Arc<Event>>,
+    /// The same by service: those who follow a few services do not go through those of all others.
+    by_service: HashMap<ServiceName, VecDeque<Arc<Event>>>,
     forgotten: Sequence,
 }
 
@@ -69,6 +76,7 @@ impl Contents {
             services: services.collect(),
             sequence: state.sequence(),
             events: VecDeque::new(),
+            by_service: HashMap::new(),
             forgotten: state.sequence(),
         };
         Contents { inner: RwLock::new(inner), wakers: Wakers::default() }
@@ -120,10 +128,25 @@ impl Contents {
 
 impl Inner {
     fn add(&mut self, events: Vec<Event>) {
-        self.events.extend(events.into_iter().map(Arc::new));
+        for event in events.into_iter().map(Arc::new) {
+            self.by_service.entry(event.key.service.clone()).or_default().push_back(Arc::clone(&event));
+            self.events.push_back(event);
+        }
         while self.events.len() > KEPT {
             let forgotten = self.events.pop_front().expect("there are more than none");
             self.forgotten = forgotten.sequence;
+            self.forget_first_of(&forgotten.key.service);
+        }
+    }
+
+    /// The first event of all is the first of its service, too.
+    fn forget_first_of(&mut self, service: &ServiceName) {
+        let events = self.by_service.get_mut(service).expect("each event is here, too");
+        events.pop_front();
+        if events.is_empty() {
+            self.by_service.remove(service);
+        } else if events.len() < events.capacity() / 4 {
+            events.shrink_to(events.len() * 2);
         }
     }
 
@@ -151,12 +174,33 @@ impl Inner {
         self.forgotten
     }
 
-    /// The events after this one.
-    pub(super) fn after(&self, sequence: Sequence) -> impl Iterator<Item = &Arc<Event>> {
-        let start = self.events.partition_point(|event| event.sequence <= sequence);
-        self.events.range(start..)
+    /// The events of these services, or of all, after this one: the first ones, so many at most.
+    pub(super) fn after(
+        &self,
+        sequence: Sequence,
+        of: Option<&BTreeSet<ServiceName>>,
+        most: usize,
+    ) -> Vec<Arc<Event>> {
+        let is_wanted = |event: &Arc<Event>| of.is_none_or(|services| services.contains(&event.key.service));
+        let Some(services) = of.filter(|services| services.len() <= FEW) else {
+            return after(&self.events, sequence).filter(is_wanted).take(most).collect();
+        };
+        let of_service = services.iter().filter_map(|service| self.by_service.get(service));
+        let mut events: Vec<Arc<Event>> =
+            of_service.flat_map(|events| after(events, sequence).take(most)).collect();
+        events.sort_by_key(|event| event.sequence);
+        events.truncate(most);
+        events
     }
 }
+
+fn after(events: &VecDeque<Arc<Event>>, sequence: Sequence) -> impl Iterator<Item = Arc<Event>> {
+    let start = events.partition_point(|event| event.sequence <= sequence);
+    events.range(start..).cloned()
+}
+
+/// Who follows more services than these goes through the events of all.
+const FEW: usize = 32;
 
 /// Events that are remembered for watchers who come back, or are slow.
 const KEPT: usize = 65_536;

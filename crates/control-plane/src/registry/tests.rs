@@ -1,6 +1,7 @@
 //! The running registry, over a file, by the real clock.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod weights;
+
 use std::path::Path;
 
 use fulcrum_model::{Reach, Registration, Weight};
@@ -36,12 +37,12 @@ impl World {
         let registration = Registration {
             address: "10.0.0.1".parse().expect("an address"),
             port: 80.try_into().expect("a port"),
-            ports: BTreeMap::new(),
+            ports: Default::default(),
             weight: Weight::ONE,
             locality: None,
             region: None,
-            tags: BTreeSet::new(),
-            meta: BTreeMap::new(),
+            tags: Default::default(),
+            meta: Default::default(),
             ttl,
             load_limit: None,
             launch_id: None,
@@ -66,7 +67,14 @@ impl World {
     fn beat(&self, id: &str, epoch: Option<Epoch>) -> Beat {
         let Key { service, id } = key(id);
         let load = Load { in_flight: Some(7), cpu: None };
-        self.registry.beat(&Heartbeat { service: &service, id: &id, epoch, owner: Some("t"), load })
+        self.registry.beat(&Heartbeat {
+            service: &service,
+            id: &id,
+            epoch,
+            owner: Some("t"),
+            weight: None,
+            load,
+        })
     }
 
     fn ids(&self) -> Vec<String> {
@@ -114,7 +122,8 @@ async fn who_registers_is_seen_and_who_leaves_is_not() {
     let published = world.registry.service(&web()).expect("a service");
     assert_eq!(published.entries[0].lease.in_flight(), Some(7));
     let owner = Some("u");
-    let foreign = Heartbeat { service: &web(), id: &key("a").id, epoch: None, owner, load: Load::default() };
+    let load = Load::default();
+    let foreign = Heartbeat { service: &web(), id: &key("a").id, epoch: None, owner, weight: None, load };
     assert_eq!(world.registry.beat(&foreign), Beat::NotYours);
     let stale = world.beat("a", Some(Epoch(9)));
     assert_eq!(stale, Beat::StaleEpoch { current: Epoch(1) });

@@ -116,8 +116,7 @@ impl Watcher {
             self.shared.counters.resets.fetch_add(1, Ordering::Relaxed);
             return Err(Reset);
         }
-        let events = inner.after(self.cursor).filter(|event| self.follows(&event.key.service)).cloned();
-        let events: Vec<Arc<Event>> = events.take(MOST_AT_ONCE).collect();
+        let events = inner.after(self.cursor, self.services.as_ref(), MOST_AT_ONCE);
         let sequence = inner.sequence;
         drop(inner);
         self.cursor = match events.last() {
@@ -126,10 +125,6 @@ impl Watcher {
             _ => sequence,
         };
         Ok(events)
-    }
-
-    fn follows(&self, service: &ServiceName) -> bool {
-        self.services.as_ref().is_none_or(|services| services.contains(service))
     }
 
     /// Whether an event after the cursor is forgotten that it would have read.

@@ -14,7 +14,8 @@ use tokio::sync::oneshot;
 
 use super::published::Contents;
 use super::watch::Event;
-use super::{Counters, Evidence, Failure, Outcome, Request, Settings, Shared, lock};
+use super::weighed::{self, Weighed};
+use super::{Counters, Evidence, Failure, Message, Outcome, Request, Settings, Shared, lock};
 use crate::eviction::{Mood, Silent};
 use crate::lease::{self, LeaseClock, Wheel};
 use crate::state::{Cause, Change, Command, Key, Now, Sequence, State};
@@ -32,6 +33,8 @@ pub(super) struct Writer {
     /// Services that have changed, and whose watchers are to be woken then.
     changed: BTreeSet<ServiceName>,
     wake_at: Option<Instant>,
+    /// When the weights that were said since are looked at.
+    weigh_at: Option<Instant>,
     tick_at: Instant,
     /// What the file may hold otherwise than the state does, after a failure.
     doubtful: Vec<Key>,
@@ -65,6 +68,7 @@ impl Writer {
             started,
             stood_still: AtomicU64::new(0),
             contents: Contents::new(&state),
+            weighed: Weighed::default(),
             stopping: AtomicBool::new(false),
             counters: Counters { is_writable: AtomicBool::new(true), ..Counters::default() },
             committed: Mutex::new(None),
@@ -82,6 +86,7 @@ impl Writer {
             silent: Silent::new(rng),
             changed: BTreeSet::new(),
             wake_at: None,
+            weigh_at: None,
             tick_at: now,
             doubtful: Vec::new(),
             reopen_at: now,
@@ -91,14 +96,21 @@ impl Writer {
     }
 
     /// Until it is told to stop, or nobody is there to ask for anything.
-    pub(super) fn run(mut self, requests: &Receiver<Request>, evidence: Evidence) {
+    pub(super) fn run(mut self, requests: &Receiver<Message>, evidence: Evidence) {
         self.tick_at = Instant::now();
         loop {
-            let next = self.wake_at.map_or(self.tick_at, |wake| wake.min(self.tick_at));
+            let due = [self.wake_at, self.weigh_at].into_iter().flatten();
+            let next = due.fold(self.tick_at, Instant::min);
             match requests.recv_timeout(next.saturating_duration_since(Instant::now()).min(LOOK)) {
-                Ok(request) => {
-                    let batch = std::iter::once(request).chain(requests.try_iter()).take(BATCH).collect();
-                    self.serve(batch);
+                Ok(message) => {
+                    let batch = std::iter::once(message).chain(requests.try_iter()).take(BATCH);
+                    let batch: Vec<Request> = batch.flatten().collect();
+                    if !batch.is_empty() {
+                        self.serve(batch);
+                    }
+                    if !self.shared.weighed.is_empty() {
+                        self.weigh_at.get_or_insert(Instant::now() + COALESCE);
+                    }
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     if self.shared.stopping.load(Ordering::Relaxed) {
@@ -109,6 +121,9 @@ impl Writer {
             }
             if Instant::now() >= self.tick_at {
                 self.tick(&evidence);
+            }
+            if self.weigh_at.is_some_and(|at| Instant::now() >= at) {
+                self.weigh();
             }
             if self.wake_at.is_some_and(|at| Instant::now() >= at) {
                 self.wake();
@@ -197,6 +212,26 @@ impl Writer {
     fn wake(&mut self) {
         self.wake_at = None;
         self.shared.contents.wakers.wake(&std::mem::take(&mut self.changed));
+    }
+
+    /// Gives instances the weights that their heartbeats have said. Together, and each instance once: as often as they
+    /// may change their minds, watchers hear of one at most every [`COALESCE`].
+    fn weigh(&mut self) {
+        self.weigh_at = None;
+        let weighed = self.shared.weighed.take();
+        let now = self.now();
+        let commands = weighed.iter().filter_map(|(key, lease)| weighed::command(key, lease));
+        let done = commands.filter_map(|command| self.state.apply(command, now).ok());
+        let changes: Vec<Change> = done.flat_map(|done| done.changes).collect();
+        if changes.is_empty() {
+            return;
+        }
+        if self.keep(changes) {
+            // Those who watch have waited already.
+            self.wake();
+        } else {
+            weighed.iter().for_each(|(_, lease)| lease.unweigh());
+        }
     }
 
     /// Lets time pass.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fulcrum_model::{InstanceId, Registration};
+use fulcrum_model::{InstanceId, Registration, Weight};
 
 use super::instance::{Epoch, Hold, Incarnation, Instance, Key, Overlay, Principal, Sequence};
 use super::service::Slot;
@@ -23,6 +23,15 @@ pub enum Command {
         key: Key,
         /// What it shall do.
         overlay: Option<Overlay>,
+    },
+    /// A heartbeat says what an instance weighs.
+    Weigh {
+        /// Which one.
+        key: Key,
+        /// Of this registration, none else.
+        epoch: Epoch,
+        /// From now on.
+        weight: Weight,
     },
     /// An instance whose lease has run out is kept, or is heard of again.
     Suspect {
@@ -198,9 +207,9 @@ pub struct Change {
 }
 
 impl Change {
-    /// Whether it says only that a lease has run out, or was renewed.
-    pub fn is_of_the_lease(&self) -> bool {
-        self.cause == Cause::Lease
+    /// Whether heartbeats have said it, or their silence: the next ones do so again, and nothing of it need be kept.
+    pub fn is_of_heartbeats(&self) -> bool {
+        matches!(self.cause, Cause::Lease | Cause::Reported)
     }
 
     /// Whether the instance came to this lease by it.
@@ -241,7 +250,7 @@ pub struct Departure {
     /// When it went.
     pub at: SystemTime,
     /// What an operator had ordered.
-    pub overlay: Option<Overlay>,
+    pub overlay: Option<Box<Overlay>>,
 }
 
 /// Why something has changed.
@@ -263,6 +272,8 @@ pub enum Cause {
     Ordered,
     /// What an operator said has reached its end.
     OrderEnded,
+    /// Its heartbeats say something else of it than before: its weight.
+    Reported,
     /// Its lease has run out, or it is heard of again.
     Lease,
     /// It was removed for want of heartbeats.
@@ -277,6 +288,7 @@ impl fmt::Display for Cause {
             Cause::Drained => "drained",
             Cause::Ordered => "ordered",
             Cause::OrderEnded => "order_ended",
+            Cause::Reported => "reported",
             Cause::Lease => "lease",
             Cause::Evicted(Evidence::Unreachable) => "evicted_unreachable",
             Cause::Evicted(Evidence::LongSilence) => "evicted_long_silence",

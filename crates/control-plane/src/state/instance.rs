@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fulcrum_model::{InstanceId, Registration, ServiceName, Weight};
+use fulcrum_model::{InstanceId, Registration, ServiceName, Weight, WeightSource};
 
 /// The place of an event in the order of all events of a registry: 1, 2, 3 and so on, never going back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,12 +43,15 @@ pub struct Instance {
     pub owner: Principal,
     /// What it says of itself.
     pub registration: Registration,
+    /// What it weighs, as its heartbeats say, where that is something else than its registration does. Never written
+    /// down: the next heartbeat says it again.
+    pub said_weight: Option<Weight>,
     /// When this epoch began.
     pub registered_at: SystemTime,
     /// It is leaving: until when it may finish what it has.
     pub drain_until: Option<SystemTime>,
     /// What an operator has ordered.
-    pub overlay: Option<Overlay>,
+    pub overlay: Option<Box<Overlay>>,
     /// Its lease has run out, and it stays nevertheless.
     pub suspect: Option<Hold>,
     /// Its last change.
@@ -84,7 +87,8 @@ pub enum OverlayState {
 pub enum Hold {
     /// It passes its health check: only its heartbeats are missing.
     Reachable,
-    /// Nobody knows whether it is reachable, and as many as may go without evidence have gone.
+    /// Nobody knows whether it is reachable, and as many as may go without evidence have gone; or it is too early for
+    /// that.
     EvictionCap,
     /// So many have fallen silent together that our own network is the likelier cause.
     MassLapse,
@@ -116,7 +120,16 @@ impl Instance {
 
     /// Its share of traffic: an operator's word goes before its own.
     pub fn weight(&self) -> Weight {
-        self.overlay.as_ref().and_then(|overlay| overlay.weight).unwrap_or(self.registration.weight)
+        self.weight_and_source().0
+    }
+
+    /// Its share of traffic, and who has said so.
+    pub fn weight_and_source(&self) -> (Weight, WeightSource) {
+        match (self.overlay.as_ref().and_then(|overlay| overlay.weight), self.said_weight) {
+            (Some(weight), _) => (weight, WeightSource::Order),
+            (None, Some(weight)) => (weight, WeightSource::Heartbeat),
+            (None, None) => (self.registration.weight, WeightSource::Discovery),
+        }
     }
 
     /// When an operator's word on it ends.

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fulcrum_model::ServiceName;
+use fulcrum_model::{Registration, ServiceName, Weight};
 
 use crate::lease::Lease;
 use service::{Service, Slot};
@@ -79,6 +79,7 @@ impl State {
             Command::Register(register) => self.register(register, now),
             Command::Leave(leave) => self.leave(&leave, now),
             Command::Order { key, overlay } => self.order(&key, overlay, now),
+            Command::Weigh { key, epoch, weight } => Ok(self.weigh(&key, epoch, weight)),
             Command::Suspect { key, epoch, hold } => Ok(self.suspect(&key, epoch, hold)),
             Command::Evict(eviction) => Ok(self.evict(&eviction, now)),
             Command::Tidy => Ok(self.tidy(now)),
@@ -115,7 +116,9 @@ impl State {
     }
 
     /// Puts back what a store has kept, whose events are all before those of this state. Its lease begins now.
-    pub fn restore(&mut self, instance: Instance, now: Now) -> Arc<Lease> {
+    pub fn restore(&mut self, mut instance: Instance, now: Now) -> Arc<Lease> {
+        instance.key = self.shared(instance.key);
+        self.share(&instance.key.service, &mut instance.registration);
         debug_assert!(instance.sequence <= self.sequence, "numbers are reserved before they are given out");
         let lease = Arc::new(Lease::new(instance.epoch.0, instance.ttl(), now.lease));
         let service = self.services.entry(instance.key.service.clone()).or_default();
@@ -193,7 +196,8 @@ impl State {
     }
 
     fn register(&mut self, register: Register, now: Now) -> Result<Done, Refusal> {
-        let Register { key, registration, incarnation, principal, epoch: believed, expected } = register;
+        let Register { key, mut registration, incarnation, principal, epoch: believed, expected } = register;
+        let key = self.shared(key);
         self.check_room(&key)?;
         let service = self.services.get(&key.service);
         let known = service.and_then(|service| service.instances.get(&key.id));
@@ -227,6 +231,7 @@ impl State {
         // A process that comes back under its old incarnation while it drains goes on draining.
         let drain_until =
             known.filter(|slot| slot.instance.epoch == epoch).and_then(|slot| slot.instance.drain_until);
+        self.share(&key.service, &mut registration);
         let lease = Arc::new(Lease::new(epoch.0, registration.ttl, now.lease));
         let instance = Instance {
             key,
@@ -234,6 +239,7 @@ impl State {
             incarnation,
             owner: Arc::clone(&principal),
             registration,
+            said_weight: None,
             registered_at,
             drain_until,
             overlay,
@@ -242,6 +248,20 @@ impl State {
         };
         let removal = departed.map_or(Removal::None, Removal::Returned);
         Ok(self.put(instance, lease, removal, Cause::Registered { by: principal }))
+    }
+
+    /// The same name, without a copy of that of the service.
+    fn shared(&self, key: Key) -> Key {
+        let known = self.services.get_key_value(&key.service);
+        Key { service: known.map_or(key.service, |(name, _)| name.clone()), id: key.id }
+    }
+
+    /// What another instance of the service says with the same words is in memory once.
+    fn share(&self, service: &ServiceName, registration: &mut Registration) {
+        let other = self.services.get(service).and_then(|service| service.instances.first_key_value());
+        if let Some((_, slot)) = other {
+            registration.share_with(&slot.instance.registration);
+        }
     }
 
     fn check_room(&self, key: &Key) -> Result<(), Refusal> {
@@ -280,6 +300,7 @@ impl State {
 
     fn order(&mut self, key: &Key, overlay: Option<Overlay>, now: Now) -> Result<Done, Refusal> {
         let (instance, lease) = self.find(key).ok_or(Refusal::Unknown)?;
+        let overlay = overlay.map(Box::new);
         if instance.overlay == overlay {
             return Ok(Done::unchanged(Arc::clone(instance)));
         }
@@ -289,6 +310,18 @@ impl State {
         let lease = Arc::clone(lease);
         let changed = Instance { overlay, sequence: self.next_sequence(), ..(**instance).clone() };
         Ok(self.put(changed, lease, Removal::None, Cause::Ordered))
+    }
+
+    /// Gives an instance the weight that it says it has.
+    fn weigh(&mut self, key: &Key, epoch: Epoch, weight: Weight) -> Done {
+        let Some((instance, lease)) = self.find(key) else { return Done::nothing() };
+        let said_weight = Some(weight).filter(|weight| *weight != instance.registration.weight);
+        if instance.epoch != epoch || instance.said_weight == said_weight {
+            return Done::nothing();
+        }
+        let lease = Arc::clone(lease);
+        let changed = Instance { said_weight, sequence: self.next_sequence(), ..(**instance).clone() };
+        self.put(changed, lease, Removal::None, Cause::Reported)
     }
 
     /// Marks an instance whose lease has run out, or clears the mark.

@@ -24,12 +24,12 @@ fn registration(port: u16) -> Registration {
     Registration {
         address: "10.0.0.1".parse().expect("an address"),
         port: port.try_into().expect("a port"),
-        ports: BTreeMap::default(),
+        ports: Default::default(),
         weight: Weight::ONE,
         locality: None,
         region: None,
         tags: Default::default(),
-        meta: BTreeMap::default(),
+        meta: Default::default(),
         ttl: TTL,
         load_limit: None,
         launch_id: None,
@@ -245,7 +245,7 @@ fn random_command(rng: &mut Rng, now: Now) -> Command {
     let services = ["web", "api", "db"];
     let key = key(services[rng.below(3) as usize], &format!("i{}", rng.below(6)));
     let until = (rng.below(2) == 0).then(|| now.wall + SECOND * rng.below(60));
-    match rng.below(8) {
+    match rng.below(9) {
         0..=2 => {
             let Command::Register(mut command) = register(key, u128::from(rng.below(3))) else {
                 unreachable!()
@@ -265,6 +265,11 @@ fn random_command(rng: &mut Rng, now: Now) -> Command {
                 Eviction { key, epoch: Epoch(u64::from(rng.below(4))), evidence: Evidence::Silence };
             Command::Evict(eviction)
         }
+        7 => Command::Weigh {
+            key,
+            epoch: Epoch(u64::from(rng.below(4))),
+            weight: Weight::new(1 + rng.below(3) as u16).expect("not zero"),
+        },
         _ => Command::Tidy,
     }
 }

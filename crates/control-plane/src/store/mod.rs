@@ -4,13 +4,18 @@
 //! been kept, not before.
 
 mod embedded;
+mod export;
 mod record;
+
+use std::fmt;
 
 use fulcrum_model::ServiceName;
 
 use crate::state::{Departure, Instance, Sequence};
 
-pub use embedded::{Embedded, OpenError, StoreError};
+pub use embedded::{Embedded, FoundError, OpenError, StoreError, found};
+pub use export::{ImportError, export, import};
+pub use record::RecordError;
 
 /// Which history a registry has: another one when its store began anew. Numbers of events of two histories say nothing
 /// about each other.
@@ -18,7 +23,7 @@ pub use embedded::{Embedded, OpenError, StoreError};
 pub struct StoreEpoch(pub u64);
 
 /// What a store held when it was opened.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Image {
     /// Its history.
     pub epoch: StoreEpoch,
@@ -28,4 +33,17 @@ pub struct Image {
     pub instances: Vec<Instance>,
     /// Those who went a while ago.
     pub departed: Vec<(ServiceName, Departure)>,
+}
+
+impl Image {
+    /// Of a history that begins.
+    pub(crate) fn empty(epoch: StoreEpoch) -> Self {
+        Image { epoch, sequence: Sequence(0), instances: Vec::new(), departed: Vec::new() }
+    }
+}
+
+impl fmt::Display for StoreEpoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
 }

@@ -1,8 +1,9 @@
 //! How instances are written down: JSON, so that a file can be read in ten years. Fields are added, never renamed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fulcrum_model::{Registration, Weight};
@@ -21,8 +22,9 @@ pub enum RecordError {
     Range(&'static str),
 }
 
+/// An instance without its name.
 #[derive(Serialize, Deserialize)]
-struct InstanceRecord {
+pub(super) struct InstanceRecord {
     epoch: u64,
     incarnation: String,
     owner: String,
@@ -32,18 +34,18 @@ struct InstanceRecord {
     ports: BTreeMap<String, NonZeroU16>,
     weight: u16,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    locality: Option<String>,
+    locality: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    region: Option<String>,
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    tags: BTreeSet<String>,
+    region: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    tags: Arc<[Box<str>]>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    meta: BTreeMap<String, String>,
+    meta: BTreeMap<String, Box<str>>,
     ttl_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     load_limit: Option<NonZeroU32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    launch_id: Option<String>,
+    launch_id: Option<Box<str>>,
     registered_at_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     drain_until_ms: Option<u64>,
@@ -71,54 +73,66 @@ enum StateRecord {
     Maintenance,
 }
 
+/// Who has gone, without the name.
 #[derive(Serialize, Deserialize)]
-struct DepartureRecord {
+pub(super) struct DepartureRecord {
     epoch: u64,
     at_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     overlay: Option<OverlayRecord>,
 }
 
-/// The record of an instance. That its lease has run out is not kept: after a start every lease begins anew.
+/// The record of an instance. That its lease has run out is not kept: after a start every lease begins anew. Nor is what
+/// its heartbeats said.
 pub(super) fn write_instance(instance: &Instance) -> Vec<u8> {
-    let Registration {
-        address,
-        port,
-        ports,
-        weight,
-        locality,
-        region,
-        tags,
-        meta,
-        ttl,
-        load_limit,
-        launch_id,
-    } = &instance.registration;
-    to_json(&InstanceRecord {
-        epoch: instance.epoch.0,
-        incarnation: format!("{:032x}", instance.incarnation.0),
-        owner: instance.owner.to_string(),
-        address: *address,
-        port: *port,
-        ports: ports.clone(),
-        weight: weight.get(),
-        locality: locality.clone(),
-        region: region.clone(),
-        tags: tags.clone(),
-        meta: meta.clone(),
-        ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
-        load_limit: *load_limit,
-        launch_id: launch_id.clone(),
-        registered_at_ms: to_millis(instance.registered_at),
-        drain_until_ms: instance.drain_until.map(to_millis),
-        overlay: instance.overlay.as_ref().map(OverlayRecord::from),
-        sequence: instance.sequence.0,
-    })
+    to_json(&InstanceRecord::from(instance))
+}
+
+impl From<&Instance> for InstanceRecord {
+    fn from(instance: &Instance) -> Self {
+        let Registration {
+            address,
+            port,
+            ports,
+            weight,
+            locality,
+            region,
+            tags,
+            meta,
+            ttl,
+            load_limit,
+            launch_id,
+        } = &instance.registration;
+        InstanceRecord {
+            epoch: instance.epoch.0,
+            incarnation: format!("{:032x}", instance.incarnation.0),
+            owner: instance.owner.to_string(),
+            address: *address,
+            port: *port,
+            ports: ports.iter().map(|(name, port)| (name.to_owned(), *port)).collect(),
+            weight: weight.get(),
+            locality: locality.clone(),
+            region: region.clone(),
+            tags: tags.clone(),
+            meta: meta.iter().map(|(key, value)| (key.to_owned(), value.clone())).collect(),
+            ttl_ms: u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX),
+            load_limit: *load_limit,
+            launch_id: launch_id.clone(),
+            registered_at_ms: to_millis(instance.registered_at),
+            drain_until_ms: instance.drain_until.map(to_millis),
+            overlay: instance.overlay.as_deref().map(OverlayRecord::from),
+            sequence: instance.sequence.0,
+        }
+    }
+}
+
+/// The instance of a record as it is written.
+pub(super) fn read_instance(key: Key, record: &[u8]) -> Result<Instance, RecordError> {
+    instance(key, serde_json::from_slice(record)?)
 }
 
 /// The instance of a record.
-pub(super) fn read_instance(key: Key, record: &[u8]) -> Result<Instance, RecordError> {
-    let record: InstanceRecord = serde_json::from_slice(record)?;
+pub(super) fn instance(key: Key, record: InstanceRecord) -> Result<Instance, RecordError> {
     let incarnation =
         u128::from_str_radix(&record.incarnation, 16).map_err(|_| RecordError::Range("incarnation"))?;
     Ok(Instance {
@@ -129,19 +143,20 @@ pub(super) fn read_instance(key: Key, record: &[u8]) -> Result<Instance, RecordE
         registration: Registration {
             address: record.address,
             port: record.port,
-            ports: record.ports,
+            ports: record.ports.into_iter().collect(),
             weight: Weight::new(record.weight).ok_or(RecordError::Range("weight"))?,
             locality: record.locality,
             region: record.region,
             tags: record.tags,
-            meta: record.meta,
+            meta: record.meta.into_iter().collect(),
             ttl: Duration::from_millis(record.ttl_ms),
             load_limit: record.load_limit,
             launch_id: record.launch_id,
         },
+        said_weight: None,
         registered_at: from_millis(record.registered_at_ms),
         drain_until: record.drain_until_ms.map(from_millis),
-        overlay: record.overlay.map(Overlay::try_from).transpose()?,
+        overlay: record.overlay.map(Overlay::try_from).transpose()?.map(Box::new),
         suspect: None,
         sequence: Sequence(record.sequence),
     })
@@ -149,21 +164,31 @@ pub(super) fn read_instance(key: Key, record: &[u8]) -> Result<Instance, RecordE
 
 /// The record of who has gone.
 pub(super) fn write_departure(departure: &Departure) -> Vec<u8> {
-    to_json(&DepartureRecord {
-        epoch: departure.epoch.0,
-        at_ms: to_millis(departure.at),
-        overlay: departure.overlay.as_ref().map(OverlayRecord::from),
-    })
+    to_json(&DepartureRecord::from(departure))
+}
+
+impl From<&Departure> for DepartureRecord {
+    fn from(departure: &Departure) -> Self {
+        DepartureRecord {
+            epoch: departure.epoch.0,
+            at_ms: to_millis(departure.at),
+            overlay: departure.overlay.as_deref().map(OverlayRecord::from),
+        }
+    }
+}
+
+/// Who has gone, by its record as it is written.
+pub(super) fn read_departure(key: &Key, record: &[u8]) -> Result<Departure, RecordError> {
+    departure(key, serde_json::from_slice(record)?)
 }
 
 /// Who has gone, by its record.
-pub(super) fn read_departure(key: &Key, record: &[u8]) -> Result<Departure, RecordError> {
-    let record: DepartureRecord = serde_json::from_slice(record)?;
+pub(super) fn departure(key: &Key, record: DepartureRecord) -> Result<Departure, RecordError> {
     Ok(Departure {
         id: key.id.clone(),
         epoch: Epoch(record.epoch),
         at: from_millis(record.at_ms),
-        overlay: record.overlay.map(Overlay::try_from).transpose()?,
+        overlay: record.overlay.map(Overlay::try_from).transpose()?.map(Box::new),
     })
 }
 
@@ -245,29 +270,36 @@ mod tests {
             registration: Registration {
                 address: "2001:db8::1".parse().expect("an address"),
                 port: 8080.try_into().expect("a port"),
-                ports: BTreeMap::from([("metrics".to_owned(), 9090.try_into().expect("a port"))]),
+                ports: [("metrics", 9090.try_into().expect("a port"))].into_iter().collect(),
                 weight: Weight::new(65535).expect("not zero"),
-                locality: Some("eu-1a".to_owned()),
-                region: Some("eu".to_owned()),
-                tags: BTreeSet::from(["blue".to_owned()]),
-                meta: BTreeMap::from([("version".to_owned(), "1.2 \u{1f600}".to_owned())]),
+                locality: Some("eu-1a".into()),
+                region: Some("eu".into()),
+                tags: Arc::from(["blue".into()]),
+                meta: [("version", "1.2 \u{1f600}".into())].into_iter().collect(),
                 ttl: Duration::from_millis(12_345),
                 load_limit: NonZeroU32::new(50),
-                launch_id: Some("l-1".to_owned()),
+                launch_id: Some("l-1".into()),
             },
+            said_weight: None,
             registered_at: from_millis(1_700_000_000_123),
             drain_until: Some(from_millis(1_700_000_030_000)),
-            overlay: Some(overlay()),
+            overlay: Some(Box::new(overlay())),
             suspect: None,
             sequence: Sequence(99),
         };
         let read = read_instance(key(), &write_instance(&instance)).expect("its own record");
         assert_eq!(read, instance);
+        let reported = Instance { said_weight: Weight::new(5), ..instance.clone() };
+        assert_eq!(
+            write_instance(&reported),
+            write_instance(&instance),
+            "what heartbeats say is not written"
+        );
         let departure = Departure {
             id: key().id,
             epoch: Epoch(4),
             at: from_millis(1_700_000_000_000),
-            overlay: Some(overlay()),
+            overlay: Some(Box::new(overlay())),
         };
         assert_eq!(read_departure(&key(), &write_departure(&departure)).expect("its own record"), departure);
     }

@@ -4,7 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use fulcrum_config::{self as config, Target};
+use fulcrum_config::{self as config, Discovery, Target};
+use fulcrum_model::Source;
 
 use super::Control;
 
@@ -12,24 +13,31 @@ use super::Control;
 pub(super) type Hosts = HashMap<String, Vec<IpAddr>>;
 
 impl Control {
-    /// The host names among the endpoints.
+    /// The host names that endpoints have, and those all of whose addresses are endpoints.
     pub(crate) fn host_names(&self) -> BTreeSet<String> {
-        let endpoints = self.config.iter().flat_map(|config| &config.services).flat_map(|one| &one.endpoints);
-        let host = |endpoint: &config::Endpoint| match &endpoint.address {
-            Target::Host(host) => Some(host.host.clone()),
-            Target::Address(_) => None,
-        };
-        endpoints.filter_map(host).collect()
+        let services = self.config.iter().flat_map(|config| &config.services);
+        services.flat_map(names).map(str::to_owned).collect()
     }
 
     /// A host name resolves to these addresses now.
     pub(crate) fn resolved(&mut self, host: &str, addresses: &[IpAddr], now: Duration) {
         self.hosts.insert(host.to_owned(), addresses.to_vec());
         let Some(config) = self.config.clone() else { return };
-        let uses =
-            |endpoint: &config::Endpoint| matches!(&endpoint.address, Target::Host(one) if one.host == host);
-        for service in config.services.iter().filter(|service| service.endpoints.iter().any(uses)) {
+        for service in config.services.iter().filter(|service| names(service).any(|name| name == host)) {
             self.rebuild(service, now);
         }
     }
+}
+
+/// The host names that a service has its endpoints by.
+fn names(service: &config::Service) -> impl Iterator<Item = &str> {
+    let given = service.endpoints.iter().filter_map(|endpoint| match &endpoint.address {
+        Target::Host(host) => Some(host.host.as_str()),
+        Target::Address(_) => None,
+    });
+    let discovered = match &service.discovery {
+        Some(Discovery::Source(Source::Dns(host))) => Some(host.host.as_str()),
+        _ => None,
+    };
+    given.chain(discovered)
 }

@@ -2,17 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fulcrum_balance::session::SessionKeys;
-use fulcrum_config::{self as config, Discovery, EndpointState, Secret, Target};
-use fulcrum_model::{Address, EndpointId, HostPort, Weight};
+use fulcrum_config::{self as config, EndpointState, Secret, Target};
+use fulcrum_model::{Address, EndpointId, HostPort, Weight, WeightSource};
 
-use super::discovered::Discovered;
+use super::discovered::{Discovered, LoadTerms};
 use super::hosts::Hosts;
 use super::{Cause, Control};
-use crate::service::{self, Membership, Override, Plan, Rules, ServiceState, Sessions, Wanted};
+use crate::endpoint::LIMITLESS;
+use crate::service::{self, Membership, Override, Plan, Rules, ServiceState, Sessions, Terms, Wanted};
 
 /// What becomes of a service.
 #[derive(Debug)]
@@ -20,8 +22,8 @@ pub(super) struct NextService {
     pub(super) state: Arc<ServiceState>,
     rules: Rules,
     membership: Arc<Membership>,
-    /// As configured, by place.
-    states: Vec<EndpointState>,
+    /// Of the endpoints, by place.
+    terms: Vec<Terms>,
 }
 
 impl NextService {
@@ -41,31 +43,31 @@ impl NextService {
         let before = state.membership.load_full();
         let sessions = configured.sticky.as_ref().map(|sticky| sessions(sticky, key, &before)).transpose()?;
         let orders = control.orders_of(&configured.name);
-        let found =
-            configured.discovery.as_ref().and_then(|Discovery::Registry(name)| control.findings.get(name));
-        let rules = if found.is_some() { rules.told() } else { rules };
-        let found = found.map_or(&[][..], Vec::as_slice);
+        let told = control.told(configured);
+        let rules = if told.is_some() { rules.told() } else { rules };
+        let found = told.or_else(|| control.findings.heard(configured));
+        let found = found.as_deref().unwrap_or_default();
         let wanted = wanted_endpoints(configured, (&control.hosts, found), orders);
-        let plan =
-            Plan { policy, wanted: &wanted, places: places(configured), sessions: sessions.as_ref(), check };
+        let plan = Plan { policy, wanted: &wanted, sessions: sessions.as_ref(), check };
         let membership = if before.is(&plan) {
             before
         } else {
             Arc::new(Membership::new(&configured.name, &plan, &before))
         };
-        let states = wanted.iter().map(|wanted| wanted.state).collect();
-        Ok(NextService { state, rules, membership, states })
+        let terms = wanted.into_iter().map(|wanted| wanted.terms).collect();
+        Ok(NextService { state, rules, membership, terms })
     }
 
     pub(super) fn commit(self, orders: &HashMap<EndpointId, Override>, now: Duration) {
-        self.state.replace(self.rules, self.membership, orders, &self.states, now);
+        self.state.replace(self.rules, self.membership, orders, &self.terms, now);
     }
 }
 
-/// Requests that one endpoint may have at a time: each needs a connection of its own.
-fn places(service: &config::Service) -> u32 {
-    let most = |limit: Option<std::num::NonZeroU32>| limit.map_or(u32::MAX, std::num::NonZeroU32::get);
-    most(service.limits.max_requests).min(most(service.limits.max_connections))
+/// Requests that an endpoint may have at a time, of which it says itself that it takes `own` at most: each needs a
+/// connection. The smallest limit is the one that counts.
+fn places(service: &config::Service, own: Option<NonZeroU32>) -> u32 {
+    let limits = [service.limits.max_requests, service.limits.max_connections, own];
+    limits.into_iter().flatten().map(NonZeroU32::get).min().unwrap_or(LIMITLESS)
 }
 
 /// The keys of a sticky service: those it had, if they are the same.
@@ -94,28 +96,36 @@ fn wanted_endpoints(
 ) -> Vec<Wanted> {
     let mut seen = HashSet::new();
     let mut wanted = Vec::with_capacity(service.endpoints.len());
-    let mut add = |id: EndpointId, address: Address, (weight, state): (Weight, EndpointState)| {
+    let mut add = |id: EndpointId, address: Address, said: (Weight, EndpointState, LoadTerms)| {
         // A host may well resolve to an address that is configured too.
         if seen.insert(id.clone()) {
-            let weight = orders.get(&id).and_then(|order| order.weight).unwrap_or(weight);
-            wanted.push(Wanted { id, address, weight, state });
+            let (weight, state, LoadTerms { limit, weight_source, reports }) = said;
+            let ordered = orders.get(&id).and_then(|order| order.weight);
+            let weight = ordered.map_or((weight, weight_source), |weight| (weight, WeightSource::Order));
+            let terms = Terms { state, places: places(service, limit), reports };
+            wanted.push(Wanted { id, address, weight, terms });
         }
     };
     for endpoint in &service.endpoints {
-        let settings = (endpoint.weight, endpoint.state);
+        let load = || LoadTerms { weight_source: WeightSource::Config, ..LoadTerms::default() };
+        let settings = || (endpoint.weight, endpoint.state, load());
         match &endpoint.address {
-            Target::Address(address) => add(endpoint.id.clone(), address.clone(), settings),
+            Target::Address(address) => add(endpoint.id.clone(), address.clone(), settings()),
             Target::Host(host) => {
                 let addresses = hosts.get(host.host.as_str()).map_or(&[][..], Vec::as_slice);
                 for address in addresses {
                     let address = Address::Tcp(SocketAddr::new(*address, host.port.get()));
-                    add(host_id(endpoint, host, &address), address, settings);
+                    add(host_id(endpoint, host, &address), address, settings());
                 }
             }
         }
     }
     for endpoint in found {
-        add(endpoint.id.clone(), endpoint.address.clone(), (endpoint.weight, endpoint.state));
+        add(
+            endpoint.id.clone(),
+            endpoint.address.clone(),
+            (endpoint.weight, endpoint.state, endpoint.load.clone()),
+        );
     }
     wanted
 }

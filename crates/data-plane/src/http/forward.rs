@@ -188,7 +188,7 @@ impl Forward<'_> {
     ) -> Result<usize, Reason> {
         let worker = Rc::clone(&self.connection.worker);
         if let Some(place) = tries.pinned.filter(|&place| !tries.list.contains(place)) {
-            if members.at(place).try_start(members.places()) {
+            if members.at(place).try_start() {
                 return Ok(place);
             }
             // It is full: who belongs there waits for it, and goes elsewhere when that takes too long.
@@ -241,7 +241,7 @@ impl Forward<'_> {
             Line { only: only.map(|place| members.at(place).serial), tried: tries.list.serials(members) };
         let free = || {
             let place = match only {
-                Some(place) => members.at(place).try_start(members.places()).then_some(place),
+                Some(place) => members.at(place).try_start().then_some(place),
                 None => members.pick(service, &tries.list, None, &worker).ok(),
             };
             place.map(|place| Arc::clone(members.at(place)))

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fulcrum_balance::session::{EndpointTag, SessionKeys};
 use fulcrum_balance::{Member, Picker, Policy};
 use fulcrum_config::{EndpointState, Secret};
-use fulcrum_model::{Address, EndpointId, ServiceName, Weight};
+use fulcrum_model::{Address, EndpointId, LoadReports, ServiceName, Weight, WeightSource};
 
 use super::standing::Standing;
 use crate::endpoint::Endpoint;
@@ -15,11 +15,9 @@ use crate::endpoint::Endpoint;
 #[derive(Debug)]
 pub(crate) struct Membership {
     pub(crate) endpoints: Vec<Arc<Endpoint>>,
-    /// By the endpoint's place.
-    pub(crate) weights: Vec<Weight>,
+    /// By the endpoint's place, and who has said so.
+    pub(crate) weights: Vec<(Weight, WeightSource)>,
     pub(crate) picker: Picker,
-    /// Requests that one endpoint may have at a time.
-    pub(crate) places: u32,
     /// Which endpoint a client belongs to, where the service is sticky.
     pub(crate) pins: Option<Pins>,
 }
@@ -61,19 +59,28 @@ impl Pins {
 pub(crate) struct Plan<'a> {
     pub(crate) policy: Policy,
     pub(crate) wanted: &'a [Wanted],
-    pub(crate) places: u32,
     pub(crate) sessions: Option<&'a Arc<Sessions>>,
     /// The identity of the check that new endpoints must pass.
     pub(crate) check: Option<u64>,
 }
 
 /// An endpoint as it shall be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Wanted {
     pub(crate) id: EndpointId,
     pub(crate) address: Address,
-    pub(crate) weight: Weight,
+    pub(crate) weight: (Weight, WeightSource),
+    pub(crate) terms: Terms,
+}
+
+/// What of an endpoint may change while it lives on.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
     pub(crate) state: EndpointState,
+    /// Requests that it may have of us at a time; [`LIMITLESS`](crate::endpoint::LIMITLESS) is any number.
+    pub(crate) places: u32,
+    /// What its instance says of its load, where it can say anything.
+    pub(crate) reports: Option<Arc<LoadReports>>,
 }
 
 impl Membership {
@@ -83,14 +90,13 @@ impl Membership {
             endpoints: Vec::new(),
             weights: Vec::new(),
             picker: Picker::new(Policy::RoundRobin, &[]),
-            places: u32::MAX,
             pins: None,
         }
     }
 
     /// Builds the endpoints that are wanted. Those of the same identity live on, with everything that is known of them.
     pub(crate) fn new(service: &ServiceName, plan: &Plan<'_>, before: &Membership) -> Self {
-        let Plan { policy, wanted, places, sessions, check } = *plan;
+        let Plan { policy, wanted, sessions, check } = *plan;
         let known: HashMap<(&EndpointId, &Address), &Arc<Endpoint>> =
             before.endpoints.iter().map(|endpoint| ((&endpoint.id, &endpoint.address), endpoint)).collect();
         let endpoints: Vec<Arc<Endpoint>> = wanted
@@ -98,19 +104,18 @@ impl Membership {
             .map(|wanted| match known.get(&(&wanted.id, &wanted.address)) {
                 Some(endpoint) => Arc::clone(endpoint),
                 None => {
-                    let standing = Standing::new(wanted.state, check);
+                    let standing = Standing::new(wanted.terms.state, check);
                     Arc::new(Endpoint::new(wanted.id.clone(), wanted.address.clone(), standing))
                 }
             })
             .collect();
         let members: Vec<Member<'_>> = wanted
             .iter()
-            .map(|wanted| Member { id: wanted.id.as_str(), weight: wanted.weight.get() })
+            .map(|wanted| Member { id: wanted.id.as_str(), weight: wanted.weight.0.get() })
             .collect();
         Membership {
             weights: wanted.iter().map(|wanted| wanted.weight).collect(),
             picker: Picker::new(policy, &members),
-            places,
             pins: sessions.map(|sessions| Pins::new(service, sessions, &endpoints)),
             endpoints,
         }
@@ -118,10 +123,9 @@ impl Membership {
 
     /// Whether it is what [`new`](Self::new) would make of this.
     pub(crate) fn is(&self, plan: &Plan<'_>) -> bool {
-        let Plan { policy, wanted, places, sessions, .. } = *plan;
+        let Plan { policy, wanted, sessions, .. } = *plan;
         let secrets = self.pins.as_ref().map(|pins| &pins.sessions.secrets);
         self.picker.policy() == policy
-            && self.places == places
             && secrets == sessions.map(|sessions| &sessions.secrets)
             && self.endpoints.len() == wanted.len()
             && self.endpoints.iter().zip(&self.weights).zip(wanted).all(|((endpoint, weight), wanted)| {

@@ -29,7 +29,7 @@ use crate::http::message::RequestHead;
 use crate::http::route::{Attributes, first_parameter};
 use crate::timer::Millis;
 
-pub(crate) use membership::{Membership, Plan, Sessions, Wanted};
+pub(crate) use membership::{Membership, Plan, Sessions, Terms, Wanted};
 pub(crate) use panic::Panic;
 pub(crate) use rules::{Check, Rules};
 pub use standing::Override;

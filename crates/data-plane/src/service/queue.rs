@@ -17,8 +17,6 @@ pub(crate) struct Queue {
     waiting: AtomicU32,
     /// How far the service ignores health.
     panic: AtomicU8,
-    /// Requests that one endpoint may have at a time.
-    places: AtomicU32,
     retired: AtomicBool,
     line: Mutex<VecDeque<Arc<Ticket>>>,
 }
@@ -61,7 +59,6 @@ impl Default for Queue {
         Queue {
             waiting: AtomicU32::new(0),
             panic: AtomicU8::new(0),
-            places: AtomicU32::new(u32::MAX),
             retired: AtomicBool::new(false),
             line: Mutex::default(),
         }
@@ -106,11 +103,6 @@ impl Queue {
         Some(Waiting { queue: self, ticket })
     }
 
-    /// Requests that one endpoint may have at a time from now on.
-    pub(super) fn set_places(&self, places: u32) {
-        self.places.store(places, Ordering::Relaxed);
-    }
-
     /// The service is configured no more: who waits is still served by the endpoints it had.
     pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
@@ -126,11 +118,10 @@ impl Queue {
             endpoint.finished();
             return false;
         }
-        if self.waiting() == 0 {
+        if self.waiting() == 0 || endpoint.is_over_full() {
             endpoint.finished();
             // Who has joined in between has looked before the place was free.
-            let places = self.places.load(Ordering::Relaxed);
-            if self.waiting() == 0 || !endpoint.try_start(places) {
+            if self.waiting() == 0 || !endpoint.try_start() {
                 return false;
             }
         }
@@ -211,9 +202,10 @@ mod tests {
     fn a_freed_place_goes_to_whom_the_endpoint_still_serves() {
         let check = |state, is_pinned: bool, expected: bool| {
             let (queue, endpoint) = (Queue::default(), endpoint(state));
+            endpoint.set_places(1);
             let only = is_pinned.then_some(endpoint.serial);
             let waiting = queue.join(1, only, Vec::new()).expect("there is room");
-            assert!(endpoint.try_start(1), "it is idle");
+            assert!(endpoint.try_start(), "it is idle");
             assert_eq!(queue.pass_on(&endpoint), expected, "{state:?} {is_pinned}");
             assert_eq!(endpoint.in_flight(), u32::from(expected), "{state:?} {is_pinned}");
             drop(waiting);
@@ -227,11 +219,29 @@ mod tests {
         check(EndpointState::Maintenance, true, false);
     }
 
+    /// What an endpoint has too many of is not replaced while somebody waits, until its new limit is kept.
+    #[test]
+    fn a_smaller_limit_is_reached_although_some_wait() {
+        let (queue, endpoint) = (Queue::default(), endpoint(EndpointState::Up));
+        endpoint.set_places(3);
+        (0..3).for_each(|_| assert!(endpoint.try_start()));
+        let mut waiting = queue.join(1, None, Vec::new()).expect("there is room");
+        endpoint.set_places(1);
+        for left in [2, 1] {
+            assert!(!queue.pass_on(&endpoint));
+            assert_eq!((endpoint.in_flight(), queue.waiting()), (left, 1));
+        }
+        assert!(queue.pass_on(&endpoint));
+        assert_eq!((endpoint.in_flight(), queue.waiting()), (1, 0));
+        assert!(waiting.poll(&mut Context::from_waker(Waker::noop())).is_ready());
+        endpoint.finished();
+    }
+
     /// A place freed between a look and the joining of the line must not be lost: nobody would look again.
     #[test]
     fn nobody_waits_beside_a_free_place() {
         let (queue, endpoint) = (Queue::default(), endpoint(EndpointState::Up));
-        queue.set_places(1);
+        endpoint.set_places(1);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
@@ -247,11 +257,11 @@ mod tests {
 
     /// Takes the only place, as a request does: a look, the line, another look, patience.
     fn take(queue: &Queue, endpoint: &Arc<Endpoint>, round: u32) {
-        if endpoint.try_start(1) {
+        if endpoint.try_start() {
             return;
         }
         let mut waiting = queue.join(10, None, Vec::new()).expect("there is room");
-        if endpoint.try_start(1) {
+        if endpoint.try_start() {
             return;
         }
         let patience = std::time::Instant::now() + std::time::Duration::from_secs(10);

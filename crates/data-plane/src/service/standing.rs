@@ -1,12 +1,15 @@
 //! Everything that is known for or against one endpoint, and what follows from it.
 
-use std::time::{Duration, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use fulcrum_balance::health::{Condition, Health};
 use fulcrum_balance::outlier::{HardDown, Outlier};
 use fulcrum_config::EndpointState;
+use fulcrum_model::LoadReports;
 
-use crate::endpoint::Gate;
+use crate::elsewhere::Ear;
+use crate::endpoint::{Endpoint, Gate};
 
 /// What an operator has ordered at run time. It holds until it is cleared, whatever the configuration says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,6 +60,8 @@ pub(crate) struct Standing {
     pub(crate) is_late: bool,
     /// How long it warms up.
     pub(crate) slow_start: Duration,
+    /// Where its instance says what it has under way.
+    ear: Option<Arc<Ear>>,
 }
 
 impl Standing {
@@ -73,6 +78,26 @@ impl Standing {
             warm_since: None,
             is_late: false,
             slow_start: Duration::ZERO,
+            ear: None,
+        }
+    }
+
+    /// Listens to what its instance reports, from now on, if it can report anything.
+    pub(crate) fn listen(
+        &mut self,
+        reports: Option<&Arc<LoadReports>>,
+        endpoint: &Arc<Endpoint>,
+        now: Duration,
+    ) {
+        let is_heard = |reports: &Arc<LoadReports>| self.ear.as_ref().is_some_and(|ear| ear.hears(reports));
+        match reports {
+            Some(reports) if is_heard(reports) => {}
+            Some(reports) => {
+                let started = Instant::now().checked_sub(now);
+                self.ear = started.map(|started| Ear::open(reports, endpoint, started));
+            }
+            None if self.ear.take().is_some() => endpoint.elsewhere.forget(),
+            None => {}
         }
     }
 

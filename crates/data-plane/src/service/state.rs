@@ -11,11 +11,11 @@ use std::time::{Duration, SystemTime};
 use arc_swap::ArcSwap;
 use fulcrum_balance::panic::in_panic;
 use fulcrum_balance::retry_budget::RetryBudget;
-use fulcrum_config::{self as config, PanicAction};
+use fulcrum_config::PanicAction;
 use fulcrum_model::{EndpointId, ServiceName};
 
 use super::counts::Counts;
-use super::membership::Membership;
+use super::membership::{Membership, Terms};
 use super::panic::Panic;
 use super::queue::Queue;
 use super::rules::Rules;
@@ -96,7 +96,7 @@ impl ServiceState {
         rules: Rules,
         membership: Arc<Membership>,
         orders: &HashMap<EndpointId, Override>,
-        states: &[config::EndpointState],
+        terms: &[Terms],
         now: Duration,
     ) {
         let mut counts = self.lock();
@@ -107,14 +107,16 @@ impl ServiceState {
         self.rules.store(Arc::clone(&rules));
         let known: HashSet<u64> =
             self.membership.load().endpoints.iter().map(|endpoint| endpoint.serial).collect();
-        for (endpoint, state) in membership.endpoints.iter().zip(states) {
+        for (endpoint, terms) in membership.endpoints.iter().zip(terms) {
             let mut standing = endpoint.standing();
             let before = endpoint.gate();
             if !known.is_empty() && !known.contains(&endpoint.serial) {
                 standing.is_late = true;
                 standing.warm_since = Some(now);
             }
-            standing.state = *state;
+            standing.state = terms.state;
+            standing.listen(terms.reports.as_ref(), endpoint, now);
+            endpoint.set_places(terms.places);
             let ordered = standing.follow(orders.get(&endpoint.id).cloned());
             standing.slow_start = rules.slow_start;
             let wanted = rules.health.as_ref().map(|check| check.identity);
@@ -144,7 +146,6 @@ impl ServiceState {
             // All of them are new, or their check is: the service begins anew.
             self.hold_until.store(millis(now + HOLD), Ordering::Relaxed);
         }
-        self.queue.set_places(current.places);
         CHANGES.fetch_add(1, Ordering::Relaxed);
         let panic = self.settle(&counts, now);
         drop(counts);
@@ -244,7 +245,7 @@ impl ServiceState {
             while self.queue.waiting() > 0
                 && (gate.is_healthy() || self.panic().admits(gate))
                 && !gate.is_withdrawn()
-                && endpoint.try_start(membership.places)
+                && endpoint.try_start()
             {
                 // Nobody of those who wait may want this one.
                 if !self.queue.pass_on(endpoint) {

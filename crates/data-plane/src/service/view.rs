@@ -139,7 +139,7 @@ impl MembersView {
         for _ in 0..MAX_LOST_PLACES {
             let picked = self.membership.picker.pick(&mut state, &candidates, key, &mut rng);
             match picked {
-                Some(place) if self.membership.endpoints[place].try_start(self.membership.places) => {
+                Some(place) if self.membership.endpoints[place].try_start() => {
                     return Ok(place);
                 }
                 Some(_) => candidates.is_full.set(true),
@@ -162,11 +162,6 @@ impl MembersView {
     /// The endpoint at this place, whoever is asked.
     pub(crate) fn at(&self, place: usize) -> &Arc<Endpoint> {
         &self.membership.endpoints[place]
-    }
-
-    /// Requests that one endpoint may have at a time.
-    pub(crate) fn places(&self) -> u32 {
-        self.membership.places
     }
 
     /// Where an endpoint stands; `None` when it is not a member.
@@ -347,7 +342,7 @@ struct Candidates<'a> {
 
 impl Members for Candidates<'_> {
     fn load(&self, index: usize) -> u32 {
-        self.membership.endpoints[index].load()
+        self.membership.endpoints[index].load(self.now)
     }
 
     fn share(&self, index: usize) -> Share {
@@ -356,10 +351,7 @@ impl Members for Candidates<'_> {
         }
         let endpoint = &self.membership.endpoints[index];
         let share = endpoint.share(self.panic, self.now, self.slow_start);
-        if share.is_some()
-            && self.membership.places != u32::MAX
-            && endpoint.in_flight() >= self.membership.places
-        {
+        if share.is_some() && endpoint.is_full() {
             self.is_full.set(true);
             return Share::NONE;
         }

@@ -7,6 +7,7 @@
 //! ```
 
 mod auth;
+mod discovery;
 mod metrics;
 mod order;
 mod problem;
@@ -34,6 +35,7 @@ use self::auth::{Door, Verdict};
 use self::problem::Problem;
 use crate::reload::{Mistakes, Reloaded};
 
+pub(crate) use self::discovery::DiscoveryStatus;
 pub(crate) use self::metrics::registry;
 pub(crate) use self::order::{EndpointPath, NoEndpoint, OrderAction, OrderDocument, OrderedState};
 pub(crate) use self::registry::{MoodStatus, RegistryStatus, SuspectStatus};

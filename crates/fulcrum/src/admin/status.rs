@@ -3,6 +3,7 @@
 use fulcrum_data_plane as data_plane;
 use serde::{Deserialize, Serialize};
 
+use super::discovery::DiscoveryStatus;
 use super::order::OrderDocument;
 use super::registry::RegistryStatus;
 use crate::reload::ConfigHistory;
@@ -34,6 +35,8 @@ pub(crate) struct StatusDocument {
     pub(crate) services: Vec<ServiceStatus>,
     pub(crate) absent_overrides: Vec<AbsentOverride>,
     pub(crate) host_names: Vec<HostNameStatus>,
+    #[serde(default)]
+    pub(crate) discovery: Vec<DiscoveryStatus>,
     /// Nothing where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) registry: Option<RegistryStatus>,
@@ -134,14 +137,20 @@ pub(crate) struct EndpointStatus {
     pub(crate) id: String,
     pub(crate) address: String,
     pub(crate) weight: u16,
+    /// Who has said so: `config`, `discovery`, `heartbeat` or `order`.
+    pub(crate) weight_from: String,
     /// `up`, `starting`, `unknown`, `ejected`, `down`, `unreachable`, `draining` or `maintenance`.
     pub(crate) state: String,
     /// Since when it is that.
     pub(crate) since: Timestamp,
     /// Why it is that.
     pub(crate) why: String,
-    /// Requests there now.
+    /// Requests of ours there now.
     pub(crate) in_flight: u64,
+    /// Those of others, as the instance has said a while ago at most.
+    pub(crate) elsewhere: u64,
+    /// Requests that it may have of us at a time; nothing when that has no limit.
+    pub(crate) limit: Option<u32>,
     /// Upstream connections, busy and idle.
     pub(crate) connections: u64,
     /// Answered since start.
@@ -204,10 +213,13 @@ impl From<data_plane::EndpointStatus> for EndpointStatus {
             id: endpoint.id,
             address: endpoint.address,
             weight: endpoint.weight,
+            weight_from: endpoint.weight_from.to_owned(),
             state: endpoint.state.to_owned(),
             since: Timestamp(endpoint.since),
             why: endpoint.why,
             in_flight: endpoint.in_flight,
+            elsewhere: endpoint.elsewhere,
+            limit: endpoint.limit,
             connections: endpoint.connections,
             requests: endpoint.requests,
             errors: endpoint.errors,

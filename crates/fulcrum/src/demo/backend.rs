@@ -13,6 +13,9 @@ use crate::output;
 pub(super) struct Backend {
     name: &'static str,
     address: String,
+    /// What else it is told at each of its starts.
+    arguments: Vec<String>,
+    back_after: Duration,
     /// Holds its process id, for whoever wants to kill it.
     pid_file: PathBuf,
     process: Child,
@@ -21,9 +24,31 @@ pub(super) struct Backend {
 impl Backend {
     /// Starts it on a port of the kernel's choice.
     pub(super) async fn start(name: &'static str, folder: &DemoFolder) -> Result<Self, DemoError> {
-        let process = start(name, "127.0.0.1:0").await?;
+        Backend::start_with(name, folder, Vec::new(), BACK_AFTER).await
+    }
+
+    /// The same, one that registers itself, in this service of the registry.
+    pub(super) async fn start_registered(
+        name: &'static str,
+        folder: &DemoFolder,
+        service: &str,
+        registry: &str,
+    ) -> Result<Self, DemoError> {
+        let words = ["--register", &format!("{service}/{name}"), "--registry", registry];
+        let arguments = words.map(str::to_owned).to_vec();
+        Backend::start_with(name, folder, arguments, REGISTERED_BACK_AFTER).await
+    }
+
+    async fn start_with(
+        name: &'static str,
+        folder: &DemoFolder,
+        arguments: Vec<String>,
+        back_after: Duration,
+    ) -> Result<Self, DemoError> {
+        let process = start(name, "127.0.0.1:0", &arguments).await?;
         let address = process.text("address")?.to_owned();
-        let backend = Backend { name, address, pid_file: folder.pid_file(name), process };
+        let pid_file = folder.pid_file(name);
+        let backend = Backend { name, address, arguments, back_after, pid_file, process };
         backend.write_pid()?;
         Ok(backend)
     }
@@ -46,10 +71,10 @@ impl Backend {
         let status = self.process.ended().await?;
         // Its number may soon be another's.
         fs::remove_file(&self.pid_file)?;
-        let (name, seconds) = (self.name, BACK_AFTER.as_secs());
+        let (name, seconds) = (self.name, self.back_after.as_secs());
         output::line(format_args!("{name} has ended ({status}), and is started again in {seconds} s"));
-        tokio::time::sleep(BACK_AFTER).await;
-        self.process = start(self.name, &self.address).await?;
+        tokio::time::sleep(self.back_after).await;
+        self.process = start(self.name, &self.address, &self.arguments).await?;
         self.write_pid()
     }
 
@@ -64,9 +89,14 @@ impl Backend {
     }
 }
 
-async fn start(name: &'static str, bind: &str) -> Result<Child, DemoError> {
-    Ok(Child::start(name, &["demo-backend", "--bind", bind, "--name", name], &[]).await?)
+async fn start(name: &'static str, bind: &str, more: &[String]) -> Result<Child, DemoError> {
+    let arguments = ["demo-backend", "--bind", bind, "--name", name].into_iter();
+    let arguments: Vec<&str> = arguments.chain(more.iter().map(String::as_str)).collect();
+    Ok(Child::start(name, &arguments, &[]).await?)
 }
 
 /// Long enough to look at what is when it is gone.
 const BACK_AFTER: Duration = Duration::from_secs(3);
+
+/// Longer than its lease, so that the registry is seen to do without it.
+const REGISTERED_BACK_AFTER: Duration = Duration::from_secs(6);

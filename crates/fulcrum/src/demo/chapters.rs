@@ -1,9 +1,9 @@
-//! The tour: eight things to try.
+//! The tour: nine things to try.
 
-use super::stops::{Action, Chapter, Curl, Load};
+use super::stops::{Action, Chapter, Curl, End, Load, Stop};
 
 /// The tour itself. Its order matters: later chapters look at what earlier ones did.
-pub(super) fn chapters() -> [Chapter; 8] {
+pub(super) fn chapters() -> [Chapter; 9] {
     [
         Chapter {
             title: "Load is spread: the backends take turns",
@@ -52,10 +52,14 @@ pub(super) fn chapters() -> [Chapter; 8] {
         Chapter {
             title: "A backend is killed under load, and nobody notices",
             stops: vec![
-                Load { target: "/hello?delay=10ms", requests: 1000, at_a_time: 20, victim: "green" }
-                    .shows_no_failure(
-                        "1000 answers of 200: what green had not answered, another backend has",
-                    ),
+                Load {
+                    target: "/hello?delay=10ms",
+                    requests: 1000,
+                    at_a_time: 20,
+                    victim: "green",
+                    end: End::Killed,
+                }
+                .shows_no_failure("1000 answers of 200: what green had not answered, another backend has"),
                 Action::Metrics("fulcrum_upstream_errors_total{service=\"colors\",endpoint=\"green\"")
                     .shows(&["green"], "but it is counted"),
                 Curl::get("/hello")
@@ -66,6 +70,27 @@ pub(super) fn chapters() -> [Chapter; 8] {
                         "the demo starts green again after three seconds, and it has its share again",
                     )
                     .in_a_moment(),
+            ],
+        },
+        Chapter {
+            title: "Backends register themselves: one leaves, one is killed",
+            stops: vec![
+                Action::Registry(&["instances", "crew"])
+                    .shows(
+                        &["ruby", "teal", "up"],
+                        "nobody has listed them; `watch crew` shows them come and go",
+                    )
+                    .in_a_moment(),
+                both_of_the_crew("traffic follows the registry"),
+                Load { target: CREW, requests: 1000, at_a_time: 20, victim: "teal", end: End::Stopped }
+                    .shows_no_failure("teal is stopped: it leaves, finishes what it has, and ends"),
+                gone("/v1/services/crew/instances/teal", "its drain is over"),
+                both_of_the_crew("the demo starts it again after six seconds, and it registers again"),
+                Load { target: CREW, requests: 1000, at_a_time: 20, victim: "ruby", end: End::Killed }
+                    .shows_no_failure("ruby is killed and leaves nothing: its requests go to teal"),
+                gone("/v1/services/crew/instances/ruby", "its lease of 3s is over, and nobody reaches it"),
+                both_of_the_crew("and it is back"),
+                Action::Registry(&["services"]).shows(&["crew"], "with how many instances each has"),
             ],
         },
         Chapter {
@@ -140,3 +165,15 @@ pub(super) fn chapters() -> [Chapter; 8] {
         },
     ]
 }
+
+/// Both have their share; one of them may only just be back.
+fn both_of_the_crew(remark: &'static str) -> Stop {
+    Curl::get("/crew/").times(20).shows(200, &["x-backend: ruby", "x-backend: teal"], remark).in_a_moment()
+}
+
+/// An instance that the registry knows no more.
+fn gone(target: &'static str, remark: &'static str) -> Stop {
+    Curl::registry(target).shows(404, &["no such instance"], remark).in_a_moment()
+}
+
+const CREW: &str = "/crew/?delay=10ms";

@@ -7,13 +7,14 @@ use hyper::Method;
 use serde_json::Value;
 
 use super::folder::DemoFolder;
-use super::stops::{Action, Curl, Load, Server};
+use super::stops::{Action, Curl, End, Load, Server};
 use crate::client::ServerAddress;
 
 /// What the commands name: addresses, files, this program.
 pub(super) struct Places<'a> {
     pub(super) web: ServerAddress,
     pub(super) metrics: ServerAddress,
+    pub(super) registry: ServerAddress,
     /// The admin's, with everything.
     pub(super) socket: String,
     pub(super) program: String,
@@ -26,7 +27,9 @@ impl<'a> Places<'a> {
         let web = ready["listeners"]["web"][0].as_str()?;
         let admin = ready["admin"].as_array()?;
         let tcp = admin.iter().filter_map(Value::as_str).find(|address| !address.starts_with("unix:"))?;
+        let registry = ready["registry"][0].as_str()?;
         Some(Places {
+            registry: ServerAddress::Http(registry.to_owned()),
             web: ServerAddress::Http(web.to_owned()),
             metrics: ServerAddress::Http(tcp.to_owned()),
             socket: format!("unix:{}", folder.socket().display()),
@@ -40,6 +43,7 @@ impl<'a> Places<'a> {
         match server {
             Server::Web => &self.web,
             Server::Admin => &self.metrics,
+            Server::Registry => &self.registry,
         }
     }
 
@@ -51,7 +55,10 @@ impl<'a> Places<'a> {
             Action::Fulcrum(words) => self.fulcrum(words),
             Action::Failing(words) => format!("{}; echo \"exit code $?\"", self.fulcrum(words)),
             Action::AccessLog => format!("tail -n 1 {}", self.folder.access_log().display()),
-            Action::Killing(load) => self.killing(load),
+            Action::Registry(words) => {
+                format!("{} {} --registry {}", self.program, words.join(" "), self.registry)
+            }
+            Action::Ending(load) => self.ending(load),
             Action::Edit(before, after) => edit(before, after, &self.folder.config()),
         }
     }
@@ -72,11 +79,15 @@ impl<'a> Places<'a> {
     }
 
     /// The numbers are a parameter of the query, which means nothing to anyone but curl.
-    fn killing(&self, load: &Load) -> String {
-        let Load { target, requests, at_a_time, victim } = load;
+    fn ending(&self, load: &Load) -> String {
+        let Load { target, requests, at_a_time, victim, end } = load;
+        let kill = match end {
+            End::Stopped => "kill",
+            End::Killed => "kill -9",
+        };
         let (web, pid_file) = (&self.web, self.folder.pid_file(victim));
         format!(
-            "(sleep 0.2; kill -9 $(cat {})) & curl -sZ --parallel-max {at_a_time} -o /dev/null -w '%{{http_code}}\\n' \
+            "(sleep 0.2; {kill} $(cat {})) & curl -sZ --parallel-max {at_a_time} -o /dev/null -w '%{{http_code}}\\n' \
              '{web}{target}&[1-{requests}]' | sort | uniq -c",
             pid_file.display()
         )
@@ -98,6 +109,7 @@ mod tests {
             "event": "ready",
             "listeners": { "web": ["127.0.0.1:8080"] },
             "admin": ["unix:/tmp/admin.sock", "127.0.0.1:9901"],
+            "registry": ["127.0.0.1:8500"],
         })
     }
 

@@ -3,7 +3,8 @@
 //! ```text
 //!   demo ─┬─► fulcrum demo-backend  blue, green, amber     on ports of the kernel's choice
 //!         ├─► fulcrum run -c demo.yaml                      with those ports in its environment
-//!         └─► tour: prints eight things to try; with --for, tries them itself, twice
+//!         ├─► fulcrum demo-backend  ruby, teal             which register themselves
+//!         └─► tour: prints nine things to try; with --for, tries them itself, twice
 //! ```
 //!
 //! All of them are child processes that end with this one, even when it is killed. A backend that ends before is started
@@ -98,6 +99,8 @@ async fn guide(tour: &Tour<'_>, duration: Option<Duration>) -> Result<(), DemoEr
 struct Cast {
     daemon: Child,
     backends: [Backend; 3],
+    /// They come when there is a registry.
+    registered: [Backend; 2],
 }
 
 impl Cast {
@@ -105,6 +108,7 @@ impl Cast {
         let mut environment = vec![
             ("FULCRUM_DEMO_WEB".to_owned(), free_or_any("FULCRUM_DEMO_WEB", WEB)),
             ("FULCRUM_DEMO_ADMIN".to_owned(), free_or_any("FULCRUM_DEMO_ADMIN", ADMIN)),
+            ("FULCRUM_DEMO_REGISTRY".to_owned(), free_or_any("FULCRUM_DEMO_REGISTRY", REGISTRY)),
             ("FULCRUM_DEMO_SOCKET".to_owned(), folder.socket().display().to_string()),
             ("FULCRUM_DEMO_STATE".to_owned(), folder.state().display().to_string()),
             ("FULCRUM_DEMO_ACCESS_LOG".to_owned(), folder.access_log().display().to_string()),
@@ -120,12 +124,18 @@ impl Cast {
         environment.extend(backends.iter().map(Backend::variable));
         let config = folder.config().display().to_string();
         let daemon = Child::start("the daemon", &["run", "--config", &config], &environment).await?;
-        Ok(Cast { daemon, backends })
+        let registry = daemon.ready()["registry"][0].as_str().unwrap_or(REGISTRY);
+        let registry = format!("http://{registry}");
+        let registered = [
+            Backend::start_registered("ruby", folder, "crew", &registry).await?,
+            Backend::start_registered("teal", folder, "crew", &registry).await?,
+        ];
+        Ok(Cast { daemon, backends, registered })
     }
 
     /// Brings back what may be killed. The error is that of a start, or the end of the daemon.
     async fn keep(&mut self) -> DemoError {
-        let Cast { daemon, backends: [blue, green, amber] } = self;
+        let Cast { daemon, backends: [blue, green, amber], registered: [ruby, teal] } = self;
         tokio::select! {
             ended = daemon.ended() => match ended {
                 Ok(status) => DemoError::Ended { name: daemon.name(), status },
@@ -134,13 +144,15 @@ impl Cast {
             error = blue.keep() => error,
             error = green.keep() => error,
             error = amber.keep() => error,
+            error = ruby.keep() => error,
+            error = teal.keep() => error,
         }
     }
 
     /// The daemon first: it may still be finishing requests.
     async fn end(self) {
         self.daemon.end().await;
-        for backend in self.backends {
+        for backend in self.backends.into_iter().chain(self.registered) {
             backend.end().await;
         }
     }
@@ -163,3 +175,6 @@ const WEB: &str = "127.0.0.1:8080";
 
 /// As in config/demo.yaml.
 const ADMIN: &str = "127.0.0.1:9901";
+
+/// As in config/demo.yaml.
+const REGISTRY: &str = "127.0.0.1:8500";

@@ -39,8 +39,10 @@ pub(super) enum Action {
     Fulcrum(&'static [&'static str]),
     /// The same where it fails, with its exit code.
     Failing(&'static [&'static str]),
-    /// Requests that go on while a backend is killed.
-    Killing(Load),
+    /// `fulcrum` with these words, asked of the registry.
+    Registry(&'static [&'static str]),
+    /// Requests that go on while a backend ends.
+    Ending(Load),
     /// Every first text in the configuration becomes the second.
     Edit(&'static str, &'static str),
     /// The last line of the access log.
@@ -56,12 +58,22 @@ pub(super) struct Curl {
     pub(super) times: u8,
 }
 
-/// GETs of the balancer, many at a time, and who is killed in their midst.
+/// GETs of the balancer, many at a time, and who ends in their midst.
 pub(super) struct Load {
     pub(super) target: &'static str,
     pub(super) requests: u16,
     pub(super) at_a_time: u16,
     pub(super) victim: &'static str,
+    pub(super) end: End,
+}
+
+/// How a backend ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// It is asked to.
+    Stopped,
+    /// It knows nothing of it.
+    Killed,
 }
 
 /// Where a request goes.
@@ -69,6 +81,7 @@ pub(super) struct Load {
 pub(super) enum Server {
     Web,
     Admin,
+    Registry,
 }
 
 /// What is shown: a status for requests, and texts that are all in it.
@@ -93,6 +106,11 @@ impl Curl {
         Curl { server: Server::Admin, ..Curl::get(target) }
     }
 
+    /// A GET of the registry.
+    pub(super) fn registry(target: &'static str) -> Self {
+        Curl { server: Server::Registry, ..Curl::get(target) }
+    }
+
     /// With a header field.
     pub(super) fn with(self, name: &'static str, value: &'static str) -> Self {
         Curl { field: Some((name, value)), ..self }
@@ -114,7 +132,7 @@ impl Load {
     /// Nothing but answers of 200.
     pub(super) fn shows_no_failure(self, remark: &'static str) -> Stop {
         let expected = Expected { status: 200, texts: &[] };
-        Stop { action: Action::Killing(self), expected, remark, timing: Timing::AtOnce }
+        Stop { action: Action::Ending(self), expected, remark, timing: Timing::AtOnce }
     }
 }
 

@@ -18,7 +18,7 @@ use super::chapters::chapters;
 use super::commands::Places;
 use super::folder::DemoFolder;
 use super::load;
-use super::stops::{Action, Curl, Load, Shown, Stop, Timing};
+use super::stops::{Action, Curl, End, Load, Shown, Stop, Timing};
 use crate::client::{self, ExchangeError, Reply};
 use crate::output;
 
@@ -56,10 +56,11 @@ impl<'a> Tour<'a> {
 
     /// The tour as text.
     pub(crate) fn print(&self) -> String {
-        let Places { web, metrics, socket, .. } = &self.places;
+        let Places { web, metrics, registry, socket, .. } = &self.places;
         let mut text = format!(
             "\nFulcrum balances {web} over the backends blue, green and amber.\n\
-             Metrics are at {metrics}/metrics, everything of the admin at {socket}.\n\nEight things to try:\n",
+             The backends ruby and teal register themselves at {registry}.\n\
+             Metrics are at {metrics}/metrics, everything of the admin at {socket}.\n\nNine things to try:\n",
         );
         for (number, chapter) in (1..).zip(chapters()) {
             // Writing to a String cannot fail.
@@ -116,14 +117,18 @@ impl<'a> Tour<'a> {
                 shown.text = lines.flat_map(|line| [line, "\n"]).collect();
                 Ok(shown)
             }
-            Action::Fulcrum(words) => Ok(self.fulcrum(words).await.0),
+            Action::Fulcrum(words) => Ok(self.fulcrum(words, ["--admin", &self.places.socket]).await.0),
+            Action::Registry(words) => {
+                let registry = self.places.registry.to_string();
+                Ok(self.fulcrum(words, ["--registry", &registry]).await.0)
+            }
             Action::Failing(words) => {
-                let (mut shown, code) = self.fulcrum(words).await;
+                let (mut shown, code) = self.fulcrum(words, ["--admin", &self.places.socket]).await;
                 shown.text +=
                     &code.map_or_else(|| "no exit code".to_owned(), |code| format!("exit code {code}"));
                 Ok(shown)
             }
-            Action::Killing(load) => self.killing(load, action).await,
+            Action::Ending(load) => self.ending(load, action).await,
             Action::Edit(before, after) => {
                 let failed = |source| TourError::Edit { command: self.places.command(action), source };
                 self.edit(before, after).map_err(failed)?;
@@ -148,10 +153,9 @@ impl<'a> Tour<'a> {
     }
 
     /// The real command, as a visitor would run it, and its exit code.
-    async fn fulcrum(&self, words: &[&str]) -> (Shown, Option<i32>) {
-        let Places { program, socket, .. } = &self.places;
-        let mut command = Command::new(program);
-        command.args(words).args(["--admin", socket]).stdin(Stdio::null()).kill_on_drop(true);
+    async fn fulcrum(&self, words: &[&str], server: [&str; 2]) -> (Shown, Option<i32>) {
+        let mut command = Command::new(&self.places.program);
+        command.args(words).args(server).stdin(Stdio::null()).kill_on_drop(true);
         match command.output().await {
             Ok(output) => {
                 let text = [output.stdout, output.stderr].concat();
@@ -161,20 +165,23 @@ impl<'a> Tour<'a> {
         }
     }
 
-    async fn killing(&self, load: &Load, action: &Action) -> Result<Shown, TourError> {
+    async fn ending(&self, load: &Load, action: &Action) -> Result<Shown, TourError> {
         let failed = |source| TourError::NoAnswer { command: self.places.command(action), source };
-        let mut killed = Err(io::ErrorKind::NotFound.into());
-        let answers =
-            load::send(load, &self.places.web, || killed = self.kill(load.victim)).await.map_err(failed)?;
-        killed.map_err(|source| TourError::Alive { name: load.victim, source })?;
+        let mut ended = Err(io::ErrorKind::NotFound.into());
+        let answers = load::send(load, &self.places.web, || ended = self.end(load)).await.map_err(failed)?;
+        ended.map_err(|source| TourError::Alive { name: load.victim, source })?;
         let statuses = answers.iter().map(StatusCode::as_u16).collect();
         Ok(Shown { statuses, text: String::new() })
     }
 
-    fn kill(&self, backend: &str) -> io::Result<()> {
-        let text = fs::read_to_string(self.places.folder.pid_file(backend))?;
+    fn end(&self, load: &Load) -> io::Result<()> {
+        let text = fs::read_to_string(self.places.folder.pid_file(load.victim))?;
+        let signal = match load.end {
+            End::Stopped => Signal::TERM,
+            End::Killed => Signal::KILL,
+        };
         let pid = text.parse().ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidData)?;
-        Ok(kill_process(pid, Signal::KILL)?)
+        Ok(kill_process(pid, signal)?)
     }
 
     /// As `sed -i` does it: the new file takes the place of the old one at once.
@@ -186,7 +193,7 @@ impl<'a> Tour<'a> {
     }
 }
 
-/// A backend is back after three seconds, and has its share a second later; a busy machine gets more.
+/// A backend is back after six seconds at most, and has its share a second later; a busy machine gets more.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -198,16 +205,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn eight_things_are_printed() {
+    fn nine_things_are_printed() {
         let folder = DemoFolder::create().expect("a folder");
         let ready = json!({
             "event": "ready",
             "listeners": { "web": ["127.0.0.1:8080"] },
             "admin": ["unix:/tmp/admin.sock", "127.0.0.1:9901"],
+            "registry": ["127.0.0.1:8500"],
         });
         let text = Tour::new(&ready, &folder).expect("all addresses are there").print();
         let things =
             text.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit())).count();
-        assert_eq!(things, 8, "{text}");
+        assert_eq!(things, 9, "{text}");
     }
 }

@@ -7,10 +7,10 @@
 mod body;
 mod health;
 mod knobs;
+mod membership;
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -28,11 +28,13 @@ use tokio::net::{TcpListener, TcpStream};
 use self::body::DemoBody;
 use self::health::Health;
 use self::knobs::Knobs;
+use self::membership::Membership;
 use crate::cli::DemoBackendOptions;
 use crate::exit::Exit;
+use crate::signals::Signals;
 use crate::{output, parent};
 
-/// Serves until it is killed.
+/// Serves until it is killed; one that has registered ends when it is asked to.
 pub(crate) fn serve(options: DemoBackendOptions) -> Exit {
     if options.parent.is_some_and(|expected| !parent::end_with(expected)) {
         return Exit::Failed;
@@ -40,10 +42,10 @@ pub(crate) fn serve(options: DemoBackendOptions) -> Exit {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let served = Backend::new(&options).and_then(|backend| {
         let runtime = builder.enable_all().build()?;
-        runtime.block_on(accept(options.bind, Arc::new(backend)))
+        runtime.block_on(run(&options, Arc::new(backend)))
     });
     match served {
-        Ok(never) => match never {},
+        Ok(()) => Exit::Done,
         Err(error) => {
             output::error_line(format_args!("error: demo backend: {error}"));
             Exit::Failed
@@ -51,9 +53,25 @@ pub(crate) fn serve(options: DemoBackendOptions) -> Exit {
     }
 }
 
-async fn accept(address: SocketAddr, backend: Arc<Backend>) -> io::Result<std::convert::Infallible> {
-    let listener = TcpListener::bind(address).await?;
-    output::line(format_args!(r#"{{"event":"ready","address":"{}"}}"#, listener.local_addr()?));
+async fn run(options: &DemoBackendOptions, backend: Arc<Backend>) -> io::Result<()> {
+    let listener = TcpListener::bind(options.bind).await?;
+    let address = listener.local_addr()?;
+    let membership = match (&options.register, &options.registry) {
+        (Some(instance), Some(registry)) => {
+            Some((Membership::new(instance, registry.clone(), address), Signals::new()?))
+        }
+        _ => None,
+    };
+    output::line(format_args!(r#"{{"event":"ready","address":"{address}"}}"#));
+    let accepting = accept(&listener, backend);
+    let Some((membership, signals)) = membership else { match accepting.await {} };
+    tokio::select! {
+        never = accepting => match never {},
+        () = membership.keep(signals) => Ok(()),
+    }
+}
+
+async fn accept(listener: &TcpListener, backend: Arc<Backend>) -> std::convert::Infallible {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {

@@ -3,16 +3,16 @@
 mod metrics;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use fulcrum_control_plane::discovery::dns::{NameStatus, Resolver};
 use fulcrum_data_plane::DataPlane;
 use prometheus::core::Collector;
 use tokio::sync::mpsc;
-use tokio::time::interval;
 
 use self::metrics::NameMetrics;
 use crate::admin::HostNameStatus;
+use crate::generations;
 use fulcrum_control_plane::timestamp::Timestamp;
 
 /// The host names of whatever configuration is in force, and what is known of them.
@@ -36,8 +36,16 @@ impl HostNames {
                 informed.resolved(&name, &addresses);
             }
         });
-        tokio::spawn(follow(Arc::clone(&resolver), Arc::clone(data_plane)));
+        let follower = Arc::clone(&resolver);
+        tokio::spawn(generations::follow(Arc::clone(data_plane), DataPlane::host_names, move |names| {
+            follower.follow(&names);
+        }));
         HostNames { resolver }
+    }
+
+    /// What is known of each of them.
+    pub(crate) fn known(&self) -> Vec<NameStatus> {
+        self.resolver.status()
     }
 
     /// A look at each of them.
@@ -63,21 +71,3 @@ impl HostNameStatus {
         }
     }
 }
-
-/// Follows every configuration, for ever.
-async fn follow(resolver: Arc<Resolver>, data_plane: Arc<DataPlane>) {
-    let mut looks = interval(LOOK);
-    let mut followed = None;
-    loop {
-        looks.tick().await;
-        let generation = data_plane.generation();
-        if followed.replace(generation) != Some(generation) {
-            let asked = Arc::clone(&data_plane);
-            let Ok(names) = tokio::task::spawn_blocking(move || asked.host_names()).await else { continue };
-            resolver.follow(&names);
-        }
-    }
-}
-
-/// How soon the names of a new generation are asked for.
-const LOOK: Duration = Duration::from_millis(100);

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulcrum_config::EndpointState;
-use fulcrum_control_plane::registry::{Published, Registry, Watcher};
-use fulcrum_control_plane::state::{Instance, Stage};
-use fulcrum_data_plane::{DataPlane, Discovered};
+use fulcrum_config::{Discovery, EndpointState};
+use fulcrum_control_plane::registry::{Entry, Published, Registry, Watcher};
+use fulcrum_control_plane::state::Stage;
+use fulcrum_data_plane::{DataPlane, Discovered, LoadTerms};
 use fulcrum_model::{Address, EndpointId, InstanceId, Reach, ServiceName};
 use tokio::time::interval;
 
@@ -60,9 +60,9 @@ impl Follower {
 
     async fn tell(&self, name: &ServiceName) {
         let found = self.registry.service(name).map_or_else(Vec::new, |published| endpoints(&published));
-        let (data_plane, name) = (Arc::clone(&self.data_plane), name.clone());
+        let (data_plane, place) = (Arc::clone(&self.data_plane), Discovery::Registry(name.clone()));
         // One after the other: the last word is the one that counts.
-        let told = tokio::task::spawn_blocking(move || data_plane.discovered(&name, found));
+        let told = tokio::task::spawn_blocking(move || data_plane.discovered(&place, found));
         if let Err(error) = told.await {
             tracing::error!(%error, "the data plane did not take what is registered");
         }
@@ -70,21 +70,29 @@ impl Follower {
 }
 
 fn endpoints(published: &Published) -> Vec<Discovered> {
-    published.entries.iter().filter_map(|entry| endpoint(&entry.instance)).collect()
+    published.entries.iter().filter_map(endpoint).collect()
 }
 
-fn endpoint(instance: &Instance) -> Option<Discovered> {
+fn endpoint(entry: &Entry) -> Option<Discovered> {
+    let Entry { instance, lease } = entry;
     let registration = &instance.registration;
+    let (weight, weight_source) = instance.weight_and_source();
     let address = SocketAddr::new(registration.address, registration.port.get());
     Some(Discovered {
         // Whatever is an id of an instance is one of an endpoint.
         id: instance.key.id.as_str().parse::<EndpointId>().ok()?,
         address: Address::Tcp(address),
-        weight: instance.weight(),
+        weight,
         state: match instance.stage() {
             Stage::Up => EndpointState::Up,
             Stage::Draining => EndpointState::Drain,
             Stage::Maintenance => EndpointState::Maintenance,
+        },
+        load: LoadTerms {
+            limit: registration.load_limit,
+            weight_source,
+            // What is reported comes there without a detour from here on.
+            reports: Some(Arc::clone(lease.reports())),
         },
     })
 }

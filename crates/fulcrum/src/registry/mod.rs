@@ -50,7 +50,7 @@ pub(crate) enum RegistryError {
 }
 
 /// What an operator can do about it; never anything that does harm.
-fn way_out(error: &OpenError) -> &'static str {
+pub(crate) fn way_out(error: &OpenError) -> &'static str {
     match error {
         OpenError::Corrupt { .. } | OpenError::Later { .. } => {
             "\n  the file was left as it is; move it away to begin anew: instances then have to register again"
@@ -199,7 +199,7 @@ pub(crate) fn own_addresses(data_plane: &DataPlane, admin: &[String]) -> Vec<Soc
 }
 
 /// Different in every process.
-fn random_seed() -> u64 {
+pub(crate) fn random_seed() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id())
 }

@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fulcrum_config::{Loaded, Report};
+use fulcrum_control_plane::file_watch::Watch;
 use tokio::sync::Notify;
-
-use super::watch::Watch;
 
 /// The main file and everything it led to when it was last read.
 #[derive(Debug)]

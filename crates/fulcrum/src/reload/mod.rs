@@ -13,7 +13,6 @@ pub(crate) mod command;
 mod files;
 mod history;
 mod outcome;
-mod watch;
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,6 +20,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fulcrum_config::{Config, Loaded};
+use fulcrum_control_plane::file_watch::{self, Look};
 use fulcrum_data_plane::DataPlane;
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -37,7 +37,6 @@ pub(crate) use self::history::LastError;
 pub(crate) use self::history::{ConfigHistory, History};
 pub(crate) use self::outcome::{Committed, Mistakes, Reloaded};
 use self::outcome::{Outcome, Refusal, line, list};
-use self::watch::Look;
 
 /// Where reloads are asked for.
 #[derive(Clone, Debug)]
@@ -163,7 +162,7 @@ impl Owner {
         let Requests(mut requests) = requests;
         let mut ticks = interval(TIDY_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let look = watch::next_look(&touched);
+        let look = file_watch::next_look(&touched);
         tokio::pin!(look);
         loop {
             let first = tokio::select! {
@@ -171,7 +170,7 @@ impl Owner {
                 _ = &mut stopped => return self,
                 Some(request) = requests.recv() => request,
                 found = &mut look => {
-                    look.set(watch::next_look(&touched));
+                    look.set(file_watch::next_look(&touched));
                     Request { trigger: found.into(), answer: None }
                 }
                 _ = ticks.tick() => {

@@ -23,10 +23,13 @@ fn endpoint(id: &str, state: &str) -> EndpointStatus {
         id: id.to_owned(),
         address: "10.0.0.1:8080".to_owned(),
         weight: 1,
+        weight_from: "config".to_owned(),
         state: state.to_owned(),
         since: "2027-01-15T08:00:00Z".parse().expect("a time"),
         why: "its reason".to_owned(),
         in_flight: 2,
+        elsewhere: 0,
+        limit: None,
         connections: 4,
         requests: 1000,
         errors: 0,
@@ -96,6 +99,7 @@ fn tables_line_up() {
                 ..OrderDocument::default()
             },
         }],
+        discovery: Vec::new(),
         host_names: vec![
             HostNameStatus {
                 name: "app.internal".to_owned(),

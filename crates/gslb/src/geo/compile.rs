@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
 
 use super::atlas::Atlas;
 use super::database::Database;
@@ -17,7 +20,7 @@ use crate::region::Region;
 /// Which clients are answered alike, and the regions of each kind of clients in order of preference.
 #[derive(Debug)]
 pub struct Classes {
-    table: PrefixTable,
+    table: Arc<PrefixTable>,
     orders: Vec<Box<[Region]>>,
     ranked: usize,
 }
@@ -46,7 +49,7 @@ impl Classes {
     }
 
     /// From addresses to classes.
-    pub fn table(&self) -> &PrefixTable {
+    pub fn table(&self) -> &Arc<PrefixTable> {
         &self.table
     }
 }
@@ -63,11 +66,17 @@ impl Atlas {
             self.clients(&mut clients, &self.v4, places.steps(|it| &it.v4), operators.steps(|it| &it.v4));
         let v6 =
             self.clients(&mut clients, &self.v6, places.steps(|it| &it.v6), operators.steps(|it| &it.v6));
-        let orders = clients.keys.iter().map(|client| self.order(ranking, client, &places, &operators));
+        let pins = self.pins();
+        let orders = clients.keys.iter().map(|client| {
+            let (place, operator) = (places.place(client.place), operators.place(client.operator));
+            let place = Place { asn: operator.asn.or(place.asn), ..place };
+            let order = self.rank(ranking, pins[client.region as usize], &place);
+            order.into_iter().map(|candidate| candidate.region).collect()
+        });
         let (orders, ranked, classes) = classes(&orders.collect::<Vec<_>>())?;
         let class = |client: u32| u32::from(classes[client as usize]);
         let table = PrefixTable::from_steps(&v4.map(class), &v6.map(class))?;
-        Ok(Classes { table, orders, ranked })
+        Ok(Classes { table: Arc::new(table), orders, ranked })
     }
 
     /// What of a place can make a difference: the fewer places differ, the less there is to do.
@@ -108,18 +117,13 @@ impl Atlas {
         })
     }
 
-    fn order(
-        &self,
-        ranking: Ranking,
-        client: &Client,
-        places: &Kept<'_>,
-        operators: &Kept<'_>,
-    ) -> Vec<Region> {
-        let (place, operator) = (places.place(client.place), operators.place(client.operator));
-        let place = Place { asn: operator.asn.or(place.asn), ..place };
-        let region = client.region.checked_sub(1).and_then(|index| Region::new(index as usize));
-        let net = self.nets.iter().copied().find(|&(_, of)| Some(of) == region);
-        self.rank(ranking, net, &place).into_iter().map(|candidate| candidate.region).collect()
+    /// For each number of a region, one of its networks: which one makes no difference.
+    fn pins(&self) -> Vec<Option<(IpNet, Region)>> {
+        let mut pins = vec![None; self.regions.len() + 1];
+        for &(net, region) in &self.nets {
+            pins[region.index() + 1] = Some((net, region));
+        }
+        pins
     }
 }
 

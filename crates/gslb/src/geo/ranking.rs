@@ -1,12 +1,13 @@
 //! The order in which regions suit a client, and why.
 
-use super::atlas::Atlas;
+use ipnet::IpNet;
+
+use super::atlas::{Atlas, RegionPlace};
 use super::centroid::LocatedBy;
 use super::distance::{Direction, Distance};
 use super::place::Place;
 use super::rule::Match;
 use crate::region::{Region, RegionSet};
-use ipnet::IpNet;
 
 /// By what regions are put in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,13 +70,13 @@ impl Atlas {
         order.candidates
     }
 
-    fn all(&self) -> impl Iterator<Item = (Region, &(super::atlas::RegionPlace, Option<Direction>))> {
+    fn all(&self) -> impl Iterator<Item = (Region, &(RegionPlace, Option<Direction>))> {
         self.regions.iter().enumerate().filter_map(|(index, region)| Some((Region::new(index)?, region)))
     }
 
     /// Those with a match of the client, the narrowest match first, equally narrow ones in configured order.
     fn by_match(&self, place: &Place) -> Vec<(Region, Reason)> {
-        let narrowest = |(region, (place_of_region, _)): (Region, &(super::atlas::RegionPlace, _))| {
+        let narrowest = |(region, (place_of_region, _)): (Region, &(RegionPlace, _))| {
             let about = place_of_region.matches.iter().filter(|rule| rule.is_about(place));
             Some((region, *about.min_by_key(|rule| rule.specificity())?))
         };
@@ -86,7 +87,7 @@ impl Atlas {
 
     /// Those that are for everybody, in configured order; then `geo.default`.
     fn defaults(&self) -> impl Iterator<Item = (Region, Reason)> {
-        let is_for_all = |place: &super::atlas::RegionPlace| place.matches.contains(&Match::Default);
+        let is_for_all = |place: &RegionPlace| place.matches.contains(&Match::Default);
         let for_all = self.all().filter(move |(_, (place, _))| is_for_all(place));
         let for_all = for_all.map(|(region, _)| (region, Reason::Match(Match::Default)));
         for_all.chain(self.default.map(|region| (region, Reason::Fallback)))

@@ -80,9 +80,36 @@ async fn a_heartbeat_renews_and_tells() {
     stale.is(409, "stale_epoch");
     assert_eq!(stale.json()["epoch"], 1);
     world.call(&lease, r#"{"load":{"cpu":-1}}"#).await.is(422, "invalid");
+    for weight in ["0", "65536", "-1", "\"5\"", "1.5", "true"] {
+        let reply = world.call(&lease, &format!(r#"{{"weight":{weight}}}"#)).await;
+        assert!([400, 422].contains(&reply.status), "{weight}: {}", reply.status);
+    }
+    assert_eq!((&shown["weight"], &shown["weight_from"]), (&json!(1), &json!("discovery")));
+    world.call(&lease, r#"{"epoch":1,"weight":65535}"#).await.is(200, "");
+    world.await_weight("a", 65535).await;
     let unknown = world.call(&format!("PUT {WEB}/b/lease"), "{}").await;
     unknown.is(404, "unknown");
     assert!(unknown.json()["re_register_after_ms"].as_u64().expect("a number") <= 15_000);
+    world.end().await;
+}
+
+/// Those of a batch say it in short, each for itself; those that say nothing leave it as it is.
+#[tokio::test]
+async fn many_heartbeats_change_weights() {
+    let world = World::plain().await;
+    for id in ["a", "b", "c"] {
+        world.register(id, json!({"weight": 3})).await.is(201, "");
+    }
+    let beats = json!({"beats": [{"s": "web", "i": "a", "e": 1, "w": 10}, {"s": "web", "i": "b"},
+        {"s": "web", "i": "c", "e": 2, "w": 10}, {"s": "web", "i": "a", "w": 11}]});
+    let reply = world.call("POST /v1/heartbeats", &beats.to_string()).await;
+    reply.is(200, "");
+    assert_eq!(reply.json()["results"][0]["code"], "stale_epoch");
+    world.await_weight("a", 11).await;
+    for id in ["b", "c"] {
+        let shown = world.call(&format!("GET {WEB}/{id}"), "").await.json();
+        assert_eq!((&shown["weight"], &shown["weight_from"]), (&json!(3), &json!("discovery")));
+    }
     world.end().await;
 }
 
@@ -125,6 +152,7 @@ async fn a_heartbeat_that_cannot_be_lets_none_be() {
     check(r#"{"s":"we b","i":"a"}"#, "/beats/1/s").await;
     check(r#"{"s":"web","i":""}"#, "/beats/1/i").await;
     check(r#"{"s":"web","i":"a","load":{"cpu":2000}}"#, "/beats/1/load/cpu").await;
+    check(r#"{"s":"web","i":"a","w":0}"#, "/beats/1/w").await;
     let beats =
         |count: usize| format!(r#"{{"beats":[{}]}}"#, vec![r#"{"s":"web","i":"a"}"#; count].join(","));
     world.call("POST /v1/heartbeats", &beats(10_001)).await.is(413, "too_large");

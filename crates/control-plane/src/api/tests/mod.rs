@@ -115,6 +115,19 @@ impl World {
         self.call(&format!("PUT {WEB}/{id}"), &body.to_string()).await
     }
 
+    /// Waits until an instance of `web` weighs so much, by its heartbeats.
+    async fn await_weight(&self, id: &str, weight: u16) {
+        let waits = async {
+            loop {
+                let shown = self.call(&format!("GET {WEB}/{id}"), "").await.json();
+                if (&shown["weight"], &shown["weight_from"]) == (&json!(weight), &json!("heartbeat")) {
+                    return;
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), waits).await.expect("it is told soon");
+    }
+
     fn sequence(&self) -> u64 {
         self.api.registry.services().1.0
     }

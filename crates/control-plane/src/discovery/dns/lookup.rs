@@ -4,6 +4,7 @@
 //! servers are asked one after the other, not at once: they may see different worlds, and the first is meant to win.
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use hickory_resolver::config::{
@@ -11,7 +12,7 @@ use hickory_resolver::config::{
 };
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::op::Query;
-use hickory_resolver::proto::rr::{Name, Record, RecordType};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::{Hosts, TokioResolver};
 use tokio::time::timeout;
 
@@ -19,18 +20,52 @@ use super::failure::Failure;
 
 /// What was found out about a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(in crate::discovery) struct Answer {
     /// At least one; in any order, and perhaps some of them twice.
-    pub(super) addresses: Vec<IpAddr>,
+    pub(in crate::discovery) addresses: Vec<IpAddr>,
     /// How long it holds, as the name servers say.
-    pub(super) ttl: Duration,
+    pub(in crate::discovery) ttl: Duration,
     /// The kind of addresses about which nothing was found out, and why.
-    pub(super) missing: Option<(Family, Failure)>,
+    pub(in crate::discovery) missing: Option<(Family, Failure)>,
+}
+
+impl Answer {
+    /// The addresses, sorted, and those known before of a kind about which nothing was found out.
+    pub(in crate::discovery) fn over(self, known: &[IpAddr]) -> Vec<IpAddr> {
+        let mut addresses = self.addresses;
+        if let Some((family, _)) = self.missing {
+            addresses.extend(known.iter().filter(|address| family.holds(address)));
+        }
+        addresses.sort_unstable();
+        addresses.dedup();
+        addresses
+    }
+}
+
+/// What was found out about the services of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::discovery) struct Services {
+    /// At least one.
+    pub(in crate::discovery) records: Vec<SrvRecord>,
+    /// How long they hold.
+    pub(in crate::discovery) ttl: Duration,
+}
+
+/// An SRV record (RFC 2782).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::discovery) struct SrvRecord {
+    /// The lowest that can be used is used.
+    pub(in crate::discovery) priority: u16,
+    /// The share among those of one priority.
+    pub(in crate::discovery) weight: u16,
+    pub(in crate::discovery) port: NonZeroU16,
+    /// An absolute name, lower-case, with its final dot.
+    pub(in crate::discovery) target: String,
 }
 
 /// A kind of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
+pub(in crate::discovery) enum Family {
     V4,
     V6,
 }
@@ -65,7 +100,7 @@ pub(super) enum Extended {
 }
 
 /// Looks names up, by one state of the system's configuration.
-pub(super) struct Client {
+pub(in crate::discovery) struct Client {
     hosts: Hosts,
     /// One for each name server, so that they are asked in order.
     servers: Vec<TokioResolver>,
@@ -84,19 +119,36 @@ impl Client {
     }
 
     /// The addresses of a name; at most [`PATIENCE`] for each name of the search list.
-    pub(super) async fn lookup(&self, name: &str) -> Result<Answer, Failure> {
+    pub(in crate::discovery) async fn lookup(&self, name: &str) -> Result<Answer, Failure> {
         let name = Name::from_ascii(name).map_err(|_| Failure::BadName)?;
         if let Some(answer) = self.in_hosts(&name) {
             return Ok(answer);
         }
         let mut worst = Failure::NoSuchName;
         for candidate in candidates(&name, &self.search, self.ndots) {
-            let (v4, v6) =
-                tokio::join!(self.ask(&candidate, RecordType::A), self.ask(&candidate, RecordType::AAAA));
+            let (v4, v6) = tokio::join!(
+                self.addresses(&candidate, RecordType::A),
+                self.addresses(&candidate, RecordType::AAAA)
+            );
             match combine(v4, v6) {
                 Ok(answer) => return Ok(answer),
                 // Who cannot answer for one domain may do for the next; but silence must not let a less specific name
                 // take the place of this one.
+                Err(failure) if failure <= Failure::ServerFailure => worst = worst.max(failure),
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(worst)
+    }
+
+    /// The SRV records of a name; at most [`PATIENCE`] for each name of the search list.
+    pub(in crate::discovery) async fn services(&self, name: &str) -> Result<Services, Failure> {
+        let name = Name::from_ascii(name).map_err(|_| Failure::BadName)?;
+        let mut worst = Failure::NoSuchName;
+        for candidate in candidates(&name, &self.search, self.ndots) {
+            match self.ask(&candidate, RecordType::SRV, services).await {
+                Ok(found) => return Ok(found),
+                // As for addresses.
                 Err(failure) if failure <= Failure::ServerFailure => worst = worst.max(failure),
                 Err(failure) => return Err(failure),
             }
@@ -113,14 +165,23 @@ impl Client {
             .map(|Records { addresses, ttl }| Answer { addresses, ttl, missing: None })
     }
 
+    async fn addresses(&self, name: &Name, kind: RecordType) -> Result<Records, Failure> {
+        self.ask(name, kind, |answers| records(answers)).await
+    }
+
     /// Asks the name servers one after the other, until one knows.
-    async fn ask(&self, name: &Name, kind: RecordType) -> Result<Records, Failure> {
+    async fn ask<T>(
+        &self,
+        name: &Name,
+        kind: RecordType,
+        read: impl Fn(&[Record]) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let mut last = Failure::Unreachable;
         for server in &self.servers {
             // The server's own timeout is for one query, and an alias may take several.
             let patience = server.options().timeout;
             last = match timeout(patience, server.lookup(name.clone(), kind)).await {
-                Ok(Ok(lookup)) => return records(lookup.answers()),
+                Ok(Ok(lookup)) => return read(lookup.answers()),
                 Ok(Err(error)) => Failure::of(&error),
                 Err(_) => Failure::Timeout,
             };
@@ -178,6 +239,33 @@ fn candidates(name: &Name, search: &[Name], ndots: usize) -> Vec<Name> {
 struct Records {
     addresses: Vec<IpAddr>,
     ttl: Duration,
+}
+
+/// The services among records; aliases bound how long they hold.
+fn services(records: &[Record]) -> Result<Services, Failure> {
+    let ttl = records.iter().map(|record| record.ttl).min().unwrap_or_default();
+    let service = |record: &Record| match &record.data {
+        // The root stands for a service that there is decidedly not.
+        RData::SRV(service) if !service.target.is_root() => Some(SrvRecord {
+            priority: service.priority,
+            weight: service.weight,
+            port: NonZeroU16::new(service.port)?,
+            target: absolute(&service.target).to_lowercase().to_ascii(),
+        }),
+        _ => None,
+    };
+    let records: Vec<SrvRecord> = records.iter().filter_map(service).collect();
+    if records.is_empty() {
+        return Err(Failure::NoAddresses);
+    }
+    Ok(Services { records, ttl: Duration::from_secs(ttl.into()) })
+}
+
+/// Targets are no names of a search list.
+fn absolute(name: &Name) -> Name {
+    let mut name = name.clone();
+    name.set_fqdn(true);
+    name
 }
 
 /// The addresses among records; aliases bound how long they hold.

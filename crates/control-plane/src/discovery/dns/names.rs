@@ -19,6 +19,7 @@ use fulcrum_balance::Rng;
 
 use super::failure::Failure;
 use super::lookup::Answer;
+use crate::discovery::pace::{about, backoff};
 
 /// The followed names. `now` is the time since some start, and never goes back.
 #[derive(Debug)]
@@ -168,13 +169,9 @@ impl Names {
     /// A lookup has ended well. Returns the addresses of the name if they are other ones than before.
     pub(super) fn answered(&mut self, name: &str, answer: Answer, now: Duration) -> Option<Arc<[IpAddr]>> {
         self.counters.answers += 1;
-        let Answer { mut addresses, ttl, missing } = answer;
+        let (ttl, missing) = (answer.ttl, answer.missing);
         let known = end(&mut self.known, &mut self.asking, &mut self.unheard, name)?;
-        if let Some((family, _)) = missing {
-            addresses.extend(known.addresses.iter().filter(|address| family.holds(address)));
-        }
-        addresses.sort_unstable();
-        addresses.dedup();
+        let addresses = answer.over(&known.addresses);
         known.answered = Some(now);
         known.failures = 0;
         known.last_failure = missing.map(|(_, failure)| failure);
@@ -262,25 +259,12 @@ fn end<'a>(
     Some(known)
 }
 
-/// How long to wait after this many failures in a row: 1 s, then twice as long each time, up to 30 s.
-fn backoff(failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(31);
-    FIRST_RETRY.saturating_mul(1 << doublings).min(LAST_RETRY)
-}
-
-/// Nine to eleven tenths of a span.
-fn about(span: Duration, rng: &mut Rng) -> Duration {
-    span * (900 + rng.below(201)) / 1000
-}
-
 /// Lookups at the same time, each of two queries: a reload with thousands of names must not flood the name servers.
 pub(super) const MAX_LOOKUPS: usize = 64;
 /// An answer without a life of its own would be asked for without pause.
 const MIN_TTL: Duration = Duration::from_secs(1);
 /// An endpoint that has moved is found within a minute, whatever its zone says.
 const MAX_TTL: Duration = Duration::from_secs(60);
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-const LAST_RETRY: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests;

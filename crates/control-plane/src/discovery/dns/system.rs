@@ -15,7 +15,7 @@ use super::lookup::{Client, Extended, Settings};
 
 /// Where the name servers are named.
 #[derive(Clone, Debug)]
-pub(super) enum NameServers {
+pub(in crate::discovery) enum NameServers {
     /// In a file, usually `/etc/resolv.conf`.
     ResolvConf(PathBuf),
     /// Here.
@@ -23,7 +23,7 @@ pub(super) enum NameServers {
 }
 
 /// What the files said when they were last read.
-pub(super) struct System {
+pub(in crate::discovery) struct System {
     servers: NameServers,
     hosts: PathBuf,
     read: Option<Read>,
@@ -34,7 +34,7 @@ pub(super) struct System {
 
 impl System {
     /// Reads nothing yet.
-    pub(super) fn new(servers: NameServers, hosts: PathBuf) -> System {
+    pub(in crate::discovery) fn new(servers: NameServers, hosts: PathBuf) -> System {
         let fixed = match &servers {
             // resolv.conf(5): the name server of this machine, where none is named.
             NameServers::ResolvConf(_) => vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), DNS)],
@@ -47,7 +47,7 @@ impl System {
     /// A client for the files as they are now. What cannot be read is told and stays as it was.
     ///
     /// This looks at two local files and reads them if they have changed: no reason to leave the thread.
-    pub(super) fn client(&mut self) -> Arc<Client> {
+    pub(in crate::discovery) fn client(&mut self) -> Arc<Client> {
         let resolv_conf = match &self.servers {
             NameServers::ResolvConf(path) => Stamp::of(path),
             NameServers::Fixed(_) => None,

@@ -3,10 +3,13 @@
 //! Every commit is one transaction, on disk before it returns. A file that is not whole is never written to: it stays as
 //! it was found, for whoever wants to look.
 
+mod found;
 mod holder;
+mod view;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use fulcrum_model::ServiceName;
 use redb::{
@@ -17,6 +20,9 @@ use redb::{
 use super::record::{self, RecordError};
 use super::{Image, StoreEpoch};
 use crate::state::{Change, Departure, Instance, Key, Sequence};
+
+pub use found::{FoundError, found};
+use view::Before;
 
 /// The registry's file, open.
 #[derive(Debug)]
@@ -80,9 +86,27 @@ impl Embedded {
     /// # Errors
     /// The file is in use, not accessible, not whole, or of a later release.
     pub fn open(path: &Path, seed: u64) -> Result<(Self, Image), OpenError> {
-        let opened = Builder::new().create(path);
+        if view::verify(path)? == Before::Nothing {
+            found::begin(path, seed)?;
+        }
+        let opened = Builder::new().set_cache_size(CACHE).create(path);
         let database = opened.map_err(|error| refuse(path, error))?;
         Embedded::with(database, path, seed)
+    }
+
+    /// What a file holds that no daemon has open. Nothing is written, whatever is wrong with it.
+    ///
+    /// # Errors
+    /// As of [`open`](Self::open); and there is nothing in it.
+    pub fn inspect(path: &Path) -> Result<Image, OpenError> {
+        let corrupt = |what: String| OpenError::Corrupt { path: path.to_owned(), what };
+        let database = view::open(path)?;
+        match read(&database).map_err(|error| corrupt(error.to_string()))? {
+            Reading::Empty => Err(corrupt("it is empty".to_owned())),
+            Reading::Whole(image) => Ok(image),
+            Reading::Later(found) => Err(OpenError::Later { path: path.to_owned(), found }),
+            Reading::Wrong(what) => Err(corrupt(what)),
+        }
     }
 
     /// As [`open`](Self::open), over anything that stores bytes.
@@ -91,7 +115,7 @@ impl Embedded {
     /// As of [`open`](Self::open).
     pub fn over(backend: impl StorageBackend, seed: u64) -> Result<(Self, Image), OpenError> {
         let path = Path::new("the storage");
-        let opened = Builder::new().create_with_backend(backend);
+        let opened = Builder::new().set_cache_size(CACHE).create_with_backend(backend);
         let database = opened.map_err(|error| refuse(path, error))?;
         Embedded::with(database, path, seed)
     }
@@ -100,12 +124,7 @@ impl Embedded {
         let corrupt = |what: String| OpenError::Corrupt { path: path.to_owned(), what };
         let read = read(&database).map_err(|error| corrupt(error.to_string()))?;
         let mut image = match read {
-            Reading::Empty => Image {
-                epoch: StoreEpoch(seed),
-                sequence: Sequence(0),
-                instances: Vec::new(),
-                departed: Vec::new(),
-            },
+            Reading::Empty => Image::empty(StoreEpoch(seed)),
             Reading::Whole(image) => image,
             Reading::Later(found) => return Err(OpenError::Later { path: path.to_owned(), found }),
             Reading::Wrong(what) => return Err(corrupt(what)),
@@ -226,9 +245,9 @@ impl Embedded {
     }
 }
 
-/// That a lease has run out is no news after a start.
+/// What heartbeats say, or that there are none, is no news after a start.
 fn is_kept(change: &Change) -> bool {
-    !change.is_of_the_lease()
+    !change.is_of_heartbeats()
 }
 
 enum Reading {
@@ -267,7 +286,14 @@ fn read(database: &Database) -> Result<Reading, redb::Error> {
     for entry in transaction.open_table(INSTANCES)?.iter()? {
         let (key, value) = entry?;
         match instance(key.value(), value.value()) {
-            Ok(instance) => image.instances.push(instance),
+            Ok(mut instance) => {
+                let before = image.instances.last().map(|before| &before.owner);
+                if let Some(owner) = before.filter(|owner| **owner == instance.owner) {
+                    // One name in memory for all whom it has registered.
+                    instance.owner = Arc::clone(owner);
+                }
+                image.instances.push(instance);
+            }
             Err(what) => return Ok(Reading::Wrong(what)),
         }
     }
@@ -324,6 +350,10 @@ fn read_key(text: &str) -> Option<Key> {
 
 /// The layout of the tables below.
 const FORMAT: u64 = 1;
+
+/// Pages of the file in memory, in bytes: what is in the file is in the registry's memory already, and is read at the start
+/// alone.
+const CACHE: usize = 8 << 20;
 
 /// So many numbers of events are reserved at a time: a write for each block, a gap of at most one after a start.
 const BLOCK: u64 = 100_000;

@@ -71,6 +71,19 @@ fn nested_records_are_read_at_every_record_size() {
     }
 }
 
+/// What is read is independent of the file: it may be cut, replaced or removed while it is in use.
+#[test]
+fn files_are_read_and_let_go() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("city.mmdb");
+    assert!(matches!(Database::open(&path), Err(DatabaseError::Read(_))));
+    std::fs::write(&path, cities(Writer::v6(24)).finish()).expect("a file");
+    let database = Database::open(&path).expect("a database");
+    std::fs::write(&path, b"").expect("a file");
+    assert!(matches!(Database::open(&path), Err(DatabaseError::Format(_))));
+    check(&database, "192.0.2.1", frankfurt(), Some("192.0.2.0/25"));
+}
+
 #[test]
 fn flat_records_are_read() {
     let coded = map([

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// Follows a set of files and folders.
-pub(crate) struct Watch {
+pub struct Watch {
     touched: Arc<Notify>,
     followed: Followed,
     /// Nothing where the system gives none: then looking now and then is all there is.
@@ -35,12 +35,12 @@ struct Followed {
 
 impl Watch {
     /// Follows nothing yet.
-    pub(crate) fn new(touched: Arc<Notify>) -> Self {
+    pub fn new(touched: Arc<Notify>) -> Self {
         Watch { touched, followed: Followed::default(), watcher: None }
     }
 
     /// Follows these files and folders instead of those before.
-    pub(crate) fn follow(&mut self, paths: &BTreeSet<PathBuf>) {
+    pub fn follow(&mut self, paths: &BTreeSet<PathBuf>) {
         let followed = Followed::find(paths);
         if followed == self.followed {
             return;
@@ -130,7 +130,7 @@ fn first_link(path: &Path) -> Option<(PathBuf, PathBuf)> {
 
 /// Waits until files may have changed and whoever changes them seems to be done, or until it is time to look anyway:
 /// network file systems and replaced folders tell nothing.
-pub(crate) async fn next_look(touched: &Notify) -> Look {
+pub async fn next_look(touched: &Notify) -> Look {
     tokio::select! {
         () = touched.notified() => {}
         () = tokio::time::sleep(LOOK_EVERY) => return Look::Routine,
@@ -152,7 +152,7 @@ fn settled(first: Instant, last: Instant) -> Instant {
 
 /// Why to look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
+pub enum Look {
     /// A file was written or replaced.
     Touched,
     /// It has been a while.

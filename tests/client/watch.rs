@@ -1,0 +1,108 @@
+//! Following services: nothing is missed, and nothing that was known is lost with the registry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fulcrum_client::{EndpointState, Watch};
+use rustix::process::Signal;
+use serde_json::json;
+
+use super::{free_address, registry_at, registry_of, runtime};
+use crate::harness::{eventually, hold};
+
+/// The ids of the endpoints that take new requests, in order.
+fn ids(watch: &Watch) -> Vec<String> {
+    let endpoints = watch.endpoints().of("web");
+    let up = endpoints.iter().filter(|endpoint| endpoint.state == EndpointState::Up);
+    up.map(|endpoint| endpoint.id.to_string()).collect()
+}
+
+#[track_caller]
+fn await_ids(watch: &Watch, expected: &[&str]) {
+    eventually(&format!("{expected:?}"), || (ids(watch) == expected).then_some(()));
+}
+
+#[test]
+fn a_watcher_sees_who_comes_drains_and_goes() {
+    let fulcrum = registry_at("127.0.0.1:0", "");
+    fulcrum.register(
+        "web/a",
+        "127.0.0.1:8080",
+        json!({"weight": 7, "meta": {"version": "1"}, "locality": "eu"}),
+    );
+    fulcrum.register("db/x", "127.0.0.1:9090", json!({}));
+    let runtime = runtime();
+    let _context = runtime.enter();
+    let watch = registry_of(fulcrum.registry()).watch(["web"]).expect("a name");
+    let endpoints = runtime.block_on(watch.ready());
+    assert_eq!(endpoints.len(), 1, "nothing of other services: {endpoints:?}");
+    let endpoint = Arc::clone(&endpoints.of("web")[0]);
+    assert_eq!((endpoint.address.to_string(), endpoint.weight.get()), ("127.0.0.1:8080".to_owned(), 7));
+    assert_eq!((&*endpoint.meta["version"], endpoint.locality.as_deref()), ("1", Some("eu")));
+    fulcrum.register("web/b", "127.0.0.1:8081", json!({}));
+    await_ids(&watch, &["a", "b"]);
+    fulcrum.leave("web/a", "?drain=1h");
+    await_ids(&watch, &["b"]);
+    assert_eq!(watch.endpoints().of("web").len(), 2, "it drains");
+    fulcrum.leave("web/b", "");
+    await_ids(&watch, &[]);
+    assert!(watch.problem().is_none(), "{:?}", watch.problem());
+}
+
+#[test]
+fn a_large_service_is_seen_whole() {
+    let fulcrum = registry_at("127.0.0.1:0", "");
+    let meta = json!({ "ttl": "1h", "meta": { "k": "v".repeat(200) } });
+    for number in 0..600 {
+        fulcrum.register(&format!("web/{number}"), &format!("127.0.0.1:{}", 1000 + number), meta.clone());
+    }
+    let runtime = runtime();
+    let _context = runtime.enter();
+    let watch = registry_of(fulcrum.registry()).watch([]).expect("no name");
+    let endpoints = runtime.block_on(watch.ready());
+    assert_eq!(endpoints.of("web").len(), 600);
+}
+
+#[test]
+fn a_watcher_goes_on_after_the_registry_was_killed() {
+    let address = free_address();
+    let mut fulcrum = registry_at(&address, "");
+    fulcrum.register("web/a", "127.0.0.1:8080", json!({"ttl": "1h"}));
+    fulcrum.register("web/b", "127.0.0.1:8081", json!({"ttl": "1h"}));
+    let runtime = runtime();
+    let _context = runtime.enter();
+    let watch = registry_of(&address).watch(["web"]).expect("a name");
+    await_ids(&watch, &["a", "b"]);
+    let mut changes = watch.changes();
+    changes.mark_unchanged();
+    for round in 0..2 {
+        fulcrum.child.signal(Signal::KILL);
+        assert_eq!(fulcrum.child.exit_code(), None);
+        eventually("it notices", || watch.problem());
+        hold("what was known is known", Duration::from_millis(300), || ids(&watch).len() == 2 + round);
+        fulcrum.restart();
+        fulcrum.register(&format!("web/c{round}"), "127.0.0.1:8082", json!({"ttl": "1h"}));
+        let expected = [&["a", "b", "c0"][..], &["a", "b", "c0", "c1"]][round];
+        await_ids(&watch, expected);
+        eventually("it is well again", || watch.problem().is_none().then_some(()));
+    }
+    assert!(changes.has_changed().expect("it is there"));
+}
+
+/// The registry's file is lost: what is told anew takes the place of what was known, all at once.
+#[test]
+fn a_new_history_replaces_the_old_one() {
+    let address = free_address();
+    let mut fulcrum = registry_at(&address, "");
+    fulcrum.register("web/a", "127.0.0.1:8080", json!({"ttl": "1h"}));
+    let runtime = runtime();
+    let _context = runtime.enter();
+    let watch = registry_of(&address).watch(["web"]).expect("a name");
+    await_ids(&watch, &["a"]);
+    assert_eq!(fulcrum.stop(), Some(0));
+    std::fs::remove_dir_all(fulcrum.directory().join("state")).expect("it is ours");
+    hold("it stays", Duration::from_millis(300), || ids(&watch) == ["a"]);
+    fulcrum.restart();
+    fulcrum.register("web/b", "127.0.0.1:8081", json!({"ttl": "1h"}));
+    await_ids(&watch, &["b"]);
+}
