@@ -57,7 +57,7 @@ pub enum CompileError {
     Zone {
         /// Its name.
         zone: DnsName,
-        /// The file that it is in.
+        /// The file that it is in, where the error names none.
         file: Option<PathBuf>,
         /// What is wrong.
         error: ZoneError,
@@ -303,12 +303,15 @@ fn zone(
 }
 
 fn errors(zone: &DnsName, file: Option<&PathBuf>, errors: Vec<ZoneError>) -> Vec<CompileError> {
-    let of = |error| CompileError::Zone { zone: zone.clone(), file: file.cloned(), error };
+    let of = |error: ZoneError| {
+        let file = file.filter(|_| error.file.is_none()).cloned();
+        CompileError::Zone { zone: zone.clone(), file, error }
+    };
     errors.into_iter().map(of).collect()
 }
 
 fn records(name: &DnsName, zone: &InlineZone) -> Vec<Record> {
-    let record = |owner: &DnsName, ttl, data| Record { owner: owner.clone(), ttl, data, line: 0 };
+    let record = |owner: &DnsName, ttl, data| Record { owner: owner.clone(), ttl, data, file: None, line: 0 };
     let start = record(name, zone.ttl, RecordData::Soa(Box::new(zone.soa.clone())));
     let servers = zone.ns.iter().map(|server| record(name, zone.ttl, RecordData::Ns(server.clone())));
     let names = zone

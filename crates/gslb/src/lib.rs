@@ -15,6 +15,8 @@ pub mod compiled;
 mod cookie;
 mod counters;
 mod edns;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod geo;
 pub mod headroom;
 mod names;

@@ -1,12 +1,16 @@
 //! What is wrong with a zone, and where.
 
 use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
 
-use fulcrum_model::{DnsName, RecordError};
+use fulcrum_model::{DnsName, DnsNameError, RecordError};
 
 /// A mistake in a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneError {
+    /// The file: that of the zone, or one that it includes. `None` where the zone is not in a file, or is meant as a whole.
+    pub file: Option<Arc<Path>>,
     /// The line of the file, from 1; 0 where the zone as a whole is meant, or is not in a file.
     pub line: u32,
     /// What is wrong.
@@ -45,6 +49,21 @@ pub enum ZoneProblem {
     TooMany(DnsName),
     /// What the reader of a zone file met.
     Syntax(&'static str),
+    /// A name in a zone file that cannot be one.
+    Name {
+        /// What stands there.
+        found: String,
+        /// Why not.
+        error: DnsNameError,
+    },
+    /// A type of records in a zone file that is not known.
+    Type(String),
+    /// A class in a zone file other than IN.
+    Class(String),
+    /// A time to live in a zone file that cannot be one.
+    Lifetime(String),
+    /// A zone file that cannot be read, and why.
+    Unreadable(String),
     /// `$INCLUDE` of a file that cannot be read, or must not be.
     Include {
         /// The file.
@@ -77,6 +96,18 @@ impl fmt::Display for ZoneProblem {
             }
             ZoneProblem::TooMany(name) => write!(f, "{name} has too many records of one type"),
             ZoneProblem::Syntax(what) => f.write_str(what),
+            ZoneProblem::Name { found, error } => write!(f, "{found:?} cannot be a name: {error}"),
+            ZoneProblem::Type(found) => {
+                write!(
+                    f,
+                    "there is no type of records {found:?}: others are written as TYPE and their number"
+                )
+            }
+            ZoneProblem::Class(found) => write!(f, "the class {found} is not served, only IN"),
+            ZoneProblem::Lifetime(found) => {
+                write!(f, "{found:?} cannot be a time to live: seconds to 2147483647, or like 1h30m")
+            }
+            ZoneProblem::Unreadable(why) => write!(f, "cannot be read: {why}"),
             ZoneProblem::Include { path, why } => write!(f, "$INCLUDE {path}: {why}"),
         }
     }
@@ -84,6 +115,9 @@ impl fmt::Display for ZoneProblem {
 
 impl fmt::Display for ZoneError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(file) = &self.file {
+            write!(f, "{}: ", file.display())?;
+        }
         match self.line {
             0 => self.problem.fmt(f),
             line => write!(f, "line {line}: {}", self.problem),
@@ -92,3 +126,6 @@ impl fmt::Display for ZoneError {
 }
 
 impl std::error::Error for ZoneError {}
+
+/// So many mistakes are told: more help nobody, and a file may have one in every line.
+pub(super) const ERRORS_MAX: usize = 100;

@@ -1,14 +1,18 @@
 //! A zone: its names and their records, as zone files and the configuration give them, checked.
 
 mod error;
+pub mod file;
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use fulcrum_model::{DnsName, RecordData, RecordType, Soa};
 
+use error::ERRORS_MAX;
 pub use error::{ZoneError, ZoneProblem};
 
-/// A record, and the line of its file; 0 where there is no file.
+/// A record, and where it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The name that has it.
@@ -17,7 +21,9 @@ pub struct Record {
     pub ttl: u32,
     /// What it says.
     pub data: RecordData,
-    /// The line that it stands in.
+    /// The file that it stands in; `None` where there is none.
+    pub file: Option<Arc<Path>>,
+    /// The line that it stands in; 0 where there is no file.
     pub line: u32,
 }
 
@@ -48,7 +54,7 @@ pub struct Zone {
 }
 
 impl Zone {
-    /// A zone of these records and choices, or everything that is wrong with them.
+    /// A zone of these records and choices, or everything that is wrong with them (the first hundred mistakes).
     pub fn new(
         name: DnsName,
         records: Vec<Record>,
@@ -57,7 +63,10 @@ impl Zone {
         let mut errors = Vec::new();
         let mut names: BTreeMap<DnsName, Vec<RecordSet>> = BTreeMap::new();
         for record in records {
-            let at = |problem| ZoneError { line: record.line, problem };
+            if errors.len() >= ERRORS_MAX {
+                return Err(errors);
+            }
+            let at = |problem| ZoneError { file: record.file.clone(), line: record.line, problem };
             if !record.owner.is_within(&name) {
                 errors.push(at(ZoneProblem::Outside { name: record.owner.clone(), zone: name.clone() }));
                 continue;
@@ -69,6 +78,7 @@ impl Zone {
             }
             add(sets, record);
         }
+        let of_zone = |problem| ZoneError { file: None, line: 0, problem };
         let apex = names.get(&name);
         let of_type = |wanted| apex.and_then(|sets| sets.iter().find(|set| set.record_type == wanted));
         let start = of_type(RecordType::SOA).and_then(|set| match set.data.first() {
@@ -76,10 +86,10 @@ impl Zone {
             _ => None,
         });
         if of_type(RecordType::NS).is_none() {
-            errors.push(ZoneError { line: 0, problem: ZoneProblem::NoServers(name.clone()) });
+            errors.push(of_zone(ZoneProblem::NoServers(name.clone())));
         }
         match start {
-            None => errors.insert(0, ZoneError { line: 0, problem: ZoneProblem::NoStart(name.clone()) }),
+            None => errors.insert(0, of_zone(ZoneProblem::NoStart(name.clone()))),
             Some((soa, ttl)) if errors.is_empty() => {
                 let negative_ttl = ttl.min(soa.minimum);
                 return Ok(Zone { name, soa, negative_ttl, names, choices });

@@ -17,6 +17,7 @@ pub(crate) fn records(text: &str) -> Vec<Record> {
                 &origin,
             )
             .expect("a record"),
+            file: None,
             line: place as u32 + 1,
         }
     };
@@ -97,6 +98,13 @@ fn what_is_wrong_is_all_told() {
         &["www.example.com"],
         &["line 4: www.example.com. has an address beside the policy that gives its addresses"],
     );
+}
+
+#[test]
+fn a_hundred_mistakes_are_enough() {
+    let outside = format!("{APEX}{}", "a.org. 1 A 192.0.2.1\n".repeat(200));
+    let errors = zone(&outside, &[]).expect_err("it is wrong");
+    assert_eq!(errors.len(), 100);
 }
 
 #[test]

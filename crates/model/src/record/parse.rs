@@ -38,30 +38,13 @@ impl RecordData {
         if let Some(why) = refusal(record_type) {
             return Err(RecordError::Refused(record_type, why));
         }
-        let fields = Fields { fields, origin };
-        if fields.fields.first().is_some_and(|field| field.text == "\\#" && !field.is_quoted) {
-            return fields.unknown(record_type);
-        }
-        match record_type {
-            RecordType::A => fields.only("an IPv4 address").map(RecordData::A),
-            RecordType::AAAA => fields.only("an IPv6 address").map(RecordData::Aaaa),
-            RecordType::NS => fields.only_name().map(RecordData::Ns),
-            RecordType::CNAME => fields.only_name().map(RecordData::Cname),
-            RecordType::PTR => fields.only_name().map(RecordData::Ptr),
-            RecordType::MX => fields.mx(),
-            RecordType::TXT => fields.txt(),
-            RecordType::SOA => fields.soa(),
-            RecordType::SRV => fields.srv(),
-            RecordType::CAA => fields.caa(),
-            RecordType::SVCB | RecordType::HTTPS => svcb::parse(record_type, &fields),
-            RecordType::TLSA | RecordType::SMIMEA => fields.digest(record_type, &[1, 1, 1]),
-            RecordType::SSHFP => fields.digest(record_type, &[1, 1]),
-            RecordType::DS => fields.digest(record_type, &[2, 1, 1]),
-            RecordType::NAPTR => fields.naptr(),
-            _ => Err(RecordError::Fields(
-                "`\\#`, the number of bytes, and the bytes in hexadecimal (RFC 3597)",
-            )),
-        }
+        let data = Fields { fields, origin }.data(record_type)?;
+        let length = match &data {
+            RecordData::Txt(parts) => parts.iter().map(|part| 1 + part.len()).sum(),
+            RecordData::Other(_, data) => data.len(),
+            _ => 0,
+        };
+        if length > usize::from(u16::MAX) { Err(RecordError::Long) } else { Ok(data) }
     }
 }
 
@@ -82,6 +65,32 @@ pub(super) struct Fields<'a> {
 }
 
 impl Fields<'_> {
+    fn data(&self, record_type: RecordType) -> Result<RecordData, RecordError> {
+        if self.fields.first().is_some_and(|field| field.text == "\\#" && !field.is_quoted) {
+            return self.unknown(record_type);
+        }
+        match record_type {
+            RecordType::A => self.only("an IPv4 address").map(RecordData::A),
+            RecordType::AAAA => self.only("an IPv6 address").map(RecordData::Aaaa),
+            RecordType::NS => self.only_name().map(RecordData::Ns),
+            RecordType::CNAME => self.only_name().map(RecordData::Cname),
+            RecordType::PTR => self.only_name().map(RecordData::Ptr),
+            RecordType::MX => self.mx(),
+            RecordType::TXT => self.txt(),
+            RecordType::SOA => self.soa(),
+            RecordType::SRV => self.srv(),
+            RecordType::CAA => self.caa(),
+            RecordType::SVCB | RecordType::HTTPS => svcb::parse(record_type, self),
+            RecordType::TLSA | RecordType::SMIMEA => self.digest(record_type, &[1, 1, 1]),
+            RecordType::SSHFP => self.digest(record_type, &[1, 1]),
+            RecordType::DS => self.digest(record_type, &[2, 1, 1]),
+            RecordType::NAPTR => self.naptr(),
+            _ => Err(RecordError::Fields(
+                "`\\#`, the number of bytes, and the bytes in hexadecimal (RFC 3597)",
+            )),
+        }
+    }
+
     fn exactly<const N: usize>(&self, expected: &'static str) -> Result<&[Field; N], RecordError> {
         self.fields.try_into().map_err(|_| RecordError::Fields(expected))
     }

@@ -100,6 +100,8 @@ fn what_cannot_be_a_record_says_why() {
         "SOA a b 1 2 3 4 4294967295",
         "expected seconds from 0 to 2147483647, or like 1h30m, found \"4294967295\"",
     );
+    check(&format!("TLSA 3 1 1 {}", "00".repeat(65_533)), "data has at most 65535 bytes");
+    check(&format!("TXT{}", " \"\"".repeat(65_536)), "data has at most 65535 bytes");
     check("TLSA 3 1 1", "expected numbers, and a digest in hexadecimal");
     check("TLSA 3 1 1 0", "expected pairs of hexadecimal digits");
     check("TYPE666 abc", r"expected `\#`, the number of bytes, and the bytes in hexadecimal (RFC 3597)");
