@@ -45,6 +45,8 @@ pub struct Silent {
     /// Evictions without evidence, by service.
     windows: HashMap<ServiceName, Window>,
     mood: Mood,
+    /// When the last mass lapse was over because so many were heard of again.
+    thawed: Option<Duration>,
     rng: Rng,
 }
 
@@ -88,7 +90,7 @@ pub enum Mood {
 impl Silent {
     /// Nobody is silent.
     pub fn new(rng: Rng) -> Self {
-        Silent { since: BTreeMap::new(), windows: HashMap::new(), mood: Mood::Normal, rng }
+        Silent { since: BTreeMap::new(), windows: HashMap::new(), mood: Mood::Normal, thawed: None, rng }
     }
 
     /// The lease of an instance has run out.
@@ -161,7 +163,11 @@ impl Silent {
             Mood::Frozen { since } if is_mass(self.since.len()) && now - since >= policy.hold_max => {
                 Mood::Releasing
             }
-            Mood::Frozen { .. } | Mood::Releasing if !is_mass(self.since.len()) => Mood::Normal,
+            Mood::Frozen { .. } if !is_mass(self.since.len()) => {
+                self.thawed = Some(now);
+                Mood::Normal
+            }
+            Mood::Releasing if !is_mass(self.since.len()) => Mood::Normal,
             mood => mood,
         };
     }
@@ -207,15 +213,18 @@ impl Silent {
                     commands.push(evict(instance, evidence));
                 }
                 Verdict::Keep(hold) => keep(instance, hold, commands),
-                Verdict::Unproven => unproven.push((instance, now.saturating_sub(since))),
+                Verdict::Unproven => {
+                    let patience = self.patience(instance, since);
+                    unproven.push((instance, now.saturating_sub(since) < patience));
+                }
             }
         }
         let mut may_go = self.may_go(service, &view, policy, now);
         shuffle(&mut unproven, &mut self.rng);
-        for (instance, silent_for) in unproven {
+        for (instance, is_early) in unproven {
             if policy.empty_protect && left == 1 {
                 keep(instance, Hold::LastInstance, commands);
-            } else if may_go == 0 || silent_for < instance.ttl() / BEATS {
+            } else if may_go == 0 || is_early {
                 keep(instance, Hold::EvictionCap, commands);
             } else {
                 (left, may_go) = (left - 1, may_go - 1);
@@ -225,9 +234,17 @@ impl Silent {
         }
     }
 
+    /// The silent ones of a service, and since when that counts: those who were held in a mass lapse, since it was over.
     fn silent_of<'a>(&self, service: &ServiceName, state: &'a State) -> Vec<(&'a Instance, Duration)> {
+        let since = |lapse: &Lapse| self.thawed.map_or(lapse.at, |thawed| lapse.at.max(thawed));
         let all = state.instances(service);
-        all.filter_map(|(instance, _)| Some((&**instance, self.since.get(&instance.key)?.at))).collect()
+        all.filter_map(|(instance, _)| Some((&**instance, since(self.since.get(&instance.key)?)))).collect()
+    }
+
+    /// How long nobody goes without evidence. When many come back they come one after the other, too: each has a lease's
+    /// time, as after a start.
+    fn patience(&self, instance: &Instance, since: Duration) -> Duration {
+        if self.thawed == Some(since) { instance.ttl() } else { instance.ttl() / BEATS }
     }
 
     /// How many of a service may still go without evidence in this time-to-live.

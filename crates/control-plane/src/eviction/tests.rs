@@ -227,6 +227,23 @@ fn a_network_that_heals_within_the_hold_has_cost_nobody() {
     assert_eq!((world.count("web"), world.holds("web").len(), world.silent.mood()), (40, 0, Mood::Normal));
 }
 
+/// Their heartbeats come one after the other again: those who are the last to be heard of must not pay for it.
+#[test]
+fn who_comes_back_late_from_a_mass_lapse_is_waited_for() {
+    let mut world = World::new(1).with("web", 40, Reach::Unknown);
+    world.silence("web", 0..40, Reach::Unknown);
+    assert!(world.seconds(300).is_empty());
+    for number in 0..40 {
+        world.beating.insert(key("web", number), true);
+        assert!(world.second().is_empty(), "{number}");
+    }
+    world.second();
+    assert_eq!((world.count("web"), world.holds("web").len(), world.silent.mood()), (40, 0, Mood::Normal));
+    // Who does not come back goes like anybody else.
+    world.silence("web", 0..2, Reach::Unknown);
+    assert_eq!(world.seconds(120).len(), 2);
+}
+
 #[test]
 fn many_on_one_host_are_no_failure_of_the_network() {
     let mut world = World::new(1).with("api", 20, Reach::Reachable);
