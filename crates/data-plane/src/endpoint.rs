@@ -83,6 +83,11 @@ impl Gate {
         !self.has(Gate::DOWN.with(Gate::UNKNOWN).with(Gate::EJECTED).with(Gate::UNREACHABLE))
     }
 
+    /// Whether nothing stands against it, but that it may still be warming up.
+    pub(crate) fn lets_new_requests(self) -> bool {
+        !Gate::BY_WEIGHT.iter().any(|gate| *gate != Gate::WARMING && self.has(*gate))
+    }
+
     /// The word for it: what matters most.
     pub(crate) fn word(self) -> &'static str {
         let by_weight = Gate::BY_WEIGHT.iter().zip(Gate::WORDS);

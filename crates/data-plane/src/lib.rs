@@ -63,11 +63,14 @@ use worker::Start;
 
 pub use data_plane::{BoundListener, DataPlane, Reload};
 pub use generation::{Discovered, LoadTerms, PrepareError};
+pub use health::check_once;
 pub use http::error::Reason;
 pub use listener::BindError;
 pub use metrics::Collector;
 pub use service::Override;
-pub use status::{AbsentOrder, EndpointStatus, ListenerStatus, ServiceStatus, Status, WorkerStatus};
+pub use status::{
+    AbsentOrder, EndpointStatus, ListenerStatus, ServiceLoad, ServiceStatus, Status, WorkerStatus,
+};
 
 /// Why the data plane cannot be started: the system gives no threads or reactors.
 #[derive(Debug, thiserror::Error)]

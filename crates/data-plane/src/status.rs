@@ -1,9 +1,10 @@
 //! What the data plane looks like right now, as plain values.
 
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
-use fulcrum_model::{EndpointId, ServiceName};
+use fulcrum_model::{Address, EndpointId, ServiceName};
 
 use crate::data_plane::DataPlane;
 use crate::service::{Membership, Override, Service};
@@ -115,7 +116,45 @@ pub struct EndpointStatus {
     pub errors: u64,
 }
 
+/// What a service can take now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceLoad {
+    /// Its endpoints that have an internet address: where they are, their shares, and whether they get new requests.
+    pub endpoints: Vec<(SocketAddr, u16, bool)>,
+    /// Requests at its endpoints, and those that wait for a place at one.
+    pub requests: u64,
+    /// How many requests its healthy endpoints can work on at a time; `None` where one of them has no limit.
+    pub capacity: Option<u64>,
+    /// Nothing is known of its endpoints yet.
+    pub is_unknown: bool,
+}
+
 impl DataPlane {
+    /// What a service can take now; nothing when there is no such service.
+    pub fn service_load(&self, name: &ServiceName) -> Option<ServiceLoad> {
+        let snapshot = self.shared.snapshot.load();
+        let service = snapshot.services.iter().find(|found| found.name() == name)?;
+        let membership = service.state.membership.load();
+        let mut load = ServiceLoad {
+            endpoints: Vec::with_capacity(membership.endpoints.len()),
+            requests: service.state.queue.waiting().into(),
+            capacity: Some(0),
+            is_unknown: service.state.is_holding(),
+        };
+        for (endpoint, (weight, _)) in membership.endpoints.iter().zip(membership.weights.iter()) {
+            let is_healthy = endpoint.gate().lets_new_requests();
+            load.requests += u64::from(endpoint.in_flight());
+            if is_healthy {
+                load.capacity =
+                    load.capacity.zip(endpoint.limit()).map(|(sum, limit)| sum + u64::from(limit));
+            }
+            if let Address::Tcp(address) = endpoint.address {
+                load.endpoints.push((address, weight.get(), is_healthy));
+            }
+        }
+        Some(load)
+    }
+
     /// A look at it.
     pub fn status(&self) -> Status {
         let shared = &self.shared;

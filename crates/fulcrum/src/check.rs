@@ -6,6 +6,7 @@ use fulcrum_config::{Config, Loaded, Report};
 
 use crate::cli::{CheckOptions, Format};
 use crate::exit::Exit;
+use crate::gslb;
 use crate::output;
 
 /// Checks a file and says what is wrong with it, all at once.
@@ -16,6 +17,10 @@ pub(crate) fn check(options: &CheckOptions) -> Exit {
         Err(report) => (report, Exit::BadConfig),
     };
     show(report, options.format);
+    if let Err(error) = loaded.as_ref().map_or(Ok(()), |loaded| gslb::check(&loaded.config)) {
+        output::error_line(format_args!("error: {error}"));
+        return Exit::BadConfig;
+    }
     if let (Ok(loaded), Format::Text) = (&loaded, options.format) {
         output::line(format_args!("{}: {}", options.file().display(), summary(&loaded.config)));
     }

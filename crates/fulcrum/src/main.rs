@@ -25,6 +25,7 @@ mod discovery;
 mod duration;
 mod exit;
 mod generations;
+mod gslb;
 mod instances;
 mod names;
 mod order;

@@ -19,6 +19,7 @@ use crate::admin::{self, Admin, AdminSockets, ConfigStatus, Readiness, Settings,
 use crate::cli::RunOptions;
 use crate::discovery::DiscoverySources;
 use crate::exit::Exit;
+use crate::gslb::{Answering, Gslbd, PreparedResponder};
 use crate::names::HostNames;
 use crate::registry::{self, Known, PreparedRegistry, RegistryServer};
 use crate::reload::{Files, History, Owner, Reloader};
@@ -36,8 +37,8 @@ pub(crate) fn run(options: &RunOptions) -> Exit {
     let mut files = Files::new(options.config.clone(), Arc::clone(&touched));
     let Some(config) = load(&mut files) else { return Exit::BadConfig };
     let telemetry = telemetry::start(config.log.level);
-    let Some((prepared, sockets, instances)) = prepare(&config) else { return Exit::BadConfig };
-    let ready = Ready { files, touched, config, telemetry, prepared, sockets, instances };
+    let Some(planes) = prepare(&config) else { return Exit::BadConfig };
+    let ready = Ready { files, touched, config, telemetry, planes };
     let ended = control_runtime().and_then(|runtime| runtime.block_on(serve(ready)));
     ended.unwrap_or_else(|error| {
         output::error_line(format_args!("error: {error}"));
@@ -52,9 +53,15 @@ struct Ready {
     touched: Arc<Notify>,
     config: Config,
     telemetry: Telemetry,
+    planes: Planes,
+}
+
+/// Every plane, with its sockets bound.
+struct Planes {
     prepared: Prepared,
     sockets: AdminSockets,
     instances: Option<PreparedRegistry>,
+    responder: Option<PreparedResponder>,
 }
 
 /// The configuration; mistakes and warnings go to standard error.
@@ -72,17 +79,19 @@ fn load(files: &mut Files) -> Option<Config> {
 }
 
 /// Every socket, bound. What cannot be bound goes to standard error, all of it.
-fn prepare(config: &Config) -> Option<(Prepared, AdminSockets, Option<PreparedRegistry>)> {
+fn prepare(config: &Config) -> Option<Planes> {
     fn told<T>(result: Result<T, impl std::fmt::Display>) -> Option<T> {
         result.map_err(|error| output::error_line(format_args!("error: {error}"))).ok()
     }
     // First the admin and the registry: once the data plane listens, clients may come.
     let sockets = told(AdminSockets::bind(&config.admin));
     let instances = told(PreparedRegistry::prepare(config.registry.as_ref()));
+    let responder = told(PreparedResponder::prepare(config));
     let prepared = told(fulcrum_data_plane::prepare(config));
-    let (prepared, sockets, instances) = (prepared?, sockets?, instances?);
-    told(prepared.listen())?;
-    Some((prepared, sockets, instances))
+    let planes =
+        Planes { prepared: prepared?, sockets: sockets?, instances: instances?, responder: responder? };
+    told(planes.prepared.listen())?;
+    Some(planes)
 }
 
 /// One thread does all the control work: it is little, and traffic has the others.
@@ -92,7 +101,8 @@ fn control_runtime() -> Result<Runtime, Box<dyn std::error::Error>> {
 }
 
 async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
-    let Ready { files, touched, config, telemetry, prepared, sockets, instances } = ready;
+    let Ready { files, touched, config, telemetry, planes } = ready;
+    let Planes { prepared, sockets, instances, responder } = planes;
     let mut signals = Signals::new()?;
     let data_plane = Arc::new(prepared.start()?);
     tokio::spawn(Arc::clone(&data_plane).watch_endpoints());
@@ -105,14 +115,14 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
     registry.register(sources.collector()?)?;
     let history = Arc::new(History::begin(files.main(), &registry)?);
     let (reloader, requests) = Reloader::new();
-    let known = Known::default();
+    let (known, answering) = (Known::default(), Answering::default());
     let admin = Arc::new(Admin {
         registry,
         readiness: Arc::clone(&readiness),
         settings: ArcSwap::default(),
         status: status(
             Arc::clone(&data_plane),
-            (names, sources, known.clone()),
+            (names, sources, known.clone(), answering.clone()),
             Arc::clone(&readiness),
             Arc::clone(&history),
         ),
@@ -127,14 +137,19 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
     if let Some(instances) = &instances {
         metrics.register(Box::new(instances.collector()?))?;
     }
-    let line = ReadyLine::new(&data_plane, &addresses, instances.as_ref());
+    let start = |prepared| Gslbd::start(prepared, &data_plane, &answering);
+    let responder = responder.map(start).transpose()?;
+    if let Some(responder) = &responder {
+        metrics.register(Box::new(responder.collector()?))?;
+    }
+    let line = ReadyLine::new(&data_plane, &addresses, instances.as_ref(), responder.as_ref());
     output::line(serde_json::to_string(&line)?);
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving");
 
     let (stop, stopped) = oneshot::channel();
     let shutdown = config.shutdown.clone();
     let data = Arc::clone(&data_plane);
-    let owner = Owner { files, config, data_plane: data, admin, instances, telemetry, history };
+    let owner = Owner { files, config, data_plane: data, admin, instances, responder, telemetry, history };
     let owner = owner.start(requests, touched, stopped)?;
     let signal = ending(&mut signals, &reloader, &data_plane).await;
     tracing::info!("{signal}: ending");
@@ -144,7 +159,11 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
     let owner = owner.await.ok();
     let shutdown = owner.as_ref().map_or(&shutdown, |owner| &owner.config.shutdown);
     let drained = shutdown::drain(&data_plane, &readiness, shutdown, &mut signals).await;
-    if let Some(Owner { admin, instances, .. }) = owner {
+    if let Some(Owner { admin, instances, responder, .. }) = owner {
+        // Answers lead here for as long as they are remembered: it answers to the last.
+        if let Some(responder) = responder {
+            responder.end().await;
+        }
         // After the drain: instances may beat and leave as long as somebody is served by them.
         if let Some(instances) = instances {
             instances.end().await;
@@ -185,10 +204,17 @@ struct ReadyLine<'a> {
     admin: &'a [String],
     /// Where instances register; none where there is no registry.
     registry: Vec<String>,
+    /// Where DNS is answered; none where it is not.
+    gslb: Vec<String>,
 }
 
 impl<'a> ReadyLine<'a> {
-    fn new(data_plane: &DataPlane, admin: &'a [String], instances: Option<&RegistryServer>) -> Self {
+    fn new(
+        data_plane: &DataPlane,
+        admin: &'a [String],
+        instances: Option<&RegistryServer>,
+        responder: Option<&Gslbd>,
+    ) -> Self {
         let listeners = data_plane.bound().into_iter().map(|bound| (bound.name.to_string(), bound.addresses));
         ReadyLine {
             event: "ready",
@@ -196,13 +222,14 @@ impl<'a> ReadyLine<'a> {
             listeners: listeners.collect(),
             admin,
             registry: instances.iter().map(|instances| instances.address().to_string()).collect(),
+            gslb: responder.map(Gslbd::addresses).unwrap_or_default(),
         }
     }
 }
 
 fn status(
     data_plane: Arc<DataPlane>,
-    (names, sources, registry): (HostNames, DiscoverySources, Known),
+    (names, sources, registry, answering): (HostNames, DiscoverySources, Known, Answering),
     readiness: Arc<Readiness>,
     history: Arc<History>,
 ) -> Box<dyn Fn(&Settings) -> StatusDocument + Send + Sync> {
@@ -225,6 +252,7 @@ fn status(
             host_names: names.status(),
             discovery: sources.status(),
             registry: registry.status(),
+            gslb: answering.status(),
             absent_overrides: status.absent_orders.into_iter().map(Into::into).collect(),
         }
     })

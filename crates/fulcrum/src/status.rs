@@ -1,6 +1,7 @@
 //! `fulcrum status`: what a running daemon is doing, as a table or as its own JSON.
 
 mod discovery;
+mod gslb;
 mod registry;
 
 use std::fmt::Write as _;
@@ -72,6 +73,10 @@ fn table(status: &StatusDocument) -> String {
     if let Some(registry) = &status.registry {
         text.push('\n');
         text += &registry::section(registry);
+    }
+    if let Some(gslb) = &status.gslb {
+        text.push('\n');
+        text += &gslb::section(gslb);
     }
     text.push('\n');
     text += &columns(["WORKER", "CONNECTIONS", "ACCEPTED"], (0..).zip(&status.workers).map(worker_row));

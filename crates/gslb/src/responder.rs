@@ -98,7 +98,7 @@ pub struct Responder {
     state: Arc<Mutex<State>>,
     outside: Outside,
     began: Instant,
-    server: Option<Server>,
+    server: Mutex<Option<Server>>,
     probes: Mutex<JoinSet<()>>,
     addresses: Vec<SocketAddr>,
 }
@@ -163,7 +163,7 @@ impl Responder {
             state: Arc::new(Mutex::new(state)),
             outside,
             began,
-            server: Some(server),
+            server: Mutex::new(Some(server)),
             probes: Mutex::default(),
             addresses,
         };
@@ -269,9 +269,10 @@ impl Responder {
     }
 
     /// Ends: what has come is answered.
-    pub fn end(mut self) {
+    pub fn end(&self) {
         self.probes.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
-        if let Some(server) = self.server.take() {
+        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(server) = server {
             server.end();
         }
     }

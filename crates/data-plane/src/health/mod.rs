@@ -12,12 +12,15 @@ mod probe;
 mod schedule;
 
 use std::cell::Cell;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fulcrum_balance::Rng;
 use fulcrum_balance::health::{Intervals, jittered};
+use fulcrum_config::HealthCheck;
+use fulcrum_model::Address;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -25,6 +28,14 @@ use crate::DataPlane;
 use crate::endpoint::{Endpoint, Gate};
 use crate::service::{Check, ServiceState};
 use schedule::{Kind, Schedule};
+
+/// Runs a check once, against an address of nobody's service. Its time is not limited here.
+///
+/// # Errors
+/// What the check complains of.
+pub async fn check_once(address: SocketAddr, check: &HealthCheck) -> Result<(), String> {
+    probe::check(&Address::Tcp(address), check).await
+}
 
 /// What the probes have found, over all services.
 #[derive(Debug, Default)]

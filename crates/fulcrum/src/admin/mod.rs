@@ -8,6 +8,7 @@
 
 mod auth;
 mod discovery;
+mod gslb;
 mod metrics;
 mod order;
 mod problem;
@@ -36,6 +37,7 @@ use self::problem::Problem;
 use crate::reload::{Mistakes, Reloaded};
 
 pub(crate) use self::discovery::DiscoveryStatus;
+pub(crate) use self::gslb::{GslbRegionStatus, GslbStatus, GslbTargetStatus};
 pub(crate) use self::metrics::registry;
 pub(crate) use self::order::{EndpointPath, NoEndpoint, OrderAction, OrderDocument, OrderedState};
 pub(crate) use self::registry::{MoodStatus, RegistryStatus, SuspectStatus};

@@ -4,6 +4,7 @@ use fulcrum_data_plane as data_plane;
 use serde::{Deserialize, Serialize};
 
 use super::discovery::DiscoveryStatus;
+use super::gslb::GslbStatus;
 use super::order::OrderDocument;
 use super::registry::RegistryStatus;
 use crate::reload::ConfigHistory;
@@ -40,6 +41,9 @@ pub(crate) struct StatusDocument {
     /// Nothing where there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) registry: Option<RegistryStatus>,
+    /// Nothing where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gslb: Option<GslbStatus>,
 }
 
 /// A host name among the endpoints.

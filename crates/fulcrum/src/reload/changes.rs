@@ -107,6 +107,7 @@ fn settings(before: &Config, after: &Config) -> Vec<String> {
         ("log.level", before.log.level != after.log.level),
         ("log.access", before.log.access != after.log.access),
         ("registry", before.registry != after.registry),
+        ("gslb", before.gslb != after.gslb),
     ];
     pairs.iter().filter(|(_, differs)| *differs).map(|(name, _)| (*name).to_owned()).collect()
 }

@@ -28,6 +28,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::admin::{AdminServer, Wait};
+use crate::gslb::{self, Gslbd};
 use crate::registry::{self, RegistryServer};
 use crate::telemetry::Telemetry;
 
@@ -121,6 +122,7 @@ pub(crate) struct Owner {
     pub(crate) data_plane: Arc<DataPlane>,
     pub(crate) admin: AdminServer,
     pub(crate) instances: Option<RegistryServer>,
+    pub(crate) responder: Option<Gslbd>,
     pub(crate) telemetry: Telemetry,
     pub(crate) history: Arc<History>,
 }
@@ -218,18 +220,24 @@ impl Owner {
         }
         let Loaded { config, warnings, .. } = self.files.load()?;
         let refused = registry::refuse(self.instances.as_ref(), &config);
+        let (next, wrong) = match gslb::prepare(self.responder.as_ref(), &config) {
+            Ok(next) => (next, None),
+            Err(wrong) => (None, Some(wrong)),
+        };
+        let refused: Vec<String> = refused.into_iter().chain(wrong).collect();
         let (data_plane, admin) = match (self.data_plane.prepare(&config), self.admin.prepare(&config.admin))
         {
-            (Ok(data_plane), Ok(admin)) if refused.is_none() => (data_plane, admin),
+            (Ok(data_plane), Ok(admin)) if refused.is_empty() => (data_plane, admin),
             (data_plane, admin) => {
                 return Err(Refusal::of_planes(data_plane.err(), admin.err(), refused));
             }
         };
-        data_plane.listen().map_err(|error| Refusal::of_planes(Some(error), None, None))?;
+        data_plane.listen().map_err(|error| Refusal::of_planes(Some(error), None, Vec::new()))?;
         let generation = data_plane.commit();
         self.admin.commit(admin);
         let own = registry::own_addresses(&self.data_plane, &self.admin.addresses());
         registry::follow(self.instances.as_mut(), &config, own);
+        gslb::commit(self.responder.as_ref(), next, generation);
         self.telemetry.show(config.log.level);
         let changes = changes::diff(&self.config, &config);
         self.config = config;

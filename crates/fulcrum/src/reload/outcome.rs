@@ -63,11 +63,16 @@ impl Refusal {
     pub(crate) fn of_planes(
         data_plane: Option<PrepareError>,
         admin: Option<AdminError>,
-        registry: Option<String>,
+        others: Vec<String>,
     ) -> Self {
         let data_plane = data_plane.map(|error| error.to_string());
         let causes = data_plane.iter().flat_map(|text| text.lines().map(str::to_owned));
-        Refusal::Prepare(causes.chain(admin.map(|error| error.to_string())).chain(registry).collect())
+        Refusal::Prepare(
+            causes
+                .chain(admin.map(|error| error.to_string()))
+                .chain(others.iter().flat_map(|text| text.lines().map(str::to_owned)))
+                .collect(),
+        )
     }
 }
 

@@ -1,0 +1,237 @@
+//! The responder in this daemon: it answers DNS by what the data plane and its own checks see.
+//!
+//! ```text
+//!   gslb.bind ─► Responder ◄─ every second: services of the data plane, checks, orders
+//!                   │ verdicts ─► state_dir
+//! ```
+
+mod metrics;
+mod status;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use fulcrum_config::Config;
+use fulcrum_config::gslb::Gslb;
+use fulcrum_data_plane::DataPlane;
+use fulcrum_gslb::compiled::CompileError;
+use fulcrum_gslb::responder::{EndpointView, Next, Outside, Responder, ServiceView, bind};
+use fulcrum_gslb::server::{BindError, Sockets};
+use fulcrum_gslb::verdict::{Memory, Transition};
+use fulcrum_gslb::zone;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::registry::random_seed;
+
+pub(crate) use self::metrics::GslbMetrics;
+
+/// A responder that can be started: what can fail has been done.
+#[derive(Debug)]
+pub(crate) struct PreparedResponder {
+    next: Next,
+    sockets: Sockets,
+    memory: PathBuf,
+}
+
+/// Why there can be no responder.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GslbError {
+    #[error("gslb: {0}")]
+    Bind(#[from] BindError),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Compile(Vec<CompileError>),
+}
+
+/// The responder of this daemon, as soon as it has begun, if there is one.
+#[derive(Clone, Default)]
+pub(crate) struct Answering(Arc<OnceLock<Arc<Responder>>>);
+
+/// The responder, running.
+pub(crate) struct Gslbd {
+    responder: Arc<Responder>,
+    looks: JoinHandle<()>,
+    memory: PathBuf,
+}
+
+impl PreparedResponder {
+    /// Reads zones and places and binds the addresses, if there is a responder.
+    pub(crate) fn prepare(config: &Config) -> Result<Option<Self>, GslbError> {
+        let Some(gslb) = &config.gslb else { return Ok(None) };
+        let next = compile(gslb, None)?;
+        Ok(Some(PreparedResponder { next, sockets: bind(gslb)?, memory: memory_file(&config.state_dir) }))
+    }
+}
+
+/// Everything of a start that needs no socket.
+pub(crate) fn check(config: &Config) -> Result<(), GslbError> {
+    config.gslb.as_ref().map_or(Ok(()), |gslb| compile(gslb, None).map(drop))
+}
+
+fn compile(gslb: &Gslb, running: Option<&Responder>) -> Result<Next, GslbError> {
+    Next::prepare(gslb, &zone::file::read, running).map_err(GslbError::Compile)
+}
+
+impl Gslbd {
+    /// Begins to answer; `answering` is told.
+    pub(crate) fn start(
+        prepared: PreparedResponder,
+        data_plane: &Arc<DataPlane>,
+        answering: &Answering,
+    ) -> io::Result<Self> {
+        let PreparedResponder { next, sockets, memory } = prepared;
+        let key = [random_seed().to_ne_bytes(), random_seed().rotate_left(32).to_ne_bytes()].concat();
+        let key = key.try_into().unwrap_or([0; 16]);
+        let remembered = recall(&memory);
+        let generation = data_plane.generation();
+        let responder =
+            Responder::start(next, generation, sockets, outside(data_plane), (remembered.as_ref(), key))?;
+        let responder = Arc::new(responder);
+        // It begins once.
+        let _ = answering.0.set(Arc::clone(&responder));
+        let looks = tokio::spawn(look(Arc::clone(&responder), memory.clone()));
+        Ok(Gslbd { responder, looks, memory })
+    }
+
+    /// Where it answers.
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        self.responder.addresses().iter().map(ToString::to_string).collect()
+    }
+
+    /// What is counted.
+    pub(crate) fn collector(&self) -> Result<GslbMetrics, prometheus::Error> {
+        GslbMetrics::new(Arc::clone(&self.responder))
+    }
+
+    /// Ends: what has come is answered, and what is held of regions is kept.
+    pub(crate) async fn end(self) {
+        self.looks.abort();
+        let _ = self.looks.await;
+        remember(&self.responder, &self.memory);
+        let responder = self.responder;
+        // It waits for its threads.
+        let _ = tokio::task::spawn_blocking(move || responder.end()).await;
+    }
+}
+
+/// A configuration of the responder that can be put in force; nothing where there is none.
+///
+/// # Errors
+/// What is wrong with its files, or why it takes a restart.
+pub(crate) fn prepare(running: Option<&Gslbd>, wanted: &Config) -> Result<Option<Next>, String> {
+    match (running, &wanted.gslb) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err("gslb: to add it restart the daemon".to_owned()),
+        (Some(_), None) => Err("gslb: to remove it restart the daemon".to_owned()),
+        (Some(running), Some(shall)) => {
+            let is = running.responder.config();
+            if (&is.bind, is.workers, &is.tcp) != (&shall.bind, shall.workers, &shall.tcp) {
+                return Err("gslb: to change `bind`, `workers` or `tcp` restart the daemon".to_owned());
+            }
+            compile(shall, Some(&running.responder)).map(Some).map_err(|error| error.to_string())
+        }
+    }
+}
+
+/// Puts it in force.
+pub(crate) fn commit(running: Option<&Gslbd>, next: Option<Next>, generation: u64) {
+    if let (Some(running), Some(next)) = (running, next) {
+        running.responder.commit(next, generation);
+    }
+}
+
+/// What the responder asks of the data plane.
+fn outside(data_plane: &Arc<DataPlane>) -> Outside {
+    let data_plane = Arc::clone(data_plane);
+    Outside {
+        service: Arc::new(move |name| {
+            let load = data_plane.service_load(name)?;
+            let endpoint = |(address, weight, is_healthy): (std::net::SocketAddr, u16, bool)| EndpointView {
+                address: address.ip(),
+                weight,
+                is_healthy,
+            };
+            Some(ServiceView {
+                endpoints: load.endpoints.into_iter().map(endpoint).collect(),
+                load: load.requests as f64,
+                capacity: load.capacity.map(|capacity| capacity as f64),
+                is_unknown: load.is_unknown,
+            })
+        }),
+        probe: Arc::new(|address, check| {
+            Box::pin(async move { fulcrum_data_plane::check_once(address, &check).await })
+        }),
+    }
+}
+
+/// Looks at everything every second, and keeps what is held of regions.
+async fn look(responder: Arc<Responder>, memory: PathBuf) {
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut kept = 0;
+    loop {
+        looks.tick().await;
+        let (asked, file) = (Arc::clone(&responder), memory.clone());
+        kept += 1;
+        let is_due = kept % KEEP_EVERY == 0;
+        // Answers are built anew, and a file may be written.
+        let looked = tokio::task::spawn_blocking(move || {
+            let transitions = asked.tick();
+            transitions.iter().for_each(tell);
+            if is_due || !transitions.is_empty() {
+                remember(&asked, &file);
+            }
+        });
+        if let Err(error) = looked.await {
+            tracing::error!(%error, "regions and targets were not looked at");
+        }
+    }
+}
+
+fn tell(transition: &Transition) {
+    let Transition { region, from, to, reason, .. } = transition;
+    tracing::warn!(%region, %from, %to, %reason, "a region has changed");
+}
+
+fn memory_file(state_dir: &Path) -> PathBuf {
+    state_dir.join("gslb-verdicts.json")
+}
+
+/// What was held of regions before; nothing when that cannot be read, which is said.
+fn recall(file: &Path) -> Option<Memory> {
+    let bytes = match fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        Err(error) => {
+            tracing::warn!(%error, file = %file.display(), "what was held of regions cannot be read");
+            return None;
+        }
+    };
+    serde_json::from_slice(&bytes)
+        .inspect_err(
+            |error| tracing::warn!(%error, file = %file.display(), "what was held of regions is not whole"),
+        )
+        .ok()
+}
+
+fn remember(responder: &Responder, file: &Path) {
+    let Some(memory) = responder.memory() else { return };
+    let written = || {
+        let text = serde_json::to_vec(&memory)?;
+        fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))?;
+        let new = file.with_extension("new");
+        fs::write(&new, text)?;
+        fs::rename(&new, file)
+    };
+    if let Err(error) = written() {
+        tracing::warn!(%error, file = %file.display(), "what is held of regions cannot be kept");
+    }
+}
+
+/// How often everything is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// After so many looks what is held is kept, also if nothing has changed: it is believed for an hour.
+const KEEP_EVERY: u64 = 60;
