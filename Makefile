@@ -40,7 +40,7 @@ check: ## the quick checks of a change: format, lints, unit tests
 	$(CARGO) test --workspace --lib --bins --locked
 
 test: ## everything that must hold: format, lints, fuzzing for a moment, all tests
-	.ci/need curl g++ nginx=nginx-light haproxy prometheus redis-server python3 node=nodejs unshare=util-linux mount
+	.ci/need curl dig=bind9-dnsutils g++ nginx=nginx-light haproxy prometheus redis-server python3 node=nodejs unshare=util-linux mount
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(MAKE) fuzz

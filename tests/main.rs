@@ -4,6 +4,7 @@ mod balancing;
 mod client;
 mod config_errors;
 mod discovery;
+mod dns;
 mod edges;
 mod harness;
 mod lifecycle;

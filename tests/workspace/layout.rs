@@ -49,7 +49,7 @@ fn a_folder_is_named_as_its_crate() {
         assert!(manifest.contains("[lints]\nworkspace = true\n"), "{} keeps the lints", path.display());
     }
     let workspace = fs::read_to_string(top().join("Cargo.toml")).expect("there is a manifest");
-    assert!(workspace.contains("unsafe_code = \"forbid\"") && workspace.contains("unwrap_used = \"warn\""));
+    assert!(workspace.contains("unsafe_code = \"deny\"") && workspace.contains("unwrap_used = \"warn\""));
 }
 
 #[test]
