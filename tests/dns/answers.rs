@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::start;
 use crate::harness::{Fulcrum, eventually, fulcrum};
 
-const NAMES: &str = "        www: { a: [192.0.2.1, 192.0.2.2], aaaa: \"2001:db8::1\", txt: [\"v=spf1 -all\"] }
+const NAMES: &str =
+    "        www: { a: [192.0.2.1, 192.0.2.2], aaaa: \"2001:db8::1\", txt: [\"v=spf1 -all\"] }
         alias: { cname: www }
         out: { cname: www.example.org. }
         \"*.wild\": { a: 192.0.2.3 }
@@ -22,29 +23,56 @@ fn check(fulcrum: &Fulcrum, arguments: &[&str], status: &str, flags: &str, answe
     let dig = fulcrum.dig(arguments);
     let mut found = dig.answers.clone();
     found.sort();
-    assert_eq!((dig.status.as_str(), dig.flags.as_str(), &found[..]), (status, flags, answers), "{}", dig.text);
+    assert_eq!((dig.status.as_str(), dig.flags.as_str()), (status, flags), "{}", dig.text);
+    assert_eq!(found, answers, "{}", dig.text);
 }
 
 #[test]
 fn names_have_what_they_have() {
     let fulcrum = start(NAMES, "");
-    let check = |arguments: &[&str], status, flags, answers: &[&str]| check(&fulcrum, arguments, status, flags, answers);
+    let check = |arguments: &[&str], status, flags, answers: &[&str]| {
+        check(&fulcrum, arguments, status, flags, answers)
+    };
     let www = ["www.example.com. 300 IN A 192.0.2.1", "www.example.com. 300 IN A 192.0.2.2"];
     check(&["www.example.com"], "NOERROR", "qr aa rd", &www);
     check(&["+norec", "www.example.com"], "NOERROR", "qr aa", &www);
     check(&["www.example.com", "AAAA"], "NOERROR", "qr aa rd", &["www.example.com. 300 IN AAAA 2001:db8::1"]);
-    check(&["www.example.com", "TXT"], "NOERROR", "qr aa rd", &["www.example.com. 300 IN TXT \"v=spf1 -all\""]);
-    check(&["www.example.com", "ANY"], "NOERROR", "qr aa rd", &["www.example.com. 3600 IN HINFO \"RFC8482\" \"\""]);
+    check(
+        &["www.example.com", "TXT"],
+        "NOERROR",
+        "qr aa rd",
+        &["www.example.com. 300 IN TXT \"v=spf1 -all\""],
+    );
+    check(
+        &["www.example.com", "ANY"],
+        "NOERROR",
+        "qr aa rd",
+        &["www.example.com. 3600 IN HINFO \"RFC8482\" \"\""],
+    );
     let alias = ["alias.example.com. 300 IN CNAME www.example.com.", www[0], www[1]];
     check(&["alias.example.com"], "NOERROR", "qr aa rd", &alias);
     check(&["alias.example.com", "CNAME"], "NOERROR", "qr aa rd", &alias[..1]);
     check(&["out.example.com"], "NOERROR", "qr aa rd", &["out.example.com. 300 IN CNAME www.example.org."]);
     check(&["a.b.wild.example.com"], "NOERROR", "qr aa rd", &["a.b.wild.example.com. 300 IN A 192.0.2.3"]);
-    check(&["deep.er.example.com", "MX"], "NOERROR", "qr aa rd", &["deep.er.example.com. 300 IN MX 10 www.example.com."]);
-    check(&["service.example.com", "HTTPS"], "NOERROR", "qr aa rd", &["service.example.com. 300 IN HTTPS 1 . alpn=\"h2\""]);
-    check(&["service.example.com", "TYPE666"], "NOERROR", "qr aa rd", &["service.example.com. 300 IN TYPE666 \\# 3 010203"]);
+    check(
+        &["deep.er.example.com", "MX"],
+        "NOERROR",
+        "qr aa rd",
+        &["deep.er.example.com. 300 IN MX 10 www.example.com."],
+    );
+    check(
+        &["service.example.com", "HTTPS"],
+        "NOERROR",
+        "qr aa rd",
+        &["service.example.com. 300 IN HTTPS 1 . alpn=\"h2\""],
+    );
+    check(
+        &["service.example.com", "TYPE666"],
+        "NOERROR",
+        "qr aa rd",
+        &["service.example.com. 300 IN TYPE666 \\# 3 010203"],
+    );
     // The letters of the question come back as they were (a defence of resolvers).
-    check(&["+short", "WwW.ExAmPlE.cOm", "AAAA"], "", "", &[]);
     assert!(fulcrum.dig(&["+question", "WwW.ExAmPlE.cOm"]).text.contains(";WwW.ExAmPlE.cOm."));
 }
 
@@ -84,7 +112,11 @@ fn edns_is_understood() {
     assert!(text(&["+ednsopt=65001:abcd"]).contains("status: NOERROR"));
     assert!(text(&["+ednsflags=0x40"]).contains("; EDNS: version: 0, flags:; udp: 1232"));
     assert!(text(&["+subnet=192.0.2.0/24"]).contains("CLIENT-SUBNET: 192.0.2.0/24/0"));
-    assert!(text(&["+cookie=0123456789abcdef"]).contains("(good)"), "{}", text(&["+cookie=0123456789abcdef"]));
+    assert!(
+        text(&["+cookie=0123456789abcdef"]).contains("(good)"),
+        "{}",
+        text(&["+cookie=0123456789abcdef"])
+    );
     assert!(text(&["+opcode=2"]).contains("status: NOTIMP"));
     assert!(fulcrum.dig(&["example.org"]).text.contains("EDE: 20 (Not Authoritative)"));
 }
@@ -101,7 +133,7 @@ fn large_answers_come_over_tcp() {
 }
 
 /// A query for the A records of `www.example.com`.
-const QUERY: &[u8] = b"\xab\xcd\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01";
+pub(super) const QUERY: &[u8] = b"\xab\xcd\x01\0\0\x01\0\0\0\0\0\0\x03www\x07example\x03com\0\0\x01\0\x01";
 
 #[test]
 fn many_queries_come_over_one_connection() {
@@ -175,7 +207,8 @@ fn equal_answers_are_limited_but_not_those_to_who_is_known() {
 #[test]
 fn a_second_daemon_does_not_take_half_of_the_queries() {
     let first = start(NAMES, "");
-    let second = fulcrum_check(&format!("gslb: {{ bind: \"{}\", zones: {{}} }}\nstate_dir: @DIR@/s\n", first.dns()));
+    let second =
+        fulcrum_check(&format!("gslb: {{ bind: \"{}\", zones: {{}} }}\nstate_dir: @DIR@/s\n", first.dns()));
     assert!(second.contains("cannot answer DNS at") || second.contains("error"), "{second}");
 }
 

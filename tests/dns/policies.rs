@@ -17,7 +17,8 @@ fn with_nets(names: &str, more: &str) -> Fulcrum {
 
 #[test]
 fn a_client_gets_its_region_and_the_scope_says_for_whom_that_is() {
-    let fulcrum = with_nets("        www: { policy: geo, regions: { eu: [203.0.113.1], us: [203.0.113.2] } }\n", "");
+    let fulcrum =
+        with_nets("        www: { policy: geo, regions: { eu: [203.0.113.1], us: [203.0.113.2] } }\n", "");
     let check = |subnet: &str, expected: &str, scope: &str| {
         let dig = fulcrum.dig(&["www.example.com", &format!("+subnet={subnet}")]);
         assert_eq!(dig.answers, [format!("www.example.com. 60 IN A {expected}")], "{subnet}");
@@ -32,7 +33,11 @@ fn a_client_gets_its_region_and_the_scope_says_for_whom_that_is() {
     assert_eq!(fulcrum.resolve("www.example.com", &[]), ["203.0.113.2"], "by who asks");
     let zero = fulcrum.dig(&["www.example.com", "+subnet=0.0.0.0/0"]);
     assert!(zero.text.contains("CLIENT-SUBNET: 0.0.0.0/0/0"), "{}", zero.text);
-    assert_eq!(fulcrum.dig(&["www.example.com", "MX"]).status, "NOERROR", "no such type, but the name is there");
+    assert_eq!(
+        fulcrum.dig(&["www.example.com", "MX"]).status,
+        "NOERROR",
+        "no such type, but the name is there"
+    );
     assert_eq!(fulcrum.metric("fulcrum_gslb_answers_total", &[("region", "eu")]), 4.0);
 }
 
@@ -51,7 +56,8 @@ fn weights_are_shares_and_a_sticky_client_stays() {
     let subnet = "+subnet=10.1.2.0/24";
     let first = fulcrum.resolve("s.example.com", &[subnet]);
     assert!((0..20).all(|_| fulcrum.resolve("s.example.com", &[subnet]) == first));
-    let of_many = (0..40).map(|number| fulcrum.resolve("s.example.com", &[&format!("+subnet=10.1.{number}.0/24")]).concat());
+    let of_many = (0..40)
+        .map(|number| fulcrum.resolve("s.example.com", &[&format!("+subnet=10.1.{number}.0/24")]).concat());
     assert_eq!(of_many.collect::<std::collections::BTreeSet<_>>().len(), 3);
     assert_eq!(fulcrum.resolve("r.example.com", &[]).len(), 2, "all of them");
 }
@@ -70,8 +76,12 @@ fn a_target_that_fails_its_check_is_left_out_and_comes_back() {
     let answers = || fulcrum.dig(&["fo.example.com"]).answers;
     assert_eq!(answers(), ["fo.example.com. 60 IN A 127.0.0.31"]);
     drop(first);
-    eventually("the time-to-live falls", || (answers() == ["fo.example.com. 5 IN A 127.0.0.31"]).then_some(()));
-    eventually("the second answers", || (fulcrum.resolve("fo.example.com", &[]) == ["127.0.0.32"]).then_some(()));
+    eventually("the time-to-live falls", || {
+        (answers() == ["fo.example.com. 5 IN A 127.0.0.31"]).then_some(())
+    });
+    eventually("the second answers", || {
+        (fulcrum.resolve("fo.example.com", &[]) == ["127.0.0.32"]).then_some(())
+    });
     assert_eq!(fulcrum.metric("fulcrum_gslb_targets", &[("state", "down")]), 1.0);
     let status = fulcrum.status();
     assert_eq!(status["gslb"]["targets"][0]["state"], "down", "{status}");
@@ -93,11 +103,15 @@ fn a_region_whose_service_dies_is_left_after_the_hold_and_comes_back() {
     let fulcrum = Fulcrum::start(&format!("{services}{}", yaml(names, TWO_REGIONS)));
     assert_eq!(fulcrum.resolve("www.example.com", &[]), ["203.0.113.1"]);
     drop(upstream);
-    eventually("clients go elsewhere", || (fulcrum.resolve("www.example.com", &[]) == ["203.0.113.2"]).then_some(()));
+    eventually("clients go elsewhere", || {
+        (fulcrum.resolve("www.example.com", &[]) == ["203.0.113.2"]).then_some(())
+    });
     let status = fulcrum.status()["gslb"]["regions"][0].clone();
     assert_eq!((&status["name"], &status["state"]), (&"eu".into(), &"down".into()), "{status}");
     let _upstream = TcpListener::bind(&address).expect("its port is free");
-    eventually("clients come back", || (fulcrum.resolve("www.example.com", &[]) == ["203.0.113.1"]).then_some(()));
+    eventually("clients come back", || {
+        (fulcrum.resolve("www.example.com", &[]) == ["203.0.113.1"]).then_some(())
+    });
 }
 
 #[test]
@@ -113,7 +127,8 @@ fn an_order_takes_a_region_out() {
 #[test]
 fn a_service_is_answered_with_its_healthy_endpoints() {
     let upstreams = [Upstream::named("a"), Upstream::named("b")];
-    let endpoints: Vec<String> = upstreams.iter().map(|upstream| format!("\"{}\"", upstream.address())).collect();
+    let endpoints: Vec<String> =
+        upstreams.iter().map(|upstream| format!("\"{}\"", upstream.address())).collect();
     let ports: Vec<&str> = upstreams.iter().map(|upstream| upstream.address()).collect();
     let services = format!(
         "listeners: {{ web: {{ bind: \"127.0.0.1:0\" }} }}\nroutes: [{{ to: app }}]\n\
@@ -125,6 +140,7 @@ fn a_service_is_answered_with_its_healthy_endpoints() {
         ports.iter().filter_map(|address| address.rsplit_once(':')).map(|(host, _)| host).collect();
     eventually("only those that are well", || {
         let found = fulcrum.resolve("app.example.com", &[]);
-        (found.iter().map(String::as_str).collect::<std::collections::BTreeSet<_>>() == expected).then_some(())
+        (found.iter().map(String::as_str).collect::<std::collections::BTreeSet<_>>() == expected)
+            .then_some(())
     });
 }

@@ -32,7 +32,9 @@ impl Fulcrum {
         let (address, port) = self.dns().rsplit_once(':').expect("an address and a port");
         let server = format!("@{}", address.trim_matches(['[', ']']));
         let mut command = Command::new("dig");
-        command.args([&server, "-p", port, "+tries=1", "+time=5", "+nocookie", "+noquestion", "+nostats"]).args(arguments);
+        command
+            .args([&server, "-p", port, "+tries=1", "+time=5", "+nocookie", "+noquestion", "+nostats"])
+            .args(arguments);
         let output = command.output().expect("dig is installed");
         Dig::parse(&String::from_utf8_lossy(&output.stdout))
     }
