@@ -159,3 +159,17 @@ fn a_server_cannot_lead_into_this_machine() {
     );
     hold("it has nobody", Duration::from_millis(100), || daemon.endpoints("app").is_empty());
 }
+
+#[test]
+fn a_server_cannot_lead_to_the_daemon_itself() {
+    let server = Server::new(ok("<html>"));
+    let daemon = server.follow();
+    await_failure(&daemon, "malformed");
+    let own = daemon.address().to_owned();
+    server.say(ok(&list(&[&own])));
+    eventually("it is refused", || {
+        let detail = daemon.status()["discovery"][0]["detail"].clone();
+        detail.as_str()?.contains(&format!("{own:?} is where this daemon listens")).then_some(())
+    });
+    assert!(daemon.endpoints("app").is_empty());
+}

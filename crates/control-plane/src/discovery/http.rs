@@ -83,6 +83,7 @@ impl Kept {
 
 async fn ask(shared: &Shared, pull: &Pull, tag: Option<&HeaderValue>) -> Result<Answer, Trouble> {
     let stream = connect(shared, pull).await?;
+    let place = stream.peer_addr().map_err(|error| Trouble::Unreachable(error.kind()))?.ip().to_canonical();
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(MAX_HEAD)
         .handshake(TokioIo::new(stream))
@@ -94,7 +95,11 @@ async fn ask(shared: &Shared, pull: &Pull, tag: Option<&HeaderValue>) -> Result<
     });
     let response = sender.send_request(request(pull, tag)?).await.map_err(|_| Trouble::Broken)?;
     match response.status() {
-        StatusCode::OK => read(response).await,
+        StatusCode::OK => {
+            let own = shared.own();
+            let author = if place.is_loopback() { Author::Neighbour(&own) } else { Author::Network(&own) };
+            read(response, author).await
+        }
         StatusCode::NOT_MODIFIED if tag.is_some() => Ok(Answer::Same),
         status => Err(Trouble::Status(status.as_u16())),
     }
@@ -113,7 +118,7 @@ fn request(pull: &Pull, tag: Option<&HeaderValue>) -> Result<Request<Empty<Bytes
     request.body(Empty::new()).map_err(|_| Trouble::Broken)
 }
 
-async fn read(response: Response<hyper::body::Incoming>) -> Result<Answer, Trouble> {
+async fn read(response: Response<hyper::body::Incoming>, author: Author<'_>) -> Result<Answer, Trouble> {
     let (head, body) = response.into_parts();
     if head.headers.contains_key(CONTENT_ENCODING) {
         // Nobody has asked for that.
@@ -123,7 +128,7 @@ async fn read(response: Response<hyper::body::Incoming>) -> Result<Answer, Troub
         .collect()
         .await
         .map_err(|error| if error.is::<LengthLimitError>() { Trouble::TooLarge } else { Trouble::Broken })?;
-    let list = list::parse(&body.to_bytes(), Author::Network)?;
+    let list = list::parse(&body.to_bytes(), author)?;
     Ok(Answer::List(list.into(), head.headers.get(ETAG).cloned()))
 }
 
@@ -167,7 +172,7 @@ mod tests {
     fn list(count: usize) -> Answer {
         let addresses: Vec<String> = (0..count).map(|number| format!("\"10.0.0.{number}:80\"")).collect();
         let text = format!("[{}]", addresses.join(","));
-        let entries = list::parse(text.as_bytes(), Author::Network).expect("a list");
+        let entries = list::parse(text.as_bytes(), Author::Network(&[])).expect("a list");
         Answer::List(entries.into(), Some(HeaderValue::from_static("\"a\"")))
     }
 

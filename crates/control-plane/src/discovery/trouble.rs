@@ -1,6 +1,7 @@
 //! Why a source has not told anything new.
 
 use std::io;
+use std::net::SocketAddr;
 
 use super::dns;
 use super::list::{MAX_BYTES, Mistakes};
@@ -46,6 +47,14 @@ pub enum Trouble {
         super::http::EMPTY_TIMES
     )]
     Empty,
+    /// Names lead to where they may not.
+    #[error("{address} {why}")]
+    Refused {
+        /// One of those places.
+        address: SocketAddr,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A name cannot be resolved.
     #[error("{0}")]
     Name(dns::Failure),
@@ -65,6 +74,7 @@ impl Trouble {
             Trouble::Status(_) => "status",
             Trouble::Broken => "broken",
             Trouble::Empty => "empty",
+            Trouble::Refused { .. } => "refused",
             Trouble::Name(failure) => failure.as_str(),
         }
     }
