@@ -134,7 +134,7 @@ fn a_server_that_is_not_there_is_asked_again_later_and_later() {
 }
 
 #[test]
-fn an_empty_list_is_believed_in_the_end() {
+fn an_empty_list_is_not_believed_at_once() {
     let a = Upstream::named("a");
     let server = Server::new(ok(&list(&[a.address()])));
     let daemon = server.follow();
@@ -142,9 +142,14 @@ fn an_empty_list_is_believed_in_the_end() {
     server.say(ok("[]"));
     let status = await_failure(&daemon, "empty");
     assert_eq!(status["endpoints"], 1, "{status}");
+    eventually("it has come more than three times", || (looks(&daemon, "http", "empty") > 3.0).then_some(()));
     assert_eq!(daemon.get("/").text(), "a");
-    daemon.await_endpoints("app", 0);
-    assert_eq!((looks(&daemon, "http", "empty"), daemon.get("/").status), (2.0, 503));
+    // Nor by asking otherwise.
+    let url = format!("http://{}/lists/web?zone=a", server.upstream.address());
+    daemon.change(&yaml(&format!("http: {{ url: \"{url}\", interval: 2s, timeout: 400ms }}"), ""));
+    let before = looks(&daemon, "http", "empty");
+    eventually("it is asked again", || (looks(&daemon, "http", "empty") > before).then_some(()));
+    assert_eq!((daemon.get("/").text(), daemon.endpoints("app").len()), ("a".into(), 1));
 }
 
 #[test]

@@ -43,8 +43,9 @@ pub enum Trouble {
     Broken,
     /// The list is empty, which is believed when it is told again and again.
     #[error(
-        "the list is empty; that is believed when it is told {} times in a row",
-        super::http::EMPTY_TIMES
+        "the list is empty; that is believed when it is told {} times in a row, for {} s",
+        super::http::EMPTY_TIMES,
+        super::http::EMPTY_SPAN.as_secs()
     )]
     Empty,
     /// Names lead to where they may not.
