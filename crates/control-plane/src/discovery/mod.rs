@@ -55,14 +55,7 @@ impl Sources {
     ///
     /// Outside of a tokio runtime with time and I/O enabled.
     pub fn start(publish: impl Fn(&Source, &Arc<[Entry]>) + Send + Sync + 'static) -> Sources {
-        let servers = NameServers::ResolvConf(PathBuf::from("/etc/resolv.conf"));
-        let shared = Arc::new(Shared {
-            known: Mutex::default(),
-            publish: Box::new(publish),
-            own: Mutex::new(Arc::new(Vec::new)),
-            system: Mutex::new(System::new(servers, PathBuf::from("/etc/hosts"))),
-            started: Instant::now(),
-        });
+        let shared = Arc::new(Shared::new(publish));
         let (files, followed) = watch::channel(BTreeSet::new());
         let file_task = Task::spawn(file::follow(Arc::clone(&shared), followed));
         Sources { shared, tasks: Mutex::default(), files, _file_task: file_task }
@@ -129,6 +122,17 @@ pub type Own = Arc<dyn Fn() -> Vec<SocketAddr> + Send + Sync>;
 type Publish = Box<dyn Fn(&Source, &Arc<[Entry]>) + Send + Sync>;
 
 impl Shared {
+    fn new(publish: impl Fn(&Source, &Arc<[Entry]>) + Send + Sync + 'static) -> Self {
+        let servers = NameServers::ResolvConf(PathBuf::from("/etc/resolv.conf"));
+        Shared {
+            known: Mutex::default(),
+            publish: Box::new(publish),
+            own: Mutex::new(Arc::new(Vec::new)),
+            system: Mutex::new(System::new(servers, PathBuf::from("/etc/hosts"))),
+            started: Instant::now(),
+        }
+    }
+
     fn known(&self) -> MutexGuard<'_, Progress> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,6 +4,7 @@ mod metrics;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -43,7 +44,10 @@ impl DiscoverySources {
         // In their order, on a thread of its own: it waits for a reload that is being prepared.
         tokio::task::spawn_blocking(move || {
             while let Some((source, list)) = told.blocking_recv() {
-                informed.discovered(&Discovery::Source(source), list.iter().map(endpoint).collect());
+                tell(&source, || {
+                    let found = list.iter().map(endpoint).collect();
+                    informed.discovered(&Discovery::Source(source.clone()), found);
+                });
             }
         });
         DiscoverySources { sources: Arc::new(sources), followed: Arc::default(), names }
@@ -94,6 +98,13 @@ impl DiscoverySources {
     /// What is counted of them.
     pub(crate) fn collector(&self) -> Result<Box<dyn Collector>, prometheus::Error> {
         Ok(Box::new(SourceMetrics::new(Arc::clone(&self.sources))?))
+    }
+}
+
+/// A panic is the end of one list, not of all that come after it.
+fn tell(source: &Source, tell: impl FnOnce()) {
+    if panic::catch_unwind(AssertUnwindSafe(tell)).is_err() {
+        tracing::error!(kind = source.kind(), %source, "a panic: these endpoints are not used");
     }
 }
 
@@ -148,5 +159,22 @@ impl DiscoveryStatus {
             detail: None,
             failures: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_one_list_only() {
+        let told = Mutex::new(Vec::new());
+        for number in 0..3 {
+            tell(&Source::File("/list.json".into()), || {
+                assert_ne!(number, 1, "as if by a defect");
+                told.lock().expect("it is not held").push(number);
+            });
+        }
+        assert_eq!(told.into_inner().expect("it is not held"), [0, 2]);
     }
 }
