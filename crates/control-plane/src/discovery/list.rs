@@ -52,8 +52,8 @@ impl Mistakes {
     fn add(&mut self, mistake: impl fmt::Display) {
         self.count += 1;
         if self.first.len() < MOST_TOLD {
-            let mut text = mistake.to_string();
-            // Some of it was written by whoever wrote the list.
+            // Some of it was written by whoever wrote the list, and it is shown in terminals.
+            let mut text = printable(&mistake.to_string());
             if let Some((end, _)) = text.char_indices().nth(MOST_CHARACTERS) {
                 text.truncate(end);
                 text.push('…');
@@ -61,6 +61,18 @@ impl Mistakes {
             self.first.push(text);
         }
     }
+}
+
+/// With escapes in the place of what is not to be seen, or does something to a terminal.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '"' | '\'' | '\\' => printable.push(character),
+            _ => printable.extend(character.escape_debug()),
+        }
+    }
+    printable
 }
 
 impl fmt::Display for Mistakes {
@@ -254,6 +266,13 @@ mod tests {
             Err("endpoint 1: unknown variant `down`, expected one of `up`, `drain`, `maintenance`; \
                  endpoint 2: unknown field `adress`, expected one of `id`, `address`, `weight`, `state`"),
         );
+    }
+
+    #[test]
+    fn what_is_told_does_nothing_to_a_terminal() {
+        let told = read("[{\"\\u001b]0;a\\u0007\\u202eb\\n\": 1, \"address\": \"a\"}]", Author::Machine);
+        let told = told.expect_err("an unknown field");
+        assert!(told.contains(r"unknown field `\u{1b}]0;a\u{7}\u{202e}b\n`"), "{told}");
     }
 
     #[test]
