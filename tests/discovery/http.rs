@@ -53,7 +53,7 @@ fn a_server_is_asked_now_and_then() {
     server.say(ok(&list(&[a.address(), b.address()])));
     await_shares(&daemon, [("a", 3), ("b", 3)]);
     assert_eq!(daemon.metric("fulcrum_discovery_changes_total", &[("kind", "http")]), 2.0);
-    assert_eq!(sources(&daemon, "http", "good"), 1.0);
+    assert_eq!(sources(&daemon, "http", "ok"), 1.0);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn what_has_not_changed_is_not_sent_again() {
     let requests = server.upstream.await_requests(3);
     assert_eq!(requests[2].field("if-none-match"), Some("\"1\""));
     assert_eq!(daemon.get("/").text(), "a");
-    assert_eq!(sources(&daemon, "http", "good"), 1.0);
+    assert_eq!(sources(&daemon, "http", "ok"), 1.0);
     server.say(tagged("\"2\"", &list(&[b.address()])));
     await_shares(&daemon, [("b", 3)]);
 }
@@ -100,7 +100,7 @@ fn a_bad_answer_takes_nothing_away() {
         assert_eq!(daemon.get("/").text(), "a");
         // Patience grows with failures; a good answer ends that.
         server.say(good.clone());
-        eventually("it is good again", || (sources(&daemon, "http", "good") == 1.0).then_some(()));
+        eventually("it is good again", || (sources(&daemon, "http", "ok") == 1.0).then_some(()));
     }
     assert!(a.requests().iter().all(|request| request.target() == "/"), "nobody was led to it for a list");
     assert_eq!(daemon.metric("fulcrum_discovery_changes_total", &[("kind", "http")]), 1.0);

@@ -30,7 +30,7 @@ pub(super) struct Progress {
 /// What sources have done since the start: by their kind, and by what was heard of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Looks at sources that have ended: `told`, or the token of a [`Trouble`].
+    /// Looks at sources that have ended: `ok`, or the token of a [`Trouble`].
     pub looks: BTreeMap<(&'static str, &'static str), u64>,
     /// Lists that were other ones than before.
     pub changes: BTreeMap<&'static str, u64>,
@@ -99,7 +99,7 @@ impl Progress {
     pub(super) fn heard(&mut self, source: &Source, heard: Result<Told, Trouble>, now: Duration) -> Outcome {
         let Some(known) = self.sources.get_mut(source) else { return Outcome::Same };
         let kind = source.kind();
-        let result = heard.as_ref().map_or_else(Trouble::as_str, |_| "told");
+        let result = heard.as_ref().map_or_else(Trouble::as_str, |_| "ok");
         *self.counters.looks.entry((kind, result)).or_default() += 1;
         match heard {
             Ok(told) => {
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!((progress.failures(&a), progress.status(at(7))[0].last_trouble.clone()), (0, None));
         let counters = progress.counters();
         let looks: Vec<_> = counters.looks.into_iter().map(|((_, result), count)| (result, count)).collect();
-        assert_eq!(looks, [("missing", 2), ("told", 3), ("too_large", 1)]);
+        assert_eq!(looks, [("missing", 2), ("ok", 3), ("too_large", 1)]);
         assert_eq!(counters.changes, BTreeMap::from([("file", 2)]));
     }
 
