@@ -89,20 +89,25 @@ fn a_watcher_goes_on_after_the_registry_was_killed() {
     assert!(changes.has_changed().expect("it is there"));
 }
 
-/// The registry's file is lost: what is told anew takes the place of what was known, all at once.
+/// The registry's file is lost: who registers again in time was never away, and who is told to have gone has.
 #[test]
-fn a_new_history_replaces_the_old_one() {
+fn a_registry_that_lost_its_file_takes_nobody_away() {
     let address = free_address();
     let mut fulcrum = registry_at(&address, "");
     fulcrum.register("web/a", "127.0.0.1:8080", json!({"ttl": "1h"}));
+    fulcrum.register("web/c", "127.0.0.1:8082", json!({"ttl": "1h"}));
     let runtime = runtime();
     let _context = runtime.enter();
     let watch = registry_of(&address).watch(["web"]).expect("a name");
-    await_ids(&watch, &["a"]);
+    await_ids(&watch, &["a", "c"]);
     assert_eq!(fulcrum.stop(), Some(0));
     std::fs::remove_dir_all(fulcrum.directory().join("state")).expect("it is ours");
-    hold("it stays", Duration::from_millis(300), || ids(&watch) == ["a"]);
+    hold("they stay", Duration::from_millis(300), || ids(&watch) == ["a", "c"]);
     fulcrum.restart();
     fulcrum.register("web/b", "127.0.0.1:8081", json!({"ttl": "1h"}));
-    await_ids(&watch, &["b"]);
+    await_ids(&watch, &["a", "b", "c"]);
+    hold("they have time", Duration::from_millis(300), || ids(&watch) == ["a", "b", "c"]);
+    fulcrum.register("web/a", "127.0.0.1:8080", json!({"ttl": "1h"}));
+    fulcrum.leave("web/a", "");
+    await_ids(&watch, &["b", "c"]);
 }

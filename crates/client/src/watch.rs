@@ -2,7 +2,7 @@
 //! registry. What was known last is known for ever, until a registry says otherwise.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fulcrum_balance::Rng;
 use fulcrum_model::{NameError, ServiceName};
@@ -47,6 +47,7 @@ impl Registry {
             endpoints,
             problem,
             rng,
+            start: Instant::now(),
         };
         let task = tokio::spawn(follower.follow());
         Ok(Watch { endpoints: shown, problem: problems, task })
@@ -92,6 +93,7 @@ struct Follower {
     endpoints: watch::Sender<Arc<Endpoints>>,
     problem: watch::Sender<Option<Arc<AskError>>>,
     rng: Rng,
+    start: Instant,
 }
 
 impl Follower {
@@ -155,7 +157,7 @@ impl Follower {
         for event in events.take(bytes)? {
             // Who goes on after an event gets no `retry`: any event says as much.
             events.retry.get_or_insert(FIRST_RETRY);
-            has_changed |= self.view.take(&event)?;
+            has_changed |= self.view.take(&event, self.start.elapsed())?;
         }
         if has_changed {
             self.endpoints.send_replace(Arc::new(self.view.endpoints().clone()));

@@ -59,7 +59,13 @@ pub(crate) struct Document {
     epoch: u64,
     state: EndpointState,
     health: String,
+    #[serde(default = "usual_ttl")]
     ttl_ms: u64,
+}
+
+/// That of a registry which is not told otherwise.
+fn usual_ttl() -> u64 {
+    30_000
 }
 
 impl From<Document> for Endpoint {
