@@ -1,7 +1,10 @@
 //! Following services: nothing is missed, and nothing that was known is lost with the registry.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use fulcrum_client::{EndpointState, Watch};
 use rustix::process::Signal;
@@ -111,3 +114,37 @@ fn a_registry_that_lost_its_file_takes_nobody_away() {
     fulcrum.leave("web/a", "");
     await_ids(&watch, &["b", "c"]);
 }
+
+/// What makes no sense does so again at the next time: it is asked ever more seldom, and from the beginning.
+#[test]
+fn events_that_make_no_sense_are_not_asked_for_without_end() {
+    let listener = TcpListener::bind("127.0.0.3:0").expect("a free port");
+    let address = listener.local_addr().expect("bound").to_string();
+    let (begun, connections) = mpsc::channel();
+    // It ends with the test's process: nobody connects when the watch is gone.
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let head: Vec<String> = lines.by_ref().take_while(|line| !line.is_empty()).collect();
+            if begun.send((Instant::now(), head.join("\n").to_lowercase())).is_err() {
+                return;
+            }
+            let _ = (&stream).write_all(NONSENSE.as_bytes());
+        }
+    });
+    let runtime = runtime();
+    let _context = runtime.enter();
+    let watch = registry_of(&address).watch(["web"]).expect("a name");
+    let heads: Vec<_> =
+        (0..3).map(|_| connections.recv_timeout(REACHED_WITHIN).expect("it is asked")).collect();
+    let between = heads[2].0 - heads[0].0;
+    assert!(between >= Duration::from_millis(1400), "at least 0.5 s and 1 s: {between:?}");
+    assert!(heads.iter().all(|(_, head)| !head.contains("last-event-id")), "{heads:?}");
+    assert!(watch.endpoints().is_complete(), "what came before it counts");
+}
+
+const NONSENSE: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n\
+    retry: 10\n\nevent: snapshot\ndata: {\"instances\":[],\"done\":true}\nid: h.0.1\n\n\
+    event: put\nid: h.0.2\ndata: {\n\n";
+
+const REACHED_WITHIN: Duration = Duration::from_secs(20);

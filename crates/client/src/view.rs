@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use fulcrum_model::{InstanceId, ServiceName, Weight};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::events::Event;
-use crate::wire::{Gone, Health, Put, Snapshot};
+use crate::wire::{Document, Gone, Health, Put, Snapshot};
 
 /// An instance as the registry tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,7 @@ pub enum EndpointState {
 pub struct Endpoints {
     services: HashMap<ServiceName, Arc<[Arc<Endpoint>]>>,
     is_complete: bool,
+    skipped: u64,
 }
 
 impl Endpoints {
@@ -77,6 +79,11 @@ impl Endpoints {
     /// Whether a registry has told everything at least once.
     pub fn is_complete(&self) -> bool {
         self.is_complete
+    }
+
+    /// How often an instance was told of in a way that cannot be read: what was known of it before stays.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     /// How many there are, of all services.
@@ -140,6 +147,11 @@ impl View {
         self.clock.heard = None;
     }
 
+    /// What was told makes no sense: to go on from there would come upon the same again.
+    pub(crate) fn begin_anew(&mut self) {
+        self.last_id = None;
+    }
+
     /// Takes an event that has come at this time. Whether anything is to be shown anew.
     pub(crate) fn take(&mut self, event: &Event, now: Duration) -> Result<bool, ViewError> {
         self.clock.heard_at(now);
@@ -151,7 +163,7 @@ impl View {
                 false
             }
             _ if self.told.is_some() => return Err(ViewError::Order),
-            "put" => self.put(serde_json::from_str::<Put>(&event.data)?.instance.into())?,
+            "put" => self.put(&serde_json::from_str::<Put>(&event.data)?.instance)?,
             "delete" => self.delete(&serde_json::from_str(&event.data)?),
             "health" => self.health(&serde_json::from_str(&event.data)?),
             // Bookmarks, and events of a later release.
@@ -164,11 +176,12 @@ impl View {
     }
 
     fn snapshot(&mut self, chunk: Snapshot, id: Option<&str>) -> Result<bool, ViewError> {
+        let instances: Vec<Endpoint> = chunk.instances.iter().filter_map(|told| self.read(told)).collect();
         let told = self.told.get_or_insert_default();
-        if told.len() + chunk.instances.len() > MOST_ENDPOINTS {
+        if told.len() + instances.len() > MOST_ENDPOINTS {
             return Err(ViewError::TooMany);
         }
-        told.extend(chunk.instances.into_iter().map(Endpoint::from));
+        told.extend(instances);
         if !chunk.done {
             return Ok(false);
         }
@@ -227,7 +240,18 @@ impl View {
         !gone.is_empty()
     }
 
-    fn put(&mut self, endpoint: Endpoint) -> Result<bool, ViewError> {
+    /// An instance as it is told of, or as it was known before where that cannot be read.
+    fn read(&mut self, told: &Value) -> Option<Endpoint> {
+        if let Ok(document) = Document::deserialize(told) {
+            return Some(document.into());
+        }
+        self.shown.skipped += 1;
+        let named = Gone::deserialize(told).ok()?;
+        self.services.get(&*named.service)?.get(&*named.id).map(|known| (**known).clone())
+    }
+
+    fn put(&mut self, told: &Value) -> Result<bool, ViewError> {
+        let Some(endpoint) = self.read(told) else { return Ok(true) };
         let name = endpoint.service.clone();
         self.unconfirmed.remove(&(name.clone(), endpoint.id.clone()));
         let service = self.services.entry(name.clone()).or_default();

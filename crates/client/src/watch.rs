@@ -17,7 +17,7 @@ use crate::events::Events;
 use crate::pace::{self, Backoff};
 use crate::registry::{Registry, random};
 use crate::servers::{Failover, Servers};
-use crate::view::{Endpoints, View};
+use crate::view::{Endpoints, View, ViewError};
 
 /// A view of services that follows the registry. It ends when it is dropped, and what it has shown last stays in the
 /// receivers.
@@ -142,6 +142,9 @@ impl Follower {
                 Err(_) => return AskError::Late { registry, within: SILENCE },
             };
             if let Some(Err(error)) = frame.data_ref().map(|bytes| self.take(events, bytes)) {
+                self.view.begin_anew();
+                // Whatever came before that: it was no good connection.
+                events.retry = None;
                 return broken(error);
             }
         }
@@ -153,15 +156,20 @@ impl Follower {
         events: &mut Events,
         bytes: &[u8],
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let whole = events.take(bytes)?;
         let mut has_changed = false;
-        for event in events.take(bytes)? {
+        let now = self.start.elapsed();
+        let take = |event| {
             // Who goes on after an event gets no `retry`: any event says as much.
             events.retry.get_or_insert(FIRST_RETRY);
-            has_changed |= self.view.take(&event, self.start.elapsed())?;
-        }
+            has_changed |= self.view.take(&event, now)?;
+            Ok::<(), ViewError>(())
+        };
+        let outcome = whole.into_iter().try_for_each(take);
         if has_changed {
             self.endpoints.send_replace(Arc::new(self.view.endpoints().clone()));
         }
+        outcome?;
         if self.problem.borrow().is_some() {
             self.problem.send_replace(None);
         }

@@ -107,26 +107,52 @@ fn another_history_takes_nobody_away_who_can_still_come_back() {
     at(506, &snapshot(&["a"], true, "new.0.10"), "a");
 }
 
+/// All others are taken, and what was known of it stays.
+#[test]
+fn an_instance_that_cannot_be_read_is_passed_over() {
+    let mut view = View::default();
+    check(&mut view, &snapshot(&["a", "b"], true, "h.0.1"), "a b", Some("h.0.1"));
+    let broken = |id: &str, key: &str, value: Value| {
+        let mut broken = document(id, 80, "draining");
+        broken[key] = value;
+        broken
+    };
+    let mut sequence = 1;
+    for (key, value) in
+        [("port", json!(0)), ("id", json!("a/b")), ("address", json!("x")), ("weight", json!(0))]
+    {
+        sequence += 1;
+        let id = format!("h.0.{sequence}");
+        for instance in ["b", "c"] {
+            let put = json!({"instance": broken(instance, key, value.clone())});
+            check(&mut view, &event("put", &id, &put), "a b", Some(&id));
+        }
+    }
+    assert_eq!(view.endpoints().skipped(), 8);
+    let instances =
+        [document("d", 80, "up"), broken("b", "port", json!(0)), json!(7), broken("c", "port", json!(0))];
+    let told = json!({"instances": instances, "done": true});
+    check(&mut view, &event("snapshot", "h.0.9", &told), "b d", Some("h.0.9"));
+    assert_eq!(view.endpoints().skipped(), 11);
+}
+
 #[test]
 fn what_makes_no_sense_changes_nothing() {
     let mut view = View::default();
-    view.take(&snapshot(&["a"], true, "h.0.1"), Duration::ZERO).expect("a snapshot");
+    check(&mut view, &snapshot(&["a"], true, "h.0.1"), "a", Some("h.0.1"));
     let refuse = |view: &mut View, event: &Event| {
         assert!(view.take(event, Duration::ZERO).is_err(), "{event:?}");
         assert_eq!((&*ids(view), view.last_id()), ("a", Some("h.0.1")), "{event:?}");
     };
-    let mut broken = document("b", 80, "up");
-    for (key, value) in
-        [("port", json!(0)), ("id", json!("a/b")), ("address", json!("x")), ("weight", json!(0))]
-    {
-        let before = broken[key].take();
-        broken[key] = value;
-        refuse(&mut view, &event("put", "h.0.2", &json!({"instance": broken})));
-        broken[key] = before;
-    }
+    let cut = Event { kind: "put".to_owned(), id: Some("h.0.2".to_owned()), data: "{".to_owned() };
+    refuse(&mut view, &cut);
+    refuse(&mut view, &event("put", "h.0.2", &json!({})));
+    refuse(&mut view, &event("delete", "h.0.2", &json!({"service": "web", "id": "a/b"})));
     refuse(&mut view, &event("snapshot", "h.0.2", &json!([])));
     view.take(&event("reset", "", &json!({})), Duration::ZERO).expect("a reset");
     refuse(&mut view, &event("put", "h.0.2", &json!({"instance": document("b", 80, "up")})));
+    view.begin_anew();
+    assert_eq!((&*ids(&view), view.last_id()), ("a", None));
 }
 
 #[test]
