@@ -2,7 +2,7 @@
 //! to tell everything anew, takes nothing away; nor does one that has lost its file, or that knows another history, before
 //! everyone has had the time to register there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -72,8 +72,11 @@ pub struct Endpoints {
 impl Endpoints {
     /// The endpoints of a service, in the order of their ids: those that drain are among them.
     pub fn of(&self, service: &str) -> Arc<[Arc<Endpoint>]> {
-        let service = service.parse::<ServiceName>().ok();
-        service.and_then(|service| self.services.get(&service).cloned()).unwrap_or_default()
+        service.parse().map(|service| self.of_service(&service)).unwrap_or_default()
+    }
+
+    pub(crate) fn of_service(&self, service: &ServiceName) -> Arc<[Arc<Endpoint>]> {
+        self.services.get(service).cloned().unwrap_or_default()
     }
 
     /// Whether a registry has told everything at least once.
@@ -128,6 +131,9 @@ pub(crate) struct View {
     clock: Clock,
     /// What is shown.
     shown: Endpoints,
+    /// Whose endpoints are others than those that are shown.
+    changed: HashSet<ServiceName>,
+    has_changed: bool,
 }
 
 impl View {
@@ -136,9 +142,14 @@ impl View {
         self.last_id.as_deref()
     }
 
-    /// All that is known.
-    pub(crate) fn endpoints(&self) -> &Endpoints {
-        &self.shown
+    /// All that is known, if it is something else than at the last time: once for many events, because the whole list of a
+    /// service is made anew.
+    pub(crate) fn show(&mut self) -> Option<&Endpoints> {
+        let has_changed = std::mem::take(&mut self.has_changed);
+        for name in std::mem::take(&mut self.changed) {
+            self.show_service(&name);
+        }
+        has_changed.then_some(&self.shown)
     }
 
     /// A new connection: what an old one did not finish to tell does not count.
@@ -152,8 +163,8 @@ impl View {
         self.last_id = None;
     }
 
-    /// Takes an event that has come at this time. Whether anything is to be shown anew.
-    pub(crate) fn take(&mut self, event: &Event, now: Duration) -> Result<bool, ViewError> {
+    /// Takes an event that has come at this time.
+    pub(crate) fn take(&mut self, event: &Event, now: Duration) -> Result<(), ViewError> {
         self.clock.heard_at(now);
         let has_changed = match &*event.kind {
             "snapshot" => self.snapshot(serde_json::from_str(&event.data)?, event.id.as_deref())?,
@@ -172,7 +183,8 @@ impl View {
         if let Some(id) = event.id.as_ref().filter(|_| self.told.is_none()) {
             self.last_id = Some(id.clone());
         }
-        Ok(self.forget_unconfirmed() || has_changed)
+        self.has_changed |= self.forget_unconfirmed() || has_changed;
+        Ok(())
     }
 
     fn snapshot(&mut self, chunk: Snapshot, id: Option<&str>) -> Result<bool, ViewError> {
@@ -201,6 +213,7 @@ impl View {
             let same = shown.get(name).filter(|shown| shown[..] == list[..]).cloned();
             self.shown.services.insert(name.clone(), same.unwrap_or(list));
         }
+        self.changed.clear();
         self.shown.is_complete = true;
         Ok(true)
     }
@@ -261,7 +274,7 @@ impl View {
         if self.count > MOST_ENDPOINTS {
             return Err(ViewError::TooMany);
         }
-        self.show(&name);
+        self.changed.insert(name);
         Ok(true)
     }
 
@@ -274,7 +287,7 @@ impl View {
         let service = self.services.get_mut(service);
         let Some(removed) = service.and_then(|service| service.remove(id)) else { return false };
         self.count -= 1;
-        self.show(&removed.service);
+        self.changed.insert(removed.service.clone());
         true
     }
 
@@ -283,12 +296,12 @@ impl View {
         let Some(endpoint) = service.and_then(|service| service.get_mut(&*health.id)) else { return false };
         Arc::make_mut(endpoint).is_suspect = health.health == "suspect";
         let name = endpoint.service.clone();
-        self.show(&name);
+        self.changed.insert(name);
         true
     }
 
     /// Shows a service as it is now.
-    fn show(&mut self, name: &ServiceName) {
+    fn show_service(&mut self, name: &ServiceName) {
         let Some(service) = self.services.get(name) else { return };
         if service.is_empty() {
             self.services.remove(name);

@@ -13,11 +13,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::ask::{AskError, Question, encoded};
-use crate::events::Events;
+use crate::events::{Event, Events};
 use crate::pace::{self, Backoff};
 use crate::registry::{Registry, random};
 use crate::servers::{Failover, Servers};
-use crate::view::{Endpoints, View, ViewError};
+use crate::view::{Endpoints, View};
 
 /// A view of services that follows the registry. It ends when it is dropped, and what it has shown last stays in the
 /// receivers.
@@ -157,17 +157,15 @@ impl Follower {
         bytes: &[u8],
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let whole = events.take(bytes)?;
-        let mut has_changed = false;
         let now = self.start.elapsed();
-        let take = |event| {
+        let take = |event: Event| {
             // Who goes on after an event gets no `retry`: any event says as much.
             events.retry.get_or_insert(FIRST_RETRY);
-            has_changed |= self.view.take(&event, now)?;
-            Ok::<(), ViewError>(())
+            self.view.take(&event, now)
         };
         let outcome = whole.into_iter().try_for_each(take);
-        if has_changed {
-            self.endpoints.send_replace(Arc::new(self.view.endpoints().clone()));
+        if let Some(endpoints) = self.view.show() {
+            self.endpoints.send_replace(Arc::new(endpoints.clone()));
         }
         outcome?;
         if self.problem.borrow().is_some() {

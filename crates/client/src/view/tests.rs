@@ -19,14 +19,19 @@ fn snapshot(ids: &[&str], done: bool, id: &str) -> Event {
     event("snapshot", id, &json!({"instances": instances, "done": done}))
 }
 
+fn endpoints(view: &mut View) -> &Endpoints {
+    view.show();
+    &view.shown
+}
+
 /// The ids that are shown, a `~` behind those that are suspect, a `-` behind those that drain.
-fn ids(view: &View) -> String {
+fn ids(view: &mut View) -> String {
     let mark = |endpoint: &Arc<Endpoint>| {
         let suspect = if endpoint.is_suspect { "~" } else { "" };
         let draining = if endpoint.state == EndpointState::Draining { "-" } else { "" };
         format!("{}{suspect}{draining}", endpoint.id)
     };
-    view.endpoints().of("web").iter().map(mark).collect::<Vec<_>>().join(" ")
+    endpoints(view).of("web").iter().map(mark).collect::<Vec<_>>().join(" ")
 }
 
 #[track_caller]
@@ -39,9 +44,9 @@ fn check(view: &mut View, event: &Event, shown: &str, last: Option<&str>) {
 fn events_change_what_is_shown() {
     let mut view = View::default();
     check(&mut view, &snapshot(&["a", "b"], false, ""), "", None);
-    assert!(!view.endpoints().is_complete());
+    assert!(!endpoints(&mut view).is_complete());
     check(&mut view, &snapshot(&["c"], true, "h.0.3"), "a b c", Some("h.0.3"));
-    assert!(view.endpoints().is_complete());
+    assert!(endpoints(&mut view).is_complete());
     let put =
         |id: &str, state: &str| json!({"sequence": 4, "cause": "x", "instance": document(id, 80, state)});
     check(&mut view, &event("put", "h.0.4", &put("d", "up")), "a b c d", Some("h.0.4"));
@@ -58,7 +63,7 @@ fn events_change_what_is_shown() {
 fn nothing_goes_before_everything_was_told_anew() {
     let mut view = View::default();
     view.take(&snapshot(&["a", "b"], true, "old.0.3"), Duration::ZERO).expect("a snapshot");
-    let before = view.endpoints().of("web");
+    let before = endpoints(&mut view).of("web");
     check(&mut view, &event("reset", "", &json!({})), "a b", Some("old.0.3"));
     check(&mut view, &snapshot(&["a"], false, ""), "a b", Some("old.0.3"));
     // The connection breaks: the next one begins where the last whole word was.
@@ -66,7 +71,7 @@ fn nothing_goes_before_everything_was_told_anew() {
     check(&mut view, &event("reset", "", &json!({})), "a b", Some("old.0.3"));
     check(&mut view, &snapshot(&["a"], false, ""), "a b", Some("old.0.3"));
     check(&mut view, &snapshot(&["b"], true, "old.0.5"), "a b", Some("old.0.5"));
-    assert!(Arc::ptr_eq(&before, &view.endpoints().of("web")), "nothing has changed");
+    assert!(Arc::ptr_eq(&before, &endpoints(&mut view).of("web")), "nothing has changed");
     check(&mut view, &event("reset", "", &json!({})), "a b", Some("old.0.5"));
     check(&mut view, &snapshot(&[], true, "old.0.6"), "", Some("old.0.6"));
 }
@@ -81,7 +86,7 @@ fn another_history_takes_nobody_away_who_can_still_come_back() {
         } else {
             view.take(event, Duration::from_secs(seconds)).expect("it makes sense");
         }
-        assert_eq!(ids(&view), shown, "after {seconds} s: {event:?}");
+        assert_eq!(ids(&mut view), shown, "after {seconds} s: {event:?}");
     };
     let connected = event("connected", "", &json!({}));
     let reset = event("reset", "", &json!({}));
@@ -128,12 +133,12 @@ fn an_instance_that_cannot_be_read_is_passed_over() {
             check(&mut view, &event("put", &id, &put), "a b", Some(&id));
         }
     }
-    assert_eq!(view.endpoints().skipped(), 8);
+    assert_eq!(endpoints(&mut view).skipped(), 8);
     let instances =
         [document("d", 80, "up"), broken("b", "port", json!(0)), json!(7), broken("c", "port", json!(0))];
     let told = json!({"instances": instances, "done": true});
     check(&mut view, &event("snapshot", "h.0.9", &told), "b d", Some("h.0.9"));
-    assert_eq!(view.endpoints().skipped(), 11);
+    assert_eq!(endpoints(&mut view).skipped(), 11);
 }
 
 #[test]
@@ -152,7 +157,7 @@ fn what_makes_no_sense_changes_nothing() {
     view.take(&event("reset", "", &json!({})), Duration::ZERO).expect("a reset");
     refuse(&mut view, &event("put", "h.0.2", &json!({"instance": document("b", 80, "up")})));
     view.begin_anew();
-    assert_eq!((&*ids(&view), view.last_id()), ("a", None));
+    assert_eq!((&*ids(&mut view), view.last_id()), ("a", None));
 }
 
 #[test]
@@ -161,5 +166,23 @@ fn a_state_of_a_later_release_gets_no_traffic() {
     let instance = document("a", 80, "warming");
     view.take(&event("put", "h.0.1", &json!({"instance": instance})), Duration::ZERO)
         .expect("it makes sense");
-    assert_eq!(view.endpoints().of("web")[0].state, EndpointState::Unknown);
+    assert_eq!(endpoints(&mut view).of("web")[0].state, EndpointState::Unknown);
+}
+
+/// However many events come at once: a service is shown once, and nothing where there is nothing new.
+#[test]
+fn many_events_are_shown_once() {
+    let mut view = View::default();
+    assert!(view.show().is_none());
+    view.take(&snapshot(&["a"], true, "h.0.1"), Duration::ZERO).expect("a snapshot");
+    let before = view.show().expect("everything").of("web");
+    for id in ["b", "c"] {
+        let put = json!({"instance": document(id, 80, "up")});
+        view.take(&event("put", "h.0.2", &put), Duration::ZERO).expect("it makes sense");
+        assert!(Arc::ptr_eq(&before, &view.shown.of("web")), "not before it is asked for");
+    }
+    assert_eq!(view.show().expect("two more").of("web").len(), 3);
+    assert!(view.show().is_none());
+    view.take(&event("bookmark", "h.0.3", &json!({})), Duration::ZERO).expect("a bookmark");
+    assert!(view.show().is_none());
 }
