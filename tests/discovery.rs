@@ -57,7 +57,7 @@ fn await_failure(fulcrum: &Fulcrum, reason: &str) -> Value {
 /// Looks at sources of a kind with this result.
 #[track_caller]
 fn looks(fulcrum: &Fulcrum, kind: &str, result: &str) -> f64 {
-    fulcrum.metric("fulcrum_discovery_looks_total", &[("kind", kind), ("result", result)])
+    fulcrum.metric("fulcrum_discovery_refreshes_total", &[("kind", kind), ("result", result)])
 }
 
 /// Sources of a kind that are in this state.

@@ -53,7 +53,7 @@ fn a_file_is_followed() {
     assert_eq!(shown, expected.map(|(id, state)| (Some(id), Some(state))));
 
     assert_eq!(daemon.metric("fulcrum_discovery_changes_total", &[("kind", "file")]), 3.0);
-    assert_eq!((sources(&daemon, "file", "good"), sources(&daemon, "file", "failing")), (1.0, 0.0));
+    assert_eq!((sources(&daemon, "file", "ok"), sources(&daemon, "file", "failing")), (1.0, 0.0));
     let status = daemon.status()["discovery"][0].clone();
     let path = daemon.directory().join("web.json").display().to_string();
     assert_eq!(
@@ -134,7 +134,7 @@ fn a_bad_file_takes_nothing_away() {
     }
 
     replace(daemon.directory(), &good);
-    eventually("it is good again", || (sources(&daemon, "file", "good") == 1.0).then_some(()));
+    eventually("it is good again", || (sources(&daemon, "file", "ok") == 1.0).then_some(()));
     assert_eq!(daemon.metric("fulcrum_discovery_changes_total", &[("kind", "file")]), 1.0);
     assert!(daemon.child.stderr().contains("tells endpoints again"));
     assert_eq!(upstream.connections(), 1, "not even its connection was lost");

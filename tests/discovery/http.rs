@@ -53,7 +53,7 @@ fn a_server_is_asked_now_and_then() {
     server.say(ok(&list(&[a.address(), b.address()])));
     await_shares(&daemon, [("a", 3), ("b", 3)]);
     assert_eq!(daemon.metric("fulcrum_discovery_changes_total", &[("kind", "http")]), 2.0);
-    assert_eq!(sources(&daemon, "http", "good"), 1.0);
+    assert_eq!(sources(&daemon, "http", "ok"), 1.0);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn what_has_not_changed_is_not_sent_again() {
     let requests = server.upstream.await_requests(3);
     assert_eq!(requests[2].field("if-none-match"), Some("\"1\""));
     assert_eq!(daemon.get("/").text(), "a");
-    assert_eq!(sources(&daemon, "http", "good"), 1.0);
+    assert_eq!(sources(&daemon, "http", "ok"), 1.0);
     server.say(tagged("\"2\"", &list(&[b.address()])));
     await_shares(&daemon, [("b", 3)]);
 }
@@ -100,7 +100,7 @@ fn a_bad_answer_takes_nothing_away() {
         assert_eq!(daemon.get("/").text(), "a");
         // Patience grows with failures; a good answer ends that.
         server.say(good.clone());
-        eventually("it is good again", || (sources(&daemon, "http", "good") == 1.0).then_some(()));
+        eventually("it is good again", || (sources(&daemon, "http", "ok") == 1.0).then_some(()));
     }
     assert!(a.requests().iter().all(|request| request.target() == "/"), "nobody was led to it for a list");
     assert_eq!(daemon.metric("fulcrum_discovery_changes_total", &[("kind", "http")]), 1.0);
@@ -134,7 +134,7 @@ fn a_server_that_is_not_there_is_asked_again_later_and_later() {
 }
 
 #[test]
-fn an_empty_list_is_believed_in_the_end() {
+fn an_empty_list_is_not_believed_at_once() {
     let a = Upstream::named("a");
     let server = Server::new(ok(&list(&[a.address()])));
     let daemon = server.follow();
@@ -142,9 +142,14 @@ fn an_empty_list_is_believed_in_the_end() {
     server.say(ok("[]"));
     let status = await_failure(&daemon, "empty");
     assert_eq!(status["endpoints"], 1, "{status}");
+    eventually("it has come more than three times", || (looks(&daemon, "http", "empty") > 3.0).then_some(()));
     assert_eq!(daemon.get("/").text(), "a");
-    daemon.await_endpoints("app", 0);
-    assert_eq!((looks(&daemon, "http", "empty"), daemon.get("/").status), (2.0, 503));
+    // Nor by asking otherwise.
+    let url = format!("http://{}/lists/web?zone=a", server.upstream.address());
+    daemon.change(&yaml(&format!("http: {{ url: \"{url}\", interval: 2s, timeout: 400ms }}"), ""));
+    let before = looks(&daemon, "http", "empty");
+    eventually("it is asked again", || (looks(&daemon, "http", "empty") > before).then_some(()));
+    assert_eq!((daemon.get("/").text(), daemon.endpoints("app").len()), ("a".into(), 1));
 }
 
 #[test]
@@ -158,4 +163,18 @@ fn a_server_cannot_lead_into_this_machine() {
         "{detail}"
     );
     hold("it has nobody", Duration::from_millis(100), || daemon.endpoints("app").is_empty());
+}
+
+#[test]
+fn a_server_cannot_lead_to_the_daemon_itself() {
+    let server = Server::new(ok("<html>"));
+    let daemon = server.follow();
+    await_failure(&daemon, "malformed");
+    let own = daemon.address().to_owned();
+    server.say(ok(&list(&[&own])));
+    eventually("it is refused", || {
+        let detail = daemon.status()["discovery"][0]["detail"].clone();
+        detail.as_str()?.contains(&format!("{own:?} is where this daemon listens")).then_some(())
+    });
+    assert!(daemon.endpoints("app").is_empty());
 }

@@ -48,7 +48,7 @@ fn service_records_tell_ports_weights_and_who_is_first() {
     ));
     let daemon = server.start_daemon(&yaml(&format!("srv: {name}"), ""));
     await_shares(&daemon, [("a", 6), ("b", 2)]);
-    assert_eq!(sources(&daemon, "srv", "good"), 1.0);
+    assert_eq!(sources(&daemon, "srv", "ok"), 1.0);
     // One of two targets is gone from the DNS: it stays, and so it is said.
     server.say(&format!(
         "one.test A 127.0.0.1\n{name} SRV 10 3 {a_port} one.test\n{name} SRV 10 1 {b_port} two.test"

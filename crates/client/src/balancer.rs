@@ -10,6 +10,7 @@ use fulcrum_balance::outlier::OutlierPolicy;
 use fulcrum_balance::panic::PanicPolicy;
 use fulcrum_balance::retry_budget::RetryBudget;
 use fulcrum_balance::{Policy, Rng, hash_key};
+use fulcrum_model::ServiceName;
 use tokio::net::TcpStream;
 
 use crate::cluster::{Candidate, Cluster};
@@ -60,7 +61,8 @@ pub struct Picked {
 #[derive(Debug)]
 struct Shared {
     watch: Arc<Watch>,
-    service: String,
+    /// Nothing where it cannot be a name: nobody has it.
+    service: Option<ServiceName>,
     options: BalancerOptions,
     start: Instant,
     choosing: Mutex<Choosing>,
@@ -103,7 +105,7 @@ impl Balancer {
         let budget = RetryBudget::new(options.retry_percent, options.retries_per_second, Duration::ZERO);
         Balancer(Arc::new(Shared {
             watch: Arc::clone(watch),
-            service: service.to_owned(),
+            service: service.parse().ok(),
             options,
             start: Instant::now(),
             choosing: Mutex::new(Choosing { cluster, budget, rng }),
@@ -118,7 +120,8 @@ impl Balancer {
 
     /// The same, but none of those that were tried already.
     pub(crate) fn pick_except(&self, key: Option<&[u8]>, tried: &[Candidate]) -> Result<Picked, NoEndpoint> {
-        let list = self.0.watch.endpoints().of(&self.0.service);
+        let service = self.0.service.as_ref().ok_or(NoEndpoint)?;
+        let list = self.0.watch.endpoints().of_service(service);
         let (now, options) = (self.now(), &self.0.options);
         let mut choosing = self.choosing();
         let Choosing { cluster, rng, .. } = &mut *choosing;

@@ -2,7 +2,7 @@
 //! and ends with the process that it is of.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fulcrum_balance::outlier::{HardDown, Outlier, OutlierPolicy};
@@ -31,6 +31,17 @@ pub(crate) struct Condition {
     failing: Mutex<Failing>,
     /// When it came, unless it was there from the beginning.
     since: Option<Duration>,
+    changes: Arc<Changes>,
+}
+
+/// How often any endpoint of a balancer was put out or taken back, apart from the end of ejections.
+#[derive(Debug, Default)]
+pub(crate) struct Changes(AtomicU64);
+
+impl Changes {
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -42,8 +53,8 @@ struct Failing {
 
 impl Condition {
     /// One that starts slowly from then on, or not at all.
-    pub(crate) fn new(since: Option<Duration>) -> Self {
-        Condition { since, ..Condition::default() }
+    pub(crate) fn new(since: Option<Duration>, changes: &Arc<Changes>) -> Self {
+        Condition { since, changes: Arc::clone(changes), ..Condition::default() }
     }
 
     pub(crate) fn begin(&self) {
@@ -78,6 +89,12 @@ impl Condition {
         !self.is_healthy(now) && !self.is_hard_down()
     }
 
+    /// When its ejection ends by itself, if it is ejected.
+    pub(crate) fn ejected_until(&self, now: Duration) -> Option<Duration> {
+        let until = self.out_until.load(Ordering::Relaxed);
+        (until > millis(now) && until != HARD_DOWN).then(|| Duration::from_millis(until))
+    }
+
     /// What is due to it, apart from failures.
     pub(crate) fn share(&self, now: Duration, window: Duration) -> Share {
         self.since.map_or(Share::FULL, |since| slow_start::ramp(now.saturating_sub(since), window))
@@ -88,7 +105,7 @@ impl Condition {
         let mut failing = self.failing();
         failing.in_a_row = 0;
         if failing.hard_down.connected() {
-            self.out_until.store(0, Ordering::Relaxed);
+            self.put_out(0);
         }
     }
 
@@ -101,7 +118,7 @@ impl Condition {
         if is_too_often && !failing.hard_down.is_down() && may_eject() {
             failing.in_a_row = 0;
             let until = failing.outlier.eject(now, policy);
-            self.out_until.store(millis(until).min(HARD_DOWN - 1), Ordering::Relaxed);
+            self.put_out(millis(until).min(HARD_DOWN - 1));
         }
     }
 
@@ -110,9 +127,15 @@ impl Condition {
         self.weigh(now);
         let is_down = self.failing().hard_down.refused();
         if is_down {
-            self.out_until.store(HARD_DOWN, Ordering::Relaxed);
+            self.put_out(HARD_DOWN);
         }
         is_down
+    }
+
+    /// Whoever sees the count sees what was counted.
+    fn put_out(&self, until: u64) {
+        self.out_until.store(until, Ordering::Relaxed);
+        self.changes.0.fetch_add(1, Ordering::Release);
     }
 
     fn weigh(&self, now: Duration) {

@@ -57,6 +57,8 @@ struct Limit {
 #[derive(Debug, Serialize)]
 struct Beat {
     epoch: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weight: Option<u16>,
     #[serde(skip_serializing_if = "Load::is_unknown")]
     load: Load,
 }
@@ -186,8 +188,9 @@ impl Instance {
         Question::json(Method::PUT, self.path(), body)
     }
 
-    pub(crate) fn heartbeat(&self, epoch: u64, load: Load) -> Question {
-        let body = serde_json::to_vec(&Beat { epoch, load }).expect("its keys are texts");
+    pub(crate) fn heartbeat(&self, epoch: u64, weight: Option<Weight>, load: Load) -> Question {
+        let weight = weight.map(Weight::get);
+        let body = serde_json::to_vec(&Beat { epoch, weight, load }).expect("its keys are texts");
         Question::json(Method::PUT, format!("{}/lease", self.path()), body)
     }
 
@@ -263,12 +266,14 @@ mod tests {
     #[test]
     fn heartbeats_carry_what_is_known() {
         let instance = Instance::new("web", "a", port(1)).expect("names");
-        let beat = |load| body(&instance.heartbeat(3, load));
+        let beat = |load| body(&instance.heartbeat(3, None, load));
         assert_eq!(beat(Load::default()), json!({"epoch": 3}));
         let load = Load { in_flight: Some(0), cpu: None };
         assert_eq!(beat(load), json!({"epoch": 3, "load": {"in_flight": 0}}));
         let load = Load { in_flight: Some(4), cpu: Some(0.5) };
         assert_eq!(beat(load), json!({"epoch": 3, "load": {"in_flight": 4, "cpu": 0.5}}));
+        let weighed = instance.heartbeat(3, Weight::new(7), Load::default());
+        assert_eq!(body(&weighed), json!({"epoch": 3, "weight": 7}));
     }
 
     #[test]

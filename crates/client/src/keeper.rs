@@ -103,7 +103,7 @@ impl Keeper {
         let (token, within) = (self.registry.token(), self.lifecycle.patience());
         let question = match ask {
             Ask::Register { epoch } => self.instance.registration(epoch),
-            Ask::Beat { epoch } => self.instance.heartbeat(epoch, self.load.load()),
+            Ask::Beat { epoch } => self.instance.heartbeat(epoch, self.load.weight(), self.load.load()),
             Ask::Leave { epoch, drain } => {
                 let departure = self.instance.departure(epoch, drain);
                 return departure.ask(url, token, within).await.map(|_| Answer::Leaving);

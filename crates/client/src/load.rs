@@ -1,7 +1,9 @@
 //! How busy the process is, said by the application and carried by heartbeats.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
+
+use fulcrum_model::Weight;
 
 use crate::instance::Load;
 
@@ -15,6 +17,8 @@ struct Known {
     in_flight: AtomicU64,
     /// The bits of a float, not a number before it was said.
     cpu: AtomicU32,
+    /// 0 before it was said.
+    weight: AtomicU16,
 }
 
 /// A request that counts as in flight until it is dropped.
@@ -24,7 +28,7 @@ pub struct RequestInFlight(LoadReport);
 impl LoadReport {
     pub(crate) fn new() -> Self {
         let cpu = AtomicU32::new(f32::NAN.to_bits());
-        LoadReport(Arc::new(Known { in_flight: AtomicU64::new(0), cpu }))
+        LoadReport(Arc::new(Known { in_flight: AtomicU64::new(0), cpu, weight: AtomicU16::new(0) }))
     }
 
     /// How many requests are being worked on now. Not to be mixed with [`begin`](Self::begin), which counts by itself.
@@ -43,6 +47,16 @@ impl LoadReport {
     /// not a number is not sent.
     pub fn set_cpu(&self, share: f32) {
         self.0.cpu.store(share.clamp(0.0, 1024.0).to_bits(), Ordering::Relaxed);
+    }
+
+    /// What the instance weighs from the next heartbeat on, in place of what it registered with. Orders of an operator go
+    /// before it.
+    pub fn set_weight(&self, weight: Weight) {
+        self.0.weight.store(weight.get(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn weight(&self) -> Option<Weight> {
+        Weight::new(self.0.weight.load(Ordering::Relaxed))
     }
 
     pub(crate) fn load(&self) -> Load {
@@ -86,6 +100,14 @@ mod tests {
         check(-1.0, Some(0.0));
         check(f32::INFINITY, Some(1024.0));
         check(f32::NAN, None);
+    }
+
+    #[test]
+    fn a_weight_is_said_when_it_is_known() {
+        let report = LoadReport::new();
+        assert_eq!(report.weight(), None);
+        report.set_weight(Weight::ONE);
+        assert_eq!(report.clone().weight(), Some(Weight::ONE));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What a watcher knows: every event of a watch changes it, and nothing else does. A registry that is away, or that begins
-//! to tell everything anew, takes nothing away.
+//! to tell everything anew, takes nothing away; nor does one that has lost its file, or that knows another history, before
+//! everyone has had the time to register there.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -9,9 +10,10 @@ use std::time::Duration;
 
 use fulcrum_model::{InstanceId, ServiceName, Weight};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::events::Event;
-use crate::wire::{Gone, Health, Put, Snapshot};
+use crate::wire::{Document, Gone, Health, Put, Snapshot};
 
 /// An instance as the registry tells of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,18 +66,27 @@ pub enum EndpointState {
 pub struct Endpoints {
     services: HashMap<ServiceName, Arc<[Arc<Endpoint>]>>,
     is_complete: bool,
+    skipped: u64,
 }
 
 impl Endpoints {
     /// The endpoints of a service, in the order of their ids: those that drain are among them.
     pub fn of(&self, service: &str) -> Arc<[Arc<Endpoint>]> {
-        let service = service.parse::<ServiceName>().ok();
-        service.and_then(|service| self.services.get(&service).cloned()).unwrap_or_default()
+        service.parse().map(|service| self.of_service(&service)).unwrap_or_default()
+    }
+
+    pub(crate) fn of_service(&self, service: &ServiceName) -> Arc<[Arc<Endpoint>]> {
+        self.services.get(service).cloned().unwrap_or_default()
     }
 
     /// Whether a registry has told everything at least once.
     pub fn is_complete(&self) -> bool {
         self.is_complete
+    }
+
+    /// How often an instance was told of in a way that cannot be read: what was known of it before stays.
+    pub fn skipped(&self) -> u64 {
+        self.skipped
     }
 
     /// How many there are, of all services.
@@ -111,8 +122,18 @@ pub(crate) struct View {
     told: Option<Vec<Endpoint>>,
     /// Where to go on from.
     last_id: Option<String>,
+    /// Of which history everything was told last.
+    history: Option<String>,
+    /// Those that this history does not know and the one before did, with the [`clock`](Self::clock) at which they go.
+    unconfirmed: HashMap<(ServiceName, InstanceId), Duration>,
+    /// None of them goes earlier.
+    first_goes: Duration,
+    clock: Clock,
     /// What is shown.
     shown: Endpoints,
+    /// Whose endpoints are others than those that are shown.
+    changed: HashSet<ServiceName>,
+    has_changed: bool,
 }
 
 impl View {
@@ -121,27 +142,39 @@ impl View {
         self.last_id.as_deref()
     }
 
-    /// All that is known.
-    pub(crate) fn endpoints(&self) -> &Endpoints {
-        &self.shown
+    /// All that is known, if it is something else than at the last time: once for many events, because the whole list of a
+    /// service is made anew.
+    pub(crate) fn show(&mut self) -> Option<&Endpoints> {
+        let has_changed = std::mem::take(&mut self.has_changed);
+        for name in std::mem::take(&mut self.changed) {
+            self.show_service(&name);
+        }
+        has_changed.then_some(&self.shown)
     }
 
     /// A new connection: what an old one did not finish to tell does not count.
     pub(crate) fn reconnected(&mut self) {
         self.told = None;
+        self.clock.heard = None;
     }
 
-    /// Takes an event. Whether anything is to be shown anew.
-    pub(crate) fn take(&mut self, event: &Event) -> Result<bool, ViewError> {
+    /// What was told makes no sense: to go on from there would come upon the same again.
+    pub(crate) fn begin_anew(&mut self) {
+        self.last_id = None;
+    }
+
+    /// Takes an event that has come at this time.
+    pub(crate) fn take(&mut self, event: &Event, now: Duration) -> Result<(), ViewError> {
+        self.clock.heard_at(now);
         let has_changed = match &*event.kind {
-            "snapshot" => self.snapshot(serde_json::from_str(&event.data)?)?,
+            "snapshot" => self.snapshot(serde_json::from_str(&event.data)?, event.id.as_deref())?,
             // What is known stays until everything was told anew.
             "reset" => {
                 self.told = Some(Vec::new());
                 false
             }
             _ if self.told.is_some() => return Err(ViewError::Order),
-            "put" => self.put(serde_json::from_str::<Put>(&event.data)?.instance.into())?,
+            "put" => self.put(&serde_json::from_str::<Put>(&event.data)?.instance)?,
             "delete" => self.delete(&serde_json::from_str(&event.data)?),
             "health" => self.health(&serde_json::from_str(&event.data)?),
             // Bookmarks, and events of a later release.
@@ -150,15 +183,17 @@ impl View {
         if let Some(id) = event.id.as_ref().filter(|_| self.told.is_none()) {
             self.last_id = Some(id.clone());
         }
-        Ok(has_changed)
+        self.has_changed |= self.forget_unconfirmed() || has_changed;
+        Ok(())
     }
 
-    fn snapshot(&mut self, chunk: Snapshot) -> Result<bool, ViewError> {
+    fn snapshot(&mut self, chunk: Snapshot, id: Option<&str>) -> Result<bool, ViewError> {
+        let instances: Vec<Endpoint> = chunk.instances.iter().filter_map(|told| self.read(told)).collect();
         let told = self.told.get_or_insert_default();
-        if told.len() + chunk.instances.len() > MOST_ENDPOINTS {
+        if told.len() + instances.len() > MOST_ENDPOINTS {
             return Err(ViewError::TooMany);
         }
-        told.extend(chunk.instances.into_iter().map(Endpoint::from));
+        told.extend(instances);
         if !chunk.done {
             return Ok(false);
         }
@@ -170,6 +205,7 @@ impl View {
             let service = self.services.entry(endpoint.service.clone()).or_default();
             service.insert(endpoint.id.clone(), endpoint);
         }
+        self.keep_unconfirmed(before, id.and_then(history));
         self.count = self.services.values().map(BTreeMap::len).sum();
         let shown = std::mem::take(&mut self.shown.services);
         for (name, service) in &self.services {
@@ -177,12 +213,60 @@ impl View {
             let same = shown.get(name).filter(|shown| shown[..] == list[..]).cloned();
             self.shown.services.insert(name.clone(), same.unwrap_or(list));
         }
+        self.changed.clear();
         self.shown.is_complete = true;
         Ok(true)
     }
 
-    fn put(&mut self, endpoint: Endpoint) -> Result<bool, ViewError> {
+    /// Who is not told of by the same history has gone. Another history may only not have heard of it yet: heartbeats have
+    /// to fail, and registrations come spread over half a lease.
+    fn keep_unconfirmed(&mut self, before: HashMap<ServiceName, Service>, history: Option<&str>) {
+        let is_another = self.history.as_deref() != history;
+        let known = std::mem::take(&mut self.unconfirmed);
+        let mut room =
+            MOST_ENDPOINTS.saturating_sub(self.services.values().map(BTreeMap::len).sum::<usize>());
+        for endpoint in before.into_values().flat_map(BTreeMap::into_values) {
+            let key = (endpoint.service.clone(), endpoint.id.clone());
+            let new = is_another.then(|| self.clock.time.saturating_add(time_to_come_back(endpoint.ttl)));
+            let Some(until) = known.get(&key).copied().or(new).filter(|_| room > 0) else { continue };
+            room -= 1;
+            self.services.entry(key.0.clone()).or_default().insert(key.1.clone(), endpoint);
+            self.unconfirmed.insert(key, until);
+        }
+        self.first_goes = Duration::ZERO;
+        self.history = history.map(str::to_owned);
+    }
+
+    /// Takes out who has not come back in time.
+    fn forget_unconfirmed(&mut self) -> bool {
+        let now = self.clock.time;
+        if self.unconfirmed.is_empty() || now < self.first_goes {
+            return false;
+        }
+        let due = self.unconfirmed.iter().filter(|(_, until)| **until <= now).map(|(key, _)| key.clone());
+        let gone: Vec<_> = due.collect();
+        for key in &gone {
+            self.unconfirmed.remove(key);
+            self.remove(&key.0, &key.1);
+        }
+        self.first_goes = self.unconfirmed.values().min().copied().unwrap_or_default();
+        !gone.is_empty()
+    }
+
+    /// An instance as it is told of, or as it was known before where that cannot be read.
+    fn read(&mut self, told: &Value) -> Option<Endpoint> {
+        if let Ok(document) = Document::deserialize(told) {
+            return Some(document.into());
+        }
+        self.shown.skipped += 1;
+        let named = Gone::deserialize(told).ok()?;
+        self.services.get(&*named.service)?.get(&*named.id).map(|known| (**known).clone())
+    }
+
+    fn put(&mut self, told: &Value) -> Result<bool, ViewError> {
+        let Some(endpoint) = self.read(told) else { return Ok(true) };
         let name = endpoint.service.clone();
+        self.unconfirmed.remove(&(name.clone(), endpoint.id.clone()));
         let service = self.services.entry(name.clone()).or_default();
         if service.insert(endpoint.id.clone(), Arc::new(endpoint)).is_none() {
             self.count += 1;
@@ -190,15 +274,20 @@ impl View {
         if self.count > MOST_ENDPOINTS {
             return Err(ViewError::TooMany);
         }
-        self.show(&name);
+        self.changed.insert(name);
         Ok(true)
     }
 
     fn delete(&mut self, gone: &Gone) -> bool {
-        let service = self.services.get_mut(&*gone.service);
-        let Some(removed) = service.and_then(|service| service.remove(&*gone.id)) else { return false };
+        self.unconfirmed.remove(&((*gone.service).clone(), (*gone.id).clone()));
+        self.remove(&gone.service, &gone.id)
+    }
+
+    fn remove(&mut self, service: &ServiceName, id: &InstanceId) -> bool {
+        let service = self.services.get_mut(service);
+        let Some(removed) = service.and_then(|service| service.remove(id)) else { return false };
         self.count -= 1;
-        self.show(&removed.service);
+        self.changed.insert(removed.service.clone());
         true
     }
 
@@ -207,12 +296,12 @@ impl View {
         let Some(endpoint) = service.and_then(|service| service.get_mut(&*health.id)) else { return false };
         Arc::make_mut(endpoint).is_suspect = health.health == "suspect";
         let name = endpoint.service.clone();
-        self.show(&name);
+        self.changed.insert(name);
         true
     }
 
     /// Shows a service as it is now.
-    fn show(&mut self, name: &ServiceName) {
+    fn show_service(&mut self, name: &ServiceName) {
         let Some(service) = self.services.get(name) else { return };
         if service.is_empty() {
             self.services.remove(name);
@@ -223,110 +312,37 @@ impl View {
     }
 }
 
+/// The time in which a registry was listened to: while none is there nobody can come back.
+#[derive(Debug, Default)]
+struct Clock {
+    time: Duration,
+    /// When something came last on this connection.
+    heard: Option<Duration>,
+}
+
+impl Clock {
+    fn heard_at(&mut self, now: Duration) {
+        self.time += self.heard.map_or(Duration::ZERO, |heard| now.saturating_sub(heard));
+        self.heard = Some(now);
+    }
+}
+
+/// The history that an id is of: all but its last part, the sequence.
+fn history(id: &str) -> Option<&str> {
+    id.rsplit_once('.').map(|(history, _)| history)
+}
+
+/// How long a registry that does not know an instance may take to hear of it: its next heartbeat comes within a third of the
+/// lease, its registration after another half at most.
+fn time_to_come_back(ttl: Duration) -> Duration {
+    let ttl = ttl.min(LONGEST_TTL);
+    ttl + ttl / 2
+}
+
+const LONGEST_TTL: Duration = Duration::from_secs(24 * 3600);
+
 /// About a gigabyte: whoever watches that much watches too much.
 const MOST_ENDPOINTS: usize = 1_000_000;
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn document(id: &str, port: u16, state: &str) -> Value {
-        json!({"service": "web", "id": id, "address": "127.0.0.1", "port": port, "weight": 1, "epoch": 1,
-            "tags": [], "meta": {}, "state": state, "health": "ok", "ttl_ms": 30000, "sequence": 1, "later": {}})
-    }
-
-    fn event(kind: &str, id: &str, data: &Value) -> Event {
-        let id = Some(id.to_owned()).filter(|id| !id.is_empty());
-        Event { kind: kind.to_owned(), id, data: data.to_string() }
-    }
-
-    fn snapshot(ids: &[&str], done: bool, id: &str) -> Event {
-        let instances: Vec<Value> = ids.iter().map(|id| document(id, 80, "up")).collect();
-        event("snapshot", id, &json!({"instances": instances, "done": done}))
-    }
-
-    /// The ids that are shown, a `~` behind those that are suspect, a `-` behind those that drain.
-    fn ids(view: &View) -> String {
-        let mark = |endpoint: &Arc<Endpoint>| {
-            let suspect = if endpoint.is_suspect { "~" } else { "" };
-            let draining = if endpoint.state == EndpointState::Draining { "-" } else { "" };
-            format!("{}{suspect}{draining}", endpoint.id)
-        };
-        view.endpoints().of("web").iter().map(mark).collect::<Vec<_>>().join(" ")
-    }
-
-    #[track_caller]
-    fn check(view: &mut View, event: &Event, shown: &str, last: Option<&str>) {
-        view.take(event).expect("it makes sense");
-        assert_eq!((&*ids(view), view.last_id()), (shown, last), "{event:?}");
-    }
-
-    #[test]
-    fn events_change_what_is_shown() {
-        let mut view = View::default();
-        check(&mut view, &snapshot(&["a", "b"], false, ""), "", None);
-        assert!(!view.endpoints().is_complete());
-        check(&mut view, &snapshot(&["c"], true, "h.0.3"), "a b c", Some("h.0.3"));
-        assert!(view.endpoints().is_complete());
-        let put =
-            |id: &str, state: &str| json!({"sequence": 4, "cause": "x", "instance": document(id, 80, state)});
-        check(&mut view, &event("put", "h.0.4", &put("d", "up")), "a b c d", Some("h.0.4"));
-        check(&mut view, &event("put", "h.0.5", &put("b", "draining")), "a b- c d", Some("h.0.5"));
-        let of =
-            |id: &str| json!({"sequence": 6, "service": "web", "id": id, "epoch": 1, "health": "suspect"});
-        check(&mut view, &event("health", "h.0.6", &of("c")), "a b- c~ d", Some("h.0.6"));
-        check(&mut view, &event("delete", "h.0.7", &of("a")), "b- c~ d", Some("h.0.7"));
-        check(&mut view, &event("delete", "h.0.8", &of("x")), "b- c~ d", Some("h.0.8"));
-        check(&mut view, &event("bookmark", "h.0.9", &json!({"sequence": 9})), "b- c~ d", Some("h.0.9"));
-        check(&mut view, &event("later", "h.0.10", &json!({})), "b- c~ d", Some("h.0.10"));
-    }
-
-    #[test]
-    fn nothing_goes_before_everything_was_told_anew() {
-        let mut view = View::default();
-        view.take(&snapshot(&["a", "b"], true, "old.0.3")).expect("a snapshot");
-        let before = view.endpoints().of("web");
-        check(&mut view, &event("reset", "", &json!({})), "a b", Some("old.0.3"));
-        check(&mut view, &snapshot(&["a"], false, ""), "a b", Some("old.0.3"));
-        // The connection breaks: the next one begins where the last whole word was.
-        view.reconnected();
-        check(&mut view, &event("reset", "", &json!({})), "a b", Some("old.0.3"));
-        check(&mut view, &snapshot(&["a"], false, ""), "a b", Some("old.0.3"));
-        check(&mut view, &snapshot(&["b"], true, "new.0.1"), "a b", Some("new.0.1"));
-        assert!(Arc::ptr_eq(&before, &view.endpoints().of("web")), "nothing has changed");
-        check(&mut view, &event("reset", "", &json!({})), "a b", Some("new.0.1"));
-        check(&mut view, &snapshot(&[], true, "new.0.2"), "", Some("new.0.2"));
-    }
-
-    #[test]
-    fn what_makes_no_sense_changes_nothing() {
-        let mut view = View::default();
-        view.take(&snapshot(&["a"], true, "h.0.1")).expect("a snapshot");
-        let refuse = |view: &mut View, event: &Event| {
-            assert!(view.take(event).is_err(), "{event:?}");
-            assert_eq!((&*ids(view), view.last_id()), ("a", Some("h.0.1")), "{event:?}");
-        };
-        let mut broken = document("b", 80, "up");
-        for (key, value) in
-            [("port", json!(0)), ("id", json!("a/b")), ("address", json!("x")), ("weight", json!(0))]
-        {
-            let before = broken[key].take();
-            broken[key] = value;
-            refuse(&mut view, &event("put", "h.0.2", &json!({"instance": broken})));
-            broken[key] = before;
-        }
-        refuse(&mut view, &event("snapshot", "h.0.2", &json!([])));
-        view.take(&event("reset", "", &json!({}))).expect("a reset");
-        refuse(&mut view, &event("put", "h.0.2", &json!({"instance": document("b", 80, "up")})));
-    }
-
-    #[test]
-    fn a_state_of_a_later_release_gets_no_traffic() {
-        let mut view = View::default();
-        let instance = document("a", 80, "warming");
-        view.take(&event("put", "h.0.1", &json!({"instance": instance}))).expect("it makes sense");
-        assert_eq!(view.endpoints().of("web")[0].state, EndpointState::Unknown);
-    }
-}
+mod tests;

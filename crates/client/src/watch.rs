@@ -2,7 +2,7 @@
 //! registry. What was known last is known for ever, until a registry says otherwise.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fulcrum_balance::Rng;
 use fulcrum_model::{NameError, ServiceName};
@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::ask::{AskError, Question, encoded};
-use crate::events::Events;
+use crate::events::{Event, Events};
 use crate::pace::{self, Backoff};
 use crate::registry::{Registry, random};
 use crate::servers::{Failover, Servers};
@@ -47,6 +47,7 @@ impl Registry {
             endpoints,
             problem,
             rng,
+            start: Instant::now(),
         };
         let task = tokio::spawn(follower.follow());
         Ok(Watch { endpoints: shown, problem: problems, task })
@@ -92,6 +93,7 @@ struct Follower {
     endpoints: watch::Sender<Arc<Endpoints>>,
     problem: watch::Sender<Option<Arc<AskError>>>,
     rng: Rng,
+    start: Instant,
 }
 
 impl Follower {
@@ -140,6 +142,9 @@ impl Follower {
                 Err(_) => return AskError::Late { registry, within: SILENCE },
             };
             if let Some(Err(error)) = frame.data_ref().map(|bytes| self.take(events, bytes)) {
+                self.view.begin_anew();
+                // Whatever came before that: it was no good connection.
+                events.retry = None;
                 return broken(error);
             }
         }
@@ -151,15 +156,18 @@ impl Follower {
         events: &mut Events,
         bytes: &[u8],
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let mut has_changed = false;
-        for event in events.take(bytes)? {
+        let whole = events.take(bytes)?;
+        let now = self.start.elapsed();
+        let take = |event: Event| {
             // Who goes on after an event gets no `retry`: any event says as much.
             events.retry.get_or_insert(FIRST_RETRY);
-            has_changed |= self.view.take(&event)?;
+            self.view.take(&event, now)
+        };
+        let outcome = whole.into_iter().try_for_each(take);
+        if let Some(endpoints) = self.view.show() {
+            self.endpoints.send_replace(Arc::new(endpoints.clone()));
         }
-        if has_changed {
-            self.endpoints.send_replace(Arc::new(self.view.endpoints().clone()));
-        }
+        outcome?;
         if self.problem.borrow().is_some() {
             self.problem.send_replace(None);
         }

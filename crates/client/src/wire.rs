@@ -7,18 +7,20 @@ use std::time::Duration;
 
 use fulcrum_model::{InstanceId, ServiceName, Weight};
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::view::{Endpoint, EndpointState};
 
+/// Instances are read one by one: one that cannot be is no reason not to take the others.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Snapshot {
-    pub(crate) instances: Vec<Document>,
+    pub(crate) instances: Vec<Value>,
     pub(crate) done: bool,
 }
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Put {
-    pub(crate) instance: Document,
+    pub(crate) instance: Value,
 }
 
 #[derive(Debug, Deserialize)]
@@ -59,7 +61,13 @@ pub(crate) struct Document {
     epoch: u64,
     state: EndpointState,
     health: String,
+    #[serde(default = "usual_ttl")]
     ttl_ms: u64,
+}
+
+/// That of a registry which is not told otherwise.
+fn usual_ttl() -> u64 {
+    30_000
 }
 
 impl From<Document> for Endpoint {

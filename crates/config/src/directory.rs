@@ -34,8 +34,8 @@ impl Leaf for FilePath {
         if text.starts_with('/') && !text.ends_with('/') && !text.contains('\0') {
             return Ok(FilePath(PathBuf::from(text)));
         }
-        Err(Complaint::new(Code::Path, "is not the absolute path of a file")
-            .note("like `/var/lib/fulcrum/file`"))
+        let note = "it begins with `/`, and ends with the name of the file";
+        Err(Complaint::new(Code::Path, "is not the absolute path of a file").note(note))
     }
 }
 

@@ -7,7 +7,7 @@
 //!
 //! Pure: the state, what is known of the ways, the time and a source of random numbers give the decision.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,8 +42,11 @@ impl Default for Policy {
 #[derive(Debug)]
 pub struct Silent {
     since: BTreeMap<Key, Lapse>,
-    /// Evictions without evidence, by service.
-    windows: HashMap<ServiceName, Window>,
+    /// Those who went because of it. They are part of a mass lapse as much as those who are still there: in one, leases
+    /// run out one after the other, and whoever fails its check goes with its own.
+    gone: BTreeMap<Key, Gone>,
+    /// When instances went without evidence, by service: within the last time-to-live, the first one first.
+    unproven: HashMap<ServiceName, VecDeque<Duration>>,
     mood: Mood,
     /// When the last mass lapse was over because so many were heard of again.
     thawed: Option<Duration>,
@@ -54,6 +57,16 @@ pub struct Silent {
 struct Lapse {
     lease: Arc<Lease>,
     at: Duration,
+    /// It was told to go, and has gone unless it is found again.
+    goes: Option<Gone>,
+}
+
+/// Whoever went: where it was, and when it fell silent.
+#[derive(Clone, Copy, Debug)]
+struct Gone {
+    host: IpAddr,
+    ttl: Duration,
+    lapsed_at: Duration,
 }
 
 /// What comes of a look at everyone who is silent.
@@ -63,13 +76,6 @@ pub struct Judgement {
     pub commands: Vec<Command>,
     /// They are silent no more: their leases have to be looked after again.
     pub heard: Vec<(Key, Arc<Lease>)>,
-}
-
-/// How many of a service have gone without evidence, since when.
-#[derive(Clone, Copy, Debug)]
-struct Window {
-    began: Duration,
-    gone: usize,
 }
 
 /// What so many silent instances make us believe.
@@ -90,12 +96,19 @@ pub enum Mood {
 impl Silent {
     /// Nobody is silent.
     pub fn new(rng: Rng) -> Self {
-        Silent { since: BTreeMap::new(), windows: HashMap::new(), mood: Mood::Normal, thawed: None, rng }
+        Silent {
+            since: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            unproven: HashMap::new(),
+            mood: Mood::Normal,
+            thawed: None,
+            rng,
+        }
     }
 
     /// The lease of an instance has run out.
     pub fn add(&mut self, key: Key, lease: Arc<Lease>, now: Duration) {
-        self.since.insert(key, Lapse { lease, at: now });
+        self.since.insert(key, Lapse { lease, at: now, goes: None });
     }
 
     /// How many are silent.
@@ -123,24 +136,28 @@ impl Silent {
         now: Duration,
     ) -> Judgement {
         let mut judgement = self.forget_heard(state, now);
+        self.forget_gone(state, now);
         self.change_mood(state, policy, now);
         let services: BTreeSet<ServiceName> = self.since.keys().map(|key| key.service.clone()).collect();
         for service in services {
             let reaches = reaches(&service);
             self.judge_service(&service, state, policy, &reaches, now, &mut judgement.commands);
         }
-        self.windows.retain(|service, _| state.count(service) > 0);
+        self.unproven.retain(|service, _| state.count(service) > 0);
         judgement
     }
 
     /// Forgets who is heard of again, was replaced, or has gone.
     fn forget_heard(&mut self, state: &State, now: Duration) -> Judgement {
         let mut judgement = Judgement::default();
+        let gone = &mut self.gone;
         self.since.retain(|key, lapse| {
-            let Some((instance, lease)) = state.find(key) else { return false };
-            if !Arc::ptr_eq(lease, &lapse.lease) {
+            let goes = lapse.goes.take();
+            let found = state.find(key).filter(|(_, lease)| Arc::ptr_eq(lease, &lapse.lease));
+            let Some((instance, lease)) = found else {
+                gone.extend(goes.map(|goes| (key.clone(), goes)));
                 return false;
-            }
+            };
             if lease.is_lapsed(now) {
                 return true;
             }
@@ -154,34 +171,47 @@ impl Silent {
         judgement
     }
 
+    /// Forgets those who went once they are back, or for so long that those who fall silent now do not do so with them. As
+    /// long as a mass lapse is held they are part of it.
+    fn forget_gone(&mut self, state: &State, now: Duration) {
+        let is_frozen = matches!(self.mood, Mood::Frozen { .. });
+        self.gone.retain(|key, gone| {
+            let is_recent = now.saturating_sub(gone.lapsed_at) <= gone.ttl;
+            (is_frozen || is_recent) && state.find(key).is_none()
+        });
+    }
+
     fn change_mood(&mut self, state: &State, policy: &Policy, now: Duration) {
-        let is_mass = |silent: usize| silent >= MASS_LEAST && silent as f64 > MASS_PART * state.len() as f64;
+        let is_mass =
+            |silent: usize, all: usize| silent >= MASS_LEAST && silent as f64 > MASS_PART * all as f64;
+        let all = state.len() + self.gone.len();
+        let is_held = is_mass(self.since.len() + self.gone.len(), all);
         self.mood = match self.mood {
-            Mood::Normal if is_mass(self.since.len()) && is_mass(self.fell_silent_together(state, now)) => {
+            Mood::Normal if is_held && is_mass(self.fell_silent_together(state, now), all) => {
                 Mood::Frozen { since: now }
             }
-            Mood::Frozen { since } if is_mass(self.since.len()) && now - since >= policy.hold_max => {
-                Mood::Releasing
-            }
-            Mood::Frozen { .. } if !is_mass(self.since.len()) => {
+            Mood::Frozen { since } if is_held && now - since >= policy.hold_max => Mood::Releasing,
+            Mood::Frozen { .. } if !is_held => {
                 self.thawed = Some(now);
                 Mood::Normal
             }
-            Mood::Releasing if !is_mass(self.since.len()) => Mood::Normal,
+            // What is left to be released: those who went have been.
+            Mood::Releasing if !is_mass(self.since.len(), state.len()) => Mood::Normal,
             mood => mood,
         };
     }
 
-    /// How many have fallen silent within one time-to-live; none when they are all on a few hosts.
+    /// How many have fallen silent within one time-to-live, those who went included; none when they were all on a few
+    /// hosts.
     fn fell_silent_together(&self, state: &State, now: Duration) -> usize {
+        let still_there = self.since.iter().filter_map(|(key, lapse)| Some(lapse.gone(state.find(key)?.0)));
         let mut hosts: BTreeSet<IpAddr> = BTreeSet::new();
         let mut count = 0;
-        for (key, lapse) in &self.since {
-            let Some((instance, _)) = state.find(key) else { continue };
-            if now.saturating_sub(lapse.at) <= instance.ttl() {
+        for silent in still_there.chain(self.gone.values().copied()) {
+            if now.saturating_sub(silent.lapsed_at) <= silent.ttl {
                 count += 1;
                 if hosts.len() < MASS_HOSTS {
-                    hosts.insert(instance.registration.address);
+                    hosts.insert(silent.host);
                 }
             }
         }
@@ -199,7 +229,7 @@ impl Silent {
     ) {
         let view = View::of(service, state, reaches);
         let mut left = view.total;
-        let mut unproven = Vec::new();
+        let (mut unproven, mut going) = (Vec::new(), Vec::new());
         for (instance, since) in self.silent_of(service, state) {
             let verdict = match (self.mood, reach_of(reaches, instance)) {
                 (Mood::Frozen { .. }, _) => Verdict::Keep(Hold::MassLapse),
@@ -210,11 +240,12 @@ impl Silent {
             match verdict {
                 Verdict::Go(evidence) => {
                     left -= 1;
+                    going.push(instance);
                     commands.push(evict(instance, evidence));
                 }
                 Verdict::Keep(hold) => keep(instance, hold, commands),
                 Verdict::Unproven => {
-                    let patience = self.patience(instance, since);
+                    let patience = self.patience(instance, since, state);
                     unproven.push((instance, now.saturating_sub(since) < patience));
                 }
             }
@@ -224,13 +255,26 @@ impl Silent {
         for (instance, is_early) in unproven {
             if policy.empty_protect && left == 1 {
                 keep(instance, Hold::LastInstance, commands);
-            } else if may_go == 0 || is_early {
+            } else if is_early {
+                keep(instance, Hold::TooEarly, commands);
+            } else if may_go == 0 {
                 keep(instance, Hold::EvictionCap, commands);
             } else {
                 (left, may_go) = (left - 1, may_go - 1);
-                self.windows.get_mut(service).expect("it was made").gone += 1;
+                self.unproven.entry(service.clone()).or_default().push_back(now);
+                going.push(instance);
                 commands.push(evict(instance, Evidence::Silence));
             }
+        }
+        going.into_iter().for_each(|instance| self.note(instance));
+    }
+
+    /// That an instance was told to go. One that said so itself is no part of a mass lapse.
+    fn note(&mut self, instance: &Instance) {
+        if instance.drain_until.is_none()
+            && let Some(lapse) = self.since.get_mut(&instance.key)
+        {
+            lapse.goes = Some(lapse.gone(instance));
         }
     }
 
@@ -241,23 +285,34 @@ impl Silent {
         all.filter_map(|(instance, _)| Some((&**instance, since(self.since.get(&instance.key)?)))).collect()
     }
 
-    /// How long nobody goes without evidence. When many come back they come one after the other, too: each has a lease's
-    /// time, as after a start.
-    fn patience(&self, instance: &Instance, since: Duration) -> Duration {
-        if self.thawed == Some(since) { instance.ttl() } else { instance.ttl() / BEATS }
+    /// How long nobody goes without evidence: for as long as the leases of others who fell silent together with it may still
+    /// last. When many come back they come one after the other, too: each has a lease's time, as after a start.
+    fn patience(&self, instance: &Instance, since: Duration, state: &State) -> Duration {
+        if self.thawed == Some(since) {
+            return instance.ttl();
+        }
+        let between_beats = (state.longest_ttl() / BEATS).min(LONGEST_PATIENCE);
+        between_beats + between_beats / 10
     }
 
-    /// How many of a service may still go without evidence in this time-to-live.
+    /// How many of a service may still go without evidence, of those that were there a time-to-live ago.
     fn may_go(&mut self, service: &ServiceName, view: &View, policy: &Policy, now: Duration) -> usize {
         let pace = if self.mood == Mood::Releasing { 2.0 } else { 1.0 };
-        let window = self.windows.entry(service.clone()).or_insert(Window { began: now, gone: 0 });
-        // It begins when the first one goes.
-        if window.gone == 0 || now.saturating_sub(window.began) >= view.ttl {
-            *window = Window { began: now, gone: 0 };
-        }
-        // Of those that were there when the window began.
-        let cap = ((view.total + window.gone) as f64 * policy.evict_max).floor().max(1.0) * pace;
-        (cap as usize).saturating_sub(window.gone)
+        let gone = self.unproven.get_mut(service).map_or(0, |times| {
+            let is_over = |at: &Duration| now.saturating_sub(*at) >= view.ttl;
+            let over = times.iter().take_while(|at| is_over(at)).count();
+            times.drain(..over);
+            times.len()
+        });
+        let cap = ((view.total + gone) as f64 * policy.evict_max).floor().max(1.0) * pace;
+        (cap as usize).saturating_sub(gone)
+    }
+}
+
+impl Lapse {
+    /// Of this instance, if it goes.
+    fn gone(&self, instance: &Instance) -> Gone {
+        Gone { host: instance.registration.address, ttl: instance.ttl(), lapsed_at: self.at }
     }
 }
 
@@ -340,9 +395,12 @@ const MASS_LEAST: usize = 20;
 const MASS_PART: f64 = 0.3;
 const MASS_HOSTS: usize = 3;
 
-/// Heartbeats in a time-to-live. Leases of those who fall silent together run out one after the other, within the time
-/// between two heartbeats: nobody goes without evidence before it is known how many they are.
+/// Heartbeats in a time-to-live, give or take a tenth. Leases of those who fall silent together run out one after the
+/// other, within the time between two heartbeats: nobody goes without evidence before it is known how many they are.
 const BEATS: u32 = 3;
+
+/// Where leases last for hours nobody waits for hours.
+const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
 
 /// With nobody to compare it with, an instance that fails has to be silent for so many times its time-to-live.
 const LONG: u32 = 3;

@@ -26,6 +26,8 @@ pub struct Lease {
     weight: AtomicU16,
     /// The writer has been told of a weight, and has not looked since.
     is_weighed: AtomicBool,
+    /// From when on its weight may be another one again, in milliseconds of the lease clock.
+    weigh_after: AtomicU64,
     /// Who listens to what has been reported; made when somebody wants to.
     reports: OnceLock<Arc<LoadReports>>,
 }
@@ -42,6 +44,7 @@ impl Lease {
             cpu: AtomicU32::new(f32::NAN.to_bits()),
             weight: AtomicU16::new(UNSAID),
             is_weighed: AtomicBool::new(false),
+            weigh_after: AtomicU64::new(0),
             reports: OnceLock::new(),
         }
     }
@@ -111,6 +114,16 @@ impl Lease {
     /// What it said of its weight came to nothing: it may say it again.
     pub fn unweigh(&self) {
         self.weight.store(UNSAID, Ordering::Relaxed);
+    }
+
+    /// Its weight has changed by what it said, now.
+    pub fn has_changed_weight(&self, now: Duration) {
+        self.weigh_after.store(millis(now + WEIGHED_EVERY), Ordering::Relaxed);
+    }
+
+    /// Whether its weight may change by what it says: not when it has a moment ago.
+    pub fn may_change_weight(&self, now: Duration) -> bool {
+        millis(now) >= self.weigh_after.load(Ordering::Relaxed)
     }
 
     /// The share of its processors that it uses, as it last said; `None` before it has.
@@ -237,6 +250,9 @@ pub const TICK: Duration = Duration::from_secs(1);
 
 /// How late a look may be before the lease clock stands still for it.
 pub const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often what an instance says may change its weight: heartbeats have no limit, and everyone who watches hears of it.
+pub const WEIGHED_EVERY: Duration = Duration::from_secs(1);
 
 /// A turn of the wheel, in ticks; leases that last longer are seen again every turn.
 const BUCKETS: usize = 256;

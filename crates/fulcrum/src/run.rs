@@ -122,13 +122,14 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
         settings: ArcSwap::default(),
         status: status(
             Arc::clone(&data_plane),
-            (names, sources, known.clone(), answering.clone()),
+            (names, sources.clone(), known.clone(), answering.clone()),
             Arc::clone(&readiness),
             Arc::clone(&history),
         ),
         reload: reload(reloader.clone(), Arc::clone(&data_plane)),
         order: order::action(Arc::clone(&data_plane)),
     });
+    let shown = Arc::clone(&admin);
     let admin = sockets.serve(admin, config.admin.clone())?;
     let addresses = admin.addresses();
     let own = registry::own_addresses(&data_plane, &addresses);
@@ -137,6 +138,11 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
     if let Some(instances) = &instances {
         metrics.register(Box::new(instances.collector()?))?;
     }
+    let registry_address = instances.as_ref().map(RegistryServer::address);
+    sources.begin(&data_plane, move || {
+        let admin = registry::tcp_addresses(&shown.settings.load().addresses);
+        admin.into_iter().chain(registry_address).collect()
+    });
     let start = |prepared| Gslbd::start(prepared, &data_plane, &answering);
     let responder = responder.map(start).transpose()?;
     if let Some(responder) = &responder {

@@ -116,8 +116,10 @@ pub enum Server {
 }
 
 impl fmt::Display for HttpUrl {
+    /// Without its query, in which there may be a secret: this is for logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}{}", self.authority, self.target)
+        let (path, query) = self.target.split_once('?').map_or((&*self.target, ""), |(path, _)| (path, "?…"));
+        write!(f, "http://{}{path}{query}", self.authority)
     }
 }
 
@@ -213,8 +215,8 @@ mod tests {
         use ParseHttpUrlError::{Authority, Fragment, Https, Scheme, Target, User};
         check("http://sd.internal/web", Ok(("http://sd.internal/web", "sd.internal:80")));
         check("HTTP://SD.internal:80", Ok(("http://sd.internal/", "sd.internal:80")));
-        check("http://sd:8080/a?b=c&d", Ok(("http://sd:8080/a?b=c&d", "sd:8080")));
-        check("http://sd?b", Ok(("http://sd/?b", "sd:80")));
+        check("http://sd:8080/a?b=c&d", Ok(("http://sd:8080/a?…", "sd:8080")));
+        check("http://sd?b", Ok(("http://sd/?…", "sd:80")));
         check("http://10.0.0.1:8500/", Ok(("http://10.0.0.1:8500/", "10.0.0.1:8500")));
         check("http://10.0.0.1/", Ok(("http://10.0.0.1/", "10.0.0.1:80")));
         check("http://[2001:DB8::1]/x", Ok(("http://[2001:db8::1]/x", "[2001:db8::1]:80")));
@@ -231,6 +233,12 @@ mod tests {
         check("http://sd:x/", Err(Authority));
         check("http://a b/", Err(Authority));
         check("http://unix:/run/a.sock", Err(Authority));
+    }
+
+    #[test]
+    fn the_query_is_sent_whole() {
+        let url: HttpUrl = "http://sd/a?token=b?c".parse().expect("a URL");
+        assert_eq!((&*url.target, &*url.to_string()), ("/a?token=b?c", "http://sd/a?…"));
     }
 
     #[test]

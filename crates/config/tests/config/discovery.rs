@@ -60,7 +60,7 @@ E125 7:27 `https://sd/web` is asked over TLS, which is not possible yet
   = a URL begins with `http://`; for TLS put a proxy of this machine before the server
 E107 8:61 `10ms` is not from 1s to 1h
 E113 9:27 `web.json` is not the absolute path of a file
-  = like `/var/lib/fulcrum/registry.redb`
+  = it begins with `/`, and ends with the name of the file
 "#,
     );
 }

@@ -1,12 +1,15 @@
 //! Files with lists of endpoints: read when they may have changed, and now and then.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
 
 use super::Shared;
 use super::list::{self, Author, MAX_BYTES};
@@ -17,7 +20,8 @@ use crate::file_watch::{Watch, next_look};
 /// Follows files until nobody says any more which. One task for all: the system gives few watches that tell of changes.
 pub(super) async fn follow(shared: Arc<Shared>, mut paths: watch::Receiver<BTreeSet<PathBuf>>) {
     let touched = Arc::new(Notify::new());
-    let mut watch = Watch::new(Arc::clone(&touched));
+    let mut watching = Watching::Idle(Watch::new(Arc::clone(&touched)));
+    let mut reads = Reads { running: HashMap::new(), read, patience: PATIENCE };
     loop {
         // Either way all are read: a look that does not come to its end has perhaps been told of a change.
         tokio::select! {
@@ -26,20 +30,70 @@ pub(super) async fn follow(shared: Arc<Shared>, mut paths: watch::Receiver<BTree
         }
         let followed = paths.borrow_and_update().clone();
         // Before they are read: what changes meanwhile is noticed. Links may lead elsewhere now, too.
-        watch.follow(&followed);
+        watching = watching.follow(followed.clone(), &touched).await;
+        reads.running.retain(|path, read| followed.contains(path) || !read.is_finished());
         for path in &followed {
-            look(&shared, path).await;
+            reads.look(&shared, path).await;
         }
     }
 }
 
-async fn look(shared: &Shared, path: &Path) {
-    let file = path.to_owned();
-    // The only thread that does this: a file system that hangs does not gather more of them.
-    if let Ok(heard) = tokio::task::spawn_blocking(move || read(&file)).await {
-        shared.heard_of_file(path, heard);
+/// What tells of changes. To set it up, folders are looked at: that may hang like every read.
+enum Watching {
+    Idle(Watch),
+    Busy(JoinHandle<Watch>),
+}
+
+impl Watching {
+    async fn follow(self, paths: BTreeSet<PathBuf>, touched: &Arc<Notify>) -> Watching {
+        let mut watch = match self {
+            Watching::Busy(busy) if !busy.is_finished() => return Watching::Busy(busy),
+            Watching::Busy(done) => done.await.unwrap_or_else(|_| Watch::new(Arc::clone(touched))),
+            Watching::Idle(watch) => watch,
+        };
+        let mut busy = spawn_blocking(move || {
+            watch.follow(&paths);
+            watch
+        });
+        match timeout(PATIENCE, &mut busy).await {
+            Ok(Ok(watch)) => Watching::Idle(watch),
+            Ok(Err(_)) => Watching::Idle(Watch::new(Arc::clone(touched))),
+            // Meanwhile files are read now and then.
+            Err(_) => Watching::Busy(busy),
+        }
     }
 }
+
+/// The reads that are under way: at most one of each file, so that a file system that hangs does not gather threads.
+struct Reads {
+    running: HashMap<PathBuf, JoinHandle<()>>,
+    read: fn(&Path) -> Result<Told, Trouble>,
+    patience: Duration,
+}
+
+impl Reads {
+    /// Reads a file, unless that hangs. What comes late is heard when it comes.
+    async fn look(&mut self, shared: &Arc<Shared>, path: &Path) {
+        if self.running.get(path).is_some_and(|read| !read.is_finished()) {
+            return;
+        }
+        let (shared_with_read, file, read) = (Arc::clone(shared), path.to_owned(), self.read);
+        let mut running = tokio::spawn(async move {
+            let file_to_read = file.clone();
+            // A panic is told like everything else that goes wrong.
+            let heard = spawn_blocking(move || read(&file_to_read)).await;
+            let heard = heard.unwrap_or(Err(Trouble::Unreadable(io::ErrorKind::Other)));
+            shared_with_read.heard_of_file(&file, heard);
+        });
+        if timeout(self.patience, &mut running).await.is_err() {
+            shared.heard_of_file(path, Err(Trouble::Timeout));
+            self.running.insert(path.to_owned(), running);
+        }
+    }
+}
+
+/// So long the other files wait for one.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 fn read(path: &Path) -> Result<Told, Trouble> {
     let text = text(path).map_err(|error| match error.kind() {
@@ -84,5 +138,39 @@ mod tests {
         check(&path, Ok(0));
         write(&format!("[]{}", " ".repeat(MAX_BYTES - 1)));
         check(&path, Err("too_large"));
+    }
+
+    #[tokio::test]
+    async fn one_file_that_hangs_does_not_stop_the_others() {
+        static GATE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        fn slow(path: &Path) -> Result<Told, Trouble> {
+            match path.file_name().and_then(|name| name.to_str()) {
+                Some("hangs") => drop(GATE.lock()),
+                // Without the hook: to print where it was takes longer than the patience of this test.
+                Some("panics") => std::panic::resume_unwind(Box::new("as if by a defect")),
+                _ => {}
+            }
+            Err(Trouble::Missing)
+        }
+        let shared = Arc::new(Shared::new(|_, _| {}));
+        let paths = ["/hangs", "/panics", "/other"].map(PathBuf::from);
+        shared.follow(&paths.iter().cloned().map(fulcrum_model::Source::File).collect());
+        let troubles = || {
+            let status = shared.known().status(Duration::ZERO);
+            status.iter().map(|one| one.last_trouble.as_ref().map(Trouble::as_str)).collect::<Vec<_>>()
+        };
+        let mut reads = Reads { running: HashMap::new(), read: slow, patience: Duration::from_millis(200) };
+        let held = GATE.lock().expect("nobody panics with it");
+        // The second time nobody waits for it: there is one thread that hangs.
+        for _ in 0..2 {
+            for path in &paths {
+                reads.look(&shared, path).await;
+            }
+            // Sorted by their paths.
+            assert_eq!(troubles(), [Some("timeout"), Some("missing"), Some("unreadable")]);
+        }
+        drop(held);
+        reads.running.remove(&paths[0]).expect("it hangs").await.expect("it ends");
+        assert_eq!(troubles()[0], Some("missing"));
     }
 }

@@ -4,6 +4,7 @@
 //! are is the configuration's word.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fulcrum_balance::Rng;
@@ -28,10 +29,11 @@ use super::{Shared, Task};
 pub(super) async fn follow(shared: Arc<Shared>, pull: Pull) {
     let mut rng = Rng::from_seed(random_seed());
     let source = Source::Http(pull.clone());
-    let mut kept = Kept::default();
+    // What a source of the same URL has told stays known, however often that was asked.
+    let mut kept = Kept { list: shared.known().list(&source), ..Kept::default() };
     loop {
         let asked = timeout(pull.timeout, ask(&shared, &pull, kept.tag.as_ref())).await;
-        let heard = kept.hear(asked.unwrap_or(Err(Trouble::Timeout)));
+        let heard = kept.hear(asked.unwrap_or(Err(Trouble::Timeout)), shared.now());
         let is_answer = matches!(heard, Ok(_) | Err(Trouble::Empty));
         let failures = shared.heard(&source, heard);
         let wait = if is_answer { pull.interval } else { backoff(failures) };
@@ -54,27 +56,33 @@ struct Kept {
     list: Option<Arc<[Entry]>>,
     /// What the list can be called by (RFC 9110 §8.8.3).
     tag: Option<HeaderValue>,
-    /// So many times in a row the list was empty after one that was not.
+    /// So many times in a row the list was empty after one that was not, or after none at all.
     empties: u32,
+    /// Since when.
+    empty_since: Option<Duration>,
 }
 
 impl Kept {
     /// Decides what an answer means.
-    fn hear(&mut self, asked: Result<Answer, Trouble>) -> Result<Told, Trouble> {
+    fn hear(&mut self, asked: Result<Answer, Trouble>, now: Duration) -> Result<Told, Trouble> {
         match asked? {
             Answer::Same => {
-                self.empties = 0;
+                (self.empties, self.empty_since) = (0, None);
                 // Nobody is asked whether a list has changed that is not there.
                 let list = self.list.clone().ok_or(Trouble::Status(StatusCode::NOT_MODIFIED.as_u16()))?;
                 Ok(Told { list, missing: None })
             }
             Answer::List(list, tag) => {
-                let had_some = self.list.as_ref().is_some_and(|list| !list.is_empty());
-                self.empties = if list.is_empty() && had_some { self.empties + 1 } else { 0 };
-                if (1..EMPTY_TIMES).contains(&self.empties) {
-                    return Err(Trouble::Empty);
+                // Before the first word, too: the service may still have what another source has told.
+                let is_known_empty = self.list.as_ref().is_some_and(|list| list.is_empty());
+                if list.is_empty() && !is_known_empty {
+                    self.empties = self.empties.saturating_add(1);
+                    let since = *self.empty_since.get_or_insert(now);
+                    if self.empties < EMPTY_TIMES || now.saturating_sub(since) < EMPTY_SPAN {
+                        return Err(Trouble::Empty);
+                    }
                 }
-                *self = Kept { list: Some(Arc::clone(&list)), tag, empties: 0 };
+                *self = Kept { list: Some(Arc::clone(&list)), tag, ..Kept::default() };
                 Ok(Told { list, missing: None })
             }
         }
@@ -83,6 +91,7 @@ impl Kept {
 
 async fn ask(shared: &Shared, pull: &Pull, tag: Option<&HeaderValue>) -> Result<Answer, Trouble> {
     let stream = connect(shared, pull).await?;
+    let place = stream.peer_addr().map_err(|error| Trouble::Unreachable(error.kind()))?.ip().to_canonical();
     let (mut sender, connection) = http1::Builder::new()
         .max_buf_size(MAX_HEAD)
         .handshake(TokioIo::new(stream))
@@ -94,7 +103,11 @@ async fn ask(shared: &Shared, pull: &Pull, tag: Option<&HeaderValue>) -> Result<
     });
     let response = sender.send_request(request(pull, tag)?).await.map_err(|_| Trouble::Broken)?;
     match response.status() {
-        StatusCode::OK => read(response).await,
+        StatusCode::OK => {
+            let own = shared.own();
+            let author = if place.is_loopback() { Author::Neighbour(&own) } else { Author::Network(&own) };
+            read(response, author).await
+        }
         StatusCode::NOT_MODIFIED if tag.is_some() => Ok(Answer::Same),
         status => Err(Trouble::Status(status.as_u16())),
     }
@@ -113,7 +126,7 @@ fn request(pull: &Pull, tag: Option<&HeaderValue>) -> Result<Request<Empty<Bytes
     request.body(Empty::new()).map_err(|_| Trouble::Broken)
 }
 
-async fn read(response: Response<hyper::body::Incoming>) -> Result<Answer, Trouble> {
+async fn read(response: Response<hyper::body::Incoming>, author: Author<'_>) -> Result<Answer, Trouble> {
     let (head, body) = response.into_parts();
     if head.headers.contains_key(CONTENT_ENCODING) {
         // Nobody has asked for that.
@@ -123,7 +136,7 @@ async fn read(response: Response<hyper::body::Incoming>) -> Result<Answer, Troub
         .collect()
         .await
         .map_err(|error| if error.is::<LengthLimitError>() { Trouble::TooLarge } else { Trouble::Broken })?;
-    let list = list::parse(&body.to_bytes(), Author::Network)?;
+    let list = list::parse(&body.to_bytes(), author)?;
     Ok(Answer::List(list.into(), head.headers.get(ETAG).cloned()))
 }
 
@@ -152,9 +165,11 @@ async fn connect(shared: &Shared, pull: &Pull) -> Result<TcpStream, Trouble> {
     Err(last)
 }
 
-/// An empty list after one that was not is believed when it comes so many times in a row: a server that has lost what it
-/// knew says the same as one that has nobody.
+/// An empty list is believed when it comes so many times in a row: a server that has lost what it knew says the same as one
+/// that has nobody.
 pub(super) const EMPTY_TIMES: u32 = 3;
+/// And for so long: a server that is asked every second needs time to learn again what it has lost.
+pub(super) const EMPTY_SPAN: Duration = Duration::from_secs(30);
 /// The longest head of an answer.
 const MAX_HEAD: usize = 64 << 10;
 /// So many addresses of a server are tried.
@@ -167,7 +182,7 @@ mod tests {
     fn list(count: usize) -> Answer {
         let addresses: Vec<String> = (0..count).map(|number| format!("\"10.0.0.{number}:80\"")).collect();
         let text = format!("[{}]", addresses.join(","));
-        let entries = list::parse(text.as_bytes(), Author::Network).expect("a list");
+        let entries = list::parse(text.as_bytes(), Author::Network(&[])).expect("a list");
         Answer::List(entries.into(), Some(HeaderValue::from_static("\"a\"")))
     }
 
@@ -178,7 +193,8 @@ mod tests {
     fn check<const N: usize>(rows: [Row; N]) {
         let mut kept = Kept::default();
         for (number, (answer, expected)) in (1..).zip(rows) {
-            let heard = kept.hear(answer);
+            // A quarter of a minute apart: the third is half a minute after the first.
+            let heard = kept.hear(answer, Duration::from_secs(15 * number));
             let found = heard.as_ref().map(|told| told.list.len()).map_err(Trouble::as_str);
             assert_eq!(found, expected, "answer {number}");
         }
@@ -187,7 +203,8 @@ mod tests {
     #[test]
     fn an_empty_list_is_believed_in_the_end() {
         let empty = || (Ok(list(0)), Err("empty"));
-        check([(Ok(list(0)), Ok(0)), (Ok(list(0)), Ok(0)), (Ok(list(2)), Ok(2))]);
+        // The first word, too.
+        check([empty(), empty(), (Ok(list(0)), Ok(0)), (Ok(list(0)), Ok(0)), (Ok(list(2)), Ok(2)), empty()]);
         check([(Ok(list(2)), Ok(2)), empty(), empty(), (Ok(list(0)), Ok(0)), (Ok(list(0)), Ok(0))]);
         check([(Ok(list(2)), Ok(2)), empty(), empty(), (Ok(list(1)), Ok(1)), empty(), empty()]);
         check([(Ok(list(2)), Ok(2)), empty(), empty(), (Ok(Answer::Same), Ok(2)), empty(), empty()]);
@@ -197,12 +214,23 @@ mod tests {
     }
 
     #[test]
+    fn an_empty_list_is_not_believed_in_a_hurry() {
+        let mut kept = Kept::default();
+        kept.hear(Ok(list(2)), Duration::ZERO).expect("it is believed");
+        for second in 1..31 {
+            kept.hear(Ok(list(0)), Duration::from_secs(second)).expect_err("it is too early");
+        }
+        let told = kept.hear(Ok(list(0)), Duration::from_secs(31)).expect("it is believed");
+        assert!(told.list.is_empty());
+    }
+
+    #[test]
     fn what_is_not_believed_is_not_asked_for_by_its_tag() {
         let mut kept = Kept::default();
         let Answer::List(two, _) = list(2) else { panic!("a list") };
         let tag = HeaderValue::from_static("\"two\"");
-        kept.hear(Ok(Answer::List(two, Some(tag.clone())))).expect("it is believed");
-        kept.hear(Ok(list(0))).expect_err("it is not believed");
+        kept.hear(Ok(Answer::List(two, Some(tag.clone()))), Duration::ZERO).expect("it is believed");
+        kept.hear(Ok(list(0)), Duration::ZERO).expect_err("it is not believed");
         assert_eq!(kept.tag, Some(tag));
     }
 

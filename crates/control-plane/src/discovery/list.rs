@@ -6,12 +6,13 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use fulcrum_model::{Address, EndpointId, Weight};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::reach;
 use super::trouble::Trouble;
 use crate::state::Stage;
 
@@ -28,13 +29,16 @@ pub struct Entry {
     pub stage: Stage,
 }
 
-/// Who wrote a list.
+/// Who wrote a list. With those of others comes where this daemon listens: they cannot lead there, nor to what only this
+/// link can reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Author {
+pub(super) enum Author<'a> {
     /// Somebody who may write files of this machine.
     Machine,
-    /// Another machine: it cannot lead to sockets of this one, nor to what only this link can reach.
-    Network,
+    /// A server on this machine: it may know others here.
+    Neighbour(&'a [SocketAddr]),
+    /// Another machine: it cannot lead to sockets of this one.
+    Network(&'a [SocketAddr]),
 }
 
 /// What is wrong with a list, a line for each mistake.
@@ -48,8 +52,8 @@ impl Mistakes {
     fn add(&mut self, mistake: impl fmt::Display) {
         self.count += 1;
         if self.first.len() < MOST_TOLD {
-            let mut text = mistake.to_string();
-            // Some of it was written by whoever wrote the list.
+            // Some of it was written by whoever wrote the list, and it is shown in terminals.
+            let mut text = printable(&mistake.to_string());
             if let Some((end, _)) = text.char_indices().nth(MOST_CHARACTERS) {
                 text.truncate(end);
                 text.push('…');
@@ -57,6 +61,18 @@ impl Mistakes {
             self.first.push(text);
         }
     }
+}
+
+/// With escapes in the place of what is not to be seen, or does something to a terminal.
+fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '"' | '\'' | '\\' => printable.push(character),
+            _ => printable.extend(character.escape_debug()),
+        }
+    }
+    printable
 }
 
 impl fmt::Display for Mistakes {
@@ -70,7 +86,7 @@ impl fmt::Display for Mistakes {
 }
 
 /// Reads a list. Of a wrong one nothing is used, and every mistake is told.
-pub(super) fn parse(text: &[u8], author: Author) -> Result<Vec<Entry>, Trouble> {
+pub(super) fn parse(text: &[u8], author: Author<'_>) -> Result<Vec<Entry>, Trouble> {
     let mut mistakes = Mistakes::default();
     let values = match serde_json::from_slice::<Value>(text) {
         Ok(Value::Array(values)) => values,
@@ -118,7 +134,7 @@ enum State {
     Maintenance,
 }
 
-fn entry(value: Value, author: Author) -> Result<Entry, String> {
+fn entry(value: Value, author: Author<'_>) -> Result<Entry, String> {
     let long = match value {
         Value::String(address) => Long { id: None, address, weight: None, state: None },
         Value::Object(_) => serde_json::from_value(value).map_err(|error| error.to_string())?,
@@ -144,31 +160,27 @@ fn weight(value: Option<Value>) -> Result<Weight, String> {
     number.and_then(Weight::new).ok_or_else(|| format!("weight {value} is not from 1 to 65535"))
 }
 
-fn address(text: &str, author: Author) -> Result<Address, &'static str> {
+fn address(text: &str, author: Author<'_>) -> Result<Address, &'static str> {
     match text.parse::<Address>() {
         Err(_) => Err("is not an address like \"10.0.0.1:8080\""),
-        Ok(Address::Unix(_)) if author == Author::Network => Err("is a socket of this machine"),
-        Ok(Address::Unix(path)) => Ok(Address::Unix(path)),
+        Ok(Address::Unix(path)) if author == Author::Machine => Ok(Address::Unix(path)),
+        Ok(Address::Unix(_)) => Err("is a socket of this machine"),
         Ok(Address::Tcp(address)) => {
             // Nobody gets past a rule by writing an IPv4 address as an IPv6 one.
             let address = SocketAddr::new(address.ip().to_canonical(), address.port());
-            refuse(address.ip(), author)?;
+            refuse(address, author)?;
             Ok(Address::Tcp(address))
         }
     }
 }
 
-fn refuse(address: IpAddr, author: Author) -> Result<(), &'static str> {
-    let is_link_local = match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    };
-    match () {
-        () if address.is_unspecified() => Err("is no address of anybody"),
-        () if address.is_multicast() => Err("is an address of a group"),
-        // Clouds keep their credentials there.
-        () if is_link_local && author == Author::Network => Err("is a link-local address"),
-        () => Ok(()),
+fn refuse(address: SocketAddr, author: Author<'_>) -> Result<(), &'static str> {
+    match (address.ip(), author) {
+        (ip, _) if ip.is_unspecified() => Err("is no address of anybody"),
+        (ip, _) if ip.is_multicast() => Err("is an address of a group"),
+        (ip, Author::Network(_)) if ip.is_loopback() => Err("is an address within this machine"),
+        (_, Author::Network(own) | Author::Neighbour(own)) => reach::refuse(address, own),
+        (_, Author::Machine) => Ok(()),
     }
 }
 
@@ -197,7 +209,7 @@ mod tests {
     use super::*;
 
     /// A list as `id address weight stage`, or what is wrong with it.
-    fn read(text: &str, author: Author) -> Result<Vec<String>, String> {
+    fn read(text: &str, author: Author<'_>) -> Result<Vec<String>, String> {
         let entries = parse(text.as_bytes(), author).map_err(|trouble| trouble.to_string())?;
         let show =
             |entry: Entry| format!("{} {} {} {:?}", entry.id, entry.address, entry.weight.get(), entry.stage);
@@ -257,15 +269,38 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_does_nothing_to_a_terminal() {
+        let told = read("[{\"\\u001b]0;a\\u0007\\u202eb\\n\": 1, \"address\": \"a\"}]", Author::Machine);
+        let told = told.expect_err("an unknown field");
+        assert!(told.contains(r"unknown field `\u{1b}]0;a\u{7}\u{202e}b\n`"), "{told}");
+    }
+
+    #[test]
     fn another_machine_cannot_lead_into_this_one() {
-        for address in
-            ["unix:/run/admin.sock", "169.254.169.254:80", "[::ffff:169.254.169.254]:80", "[fe80::1]:80"]
-        {
+        let own = ["127.0.0.1:9900".parse().expect("an address"), "10.0.0.5:80".parse().expect("an address")];
+        let check = |address: &str, network: bool, neighbour: bool| {
             let text = format!("[\"{address}\"]");
-            assert!(read(&text, Author::Network).is_err(), "{address}");
+            assert_eq!(read(&text, Author::Network(&own)).is_ok(), network, "{address}");
+            assert_eq!(read(&text, Author::Neighbour(&own)).is_ok(), neighbour, "{address}");
             assert!(read(&text, Author::Machine).is_ok(), "{address}");
+        };
+        for address in [
+            "unix:/run/admin.sock",
+            "169.254.169.254:80",
+            "[::ffff:169.254.169.254]:80",
+            "[fe80::1]:80",
+            "127.0.0.1:9900",
+            "[::ffff:127.0.0.1]:9900",
+            "10.0.0.5:80",
+        ] {
+            check(address, false, false);
         }
-        assert!(read(r#"["10.0.0.1:80", "127.0.0.1:80"]"#, Author::Network).is_ok());
+        for address in ["127.0.0.1:80", "[::ffff:127.0.0.2]:9900", "[::1]:9900"] {
+            check(address, false, true);
+        }
+        for address in ["10.0.0.1:80", "10.0.0.5:81"] {
+            check(address, true, true);
+        }
     }
 
     #[test]

@@ -15,11 +15,13 @@ mod http;
 mod list;
 mod pace;
 mod progress;
+mod reach;
 mod srv;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -53,21 +55,17 @@ impl Sources {
     ///
     /// Outside of a tokio runtime with time and I/O enabled.
     pub fn start(publish: impl Fn(&Source, &Arc<[Entry]>) + Send + Sync + 'static) -> Sources {
-        let servers = NameServers::ResolvConf(PathBuf::from("/etc/resolv.conf"));
-        let shared = Arc::new(Shared {
-            known: Mutex::default(),
-            publish: Box::new(publish),
-            system: Mutex::new(System::new(servers, PathBuf::from("/etc/hosts"))),
-            started: Instant::now(),
-        });
+        let shared = Arc::new(Shared::new(publish));
         let (files, followed) = watch::channel(BTreeSet::new());
         let file_task = Task::spawn(file::follow(Arc::clone(&shared), followed));
         Sources { shared, tasks: Mutex::default(), files, _file_task: file_task }
     }
 
     /// Follows exactly these from now on, and publishes what is known of them already; what is known of the others is
-    /// forgotten. Host names have a follower of their own.
-    pub fn follow(&self, sources: &BTreeSet<Source>) {
+    /// forgotten. Host names have a follower of their own. `own` tells where this daemon listens, whenever a source has
+    /// spoken: what other machines say does not lead there.
+    pub fn follow(&self, sources: &BTreeSet<Source>, own: Own) {
+        *self.shared.own.lock().unwrap_or_else(PoisonError::into_inner) = own;
         let followed = sources.iter().filter(|source| !matches!(source, Source::Dns(_))).cloned().collect();
         let new = self.shared.follow(&followed);
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -111,20 +109,42 @@ struct Shared {
     /// Held for moments, and while a list is published: so that the last one published is the last one heard.
     known: Mutex<Progress>,
     publish: Publish,
+    /// Where this daemon listens.
+    own: Mutex<Own>,
     /// How this machine resolves names.
     system: Mutex<System>,
     started: Instant,
 }
 
+/// Tells where this daemon listens. It must neither block nor panic.
+pub type Own = Arc<dyn Fn() -> Vec<SocketAddr> + Send + Sync>;
+
 type Publish = Box<dyn Fn(&Source, &Arc<[Entry]>) + Send + Sync>;
 
 impl Shared {
+    fn new(publish: impl Fn(&Source, &Arc<[Entry]>) + Send + Sync + 'static) -> Self {
+        let servers = NameServers::ResolvConf(PathBuf::from("/etc/resolv.conf"));
+        Shared {
+            known: Mutex::default(),
+            publish: Box::new(publish),
+            own: Mutex::new(Arc::new(Vec::new)),
+            system: Mutex::new(System::new(servers, PathBuf::from("/etc/hosts"))),
+            started: Instant::now(),
+        }
+    }
+
     fn known(&self) -> MutexGuard<'_, Progress> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Where this daemon listens now.
+    fn own(&self) -> Vec<SocketAddr> {
+        let own = Arc::clone(&self.own.lock().unwrap_or_else(PoisonError::into_inner));
+        own()
     }
 
     fn follow(&self, sources: &BTreeSet<Source>) -> Vec<Source> {

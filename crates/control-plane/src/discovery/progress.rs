@@ -30,7 +30,7 @@ pub(super) struct Progress {
 /// What sources have done since the start: by their kind, and by what was heard of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Looks at sources that have ended: `told`, or the token of a [`Trouble`].
+    /// Looks at sources that have ended: `ok`, or the token of a [`Trouble`].
     pub looks: BTreeMap<(&'static str, &'static str), u64>,
     /// Lists that were other ones than before.
     pub changes: BTreeMap<&'static str, u64>,
@@ -71,20 +71,35 @@ pub(super) enum Outcome {
 }
 
 impl Progress {
-    /// Follows exactly these from now on, and says which of them are new. What is known of the others is forgotten.
+    /// Follows exactly these from now on, and says which of them are new. What is known of the others is forgotten, but a
+    /// URL that is asked otherwise from now on keeps its list.
     pub(super) fn follow(&mut self, sources: &BTreeSet<Source>) -> Vec<Source> {
-        self.sources.retain(|source, _| sources.contains(source));
         let new: Vec<Source> =
             sources.iter().filter(|source| !self.sources.contains_key(source)).cloned().collect();
-        self.sources.extend(new.iter().map(|source| (source.clone(), Known::default())));
+        let known: Vec<Known> = new.iter().map(|source| self.known_otherwise(source)).collect();
+        self.sources.retain(|source, _| sources.contains(source));
+        self.sources.extend(new.iter().cloned().zip(known));
         new
+    }
+
+    /// What is known of the same URL, asked in another rhythm.
+    fn known_otherwise(&self, source: &Source) -> Known {
+        let Source::Http(pull) = source else { return Known::default() };
+        let is_same = |other: &Source| matches!(other, Source::Http(other) if other.url == pull.url);
+        let mut same = self.sources.iter().filter(|(other, known)| is_same(other) && known.list.is_some());
+        same.next().map(|(_, known)| known.clone()).unwrap_or_default()
+    }
+
+    /// The last good list of a source.
+    pub(super) fn list(&self, source: &Source) -> Option<Arc<[Entry]>> {
+        self.sources.get(source)?.list.clone()
     }
 
     /// A source was looked at. Of one that is not followed nobody wants to know.
     pub(super) fn heard(&mut self, source: &Source, heard: Result<Told, Trouble>, now: Duration) -> Outcome {
         let Some(known) = self.sources.get_mut(source) else { return Outcome::Same };
         let kind = source.kind();
-        let result = heard.as_ref().map_or_else(Trouble::as_str, |_| "told");
+        let result = heard.as_ref().map_or_else(Trouble::as_str, |_| "ok");
         *self.counters.looks.entry((kind, result)).or_default() += 1;
         match heard {
             Ok(told) => {
@@ -181,7 +196,7 @@ mod tests {
         assert_eq!((progress.failures(&a), progress.status(at(7))[0].last_trouble.clone()), (0, None));
         let counters = progress.counters();
         let looks: Vec<_> = counters.looks.into_iter().map(|((_, result), count)| (result, count)).collect();
-        assert_eq!(looks, [("missing", 2), ("told", 3), ("too_large", 1)]);
+        assert_eq!(looks, [("missing", 2), ("ok", 3), ("too_large", 1)]);
         assert_eq!(counters.changes, BTreeMap::from([("file", 2)]));
     }
 
@@ -204,5 +219,20 @@ mod tests {
         assert_eq!(progress.heard(&source("/b"), told(&[]), at(2)), Outcome::Same);
         assert_eq!(progress.follow(&both), [source("/b")]);
         assert_eq!(progress.lists().count(), 1);
+    }
+
+    #[test]
+    fn a_url_that_is_asked_otherwise_keeps_its_list() {
+        let pull = |url: &str, seconds| {
+            let (interval, timeout) = (Duration::from_secs(seconds), Duration::from_secs(1));
+            Source::Http(fulcrum_model::Pull { url: url.parse().expect("a URL"), interval, timeout })
+        };
+        let (slow, fast, other) = (pull("http://sd/a", 10), pull("http://sd/a", 1), pull("http://sd/b", 1));
+        let mut progress = Progress::default();
+        progress.follow(&BTreeSet::from([slow.clone()]));
+        progress.heard(&slow, told(&["10.0.0.1:80"]), at(1));
+        assert_eq!(progress.follow(&BTreeSet::from([fast.clone(), other.clone()])).len(), 2);
+        assert_eq!(progress.list(&fast).map(|list| list.len()), Some(1));
+        assert_eq!((progress.list(&slow), progress.list(&other)), (None, None));
     }
 }

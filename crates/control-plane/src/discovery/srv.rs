@@ -19,6 +19,7 @@ use super::dns::lookup::{Answer, Client, SrvRecord};
 use super::list::Entry;
 use super::pace::{about, backoff, random_seed};
 use super::progress::Told;
+use super::reach;
 use super::trouble::Trouble;
 use crate::state::Stage;
 
@@ -67,12 +68,26 @@ async fn look(shared: &Shared, name: &SrvName, known: &mut Targets) -> Result<(T
         };
         worst = worst.max(failure);
     }
-    let list = endpoints(&found.records, known);
+    let own = shared.own();
+    let list = endpoints(&found.records, known, &own);
+    let missing = refused(&found.records, known, &own).or(worst.map(Trouble::Name));
     if list.is_empty() {
         // There is no such service, says a target that is the root (RFC 2782); like a name that is gone.
-        return Err(Trouble::Name(worst.unwrap_or(Failure::NoAddresses)));
+        return Err(missing.unwrap_or(Trouble::Name(Failure::NoAddresses)));
     }
-    Ok((Told { list: list.into(), missing: worst.map(Trouble::Name) }, ttl))
+    Ok((Told { list: list.into(), missing }, ttl))
+}
+
+/// Where a record leads.
+fn places(record: &SrvRecord, targets: &Targets) -> impl Iterator<Item = SocketAddr> {
+    let addresses = targets.get(&record.target).map_or(&[][..], Vec::as_slice);
+    addresses.iter().map(|address| SocketAddr::new(address.to_canonical(), record.port.get()))
+}
+
+/// The first place that may not be led to. Such places are no endpoints.
+fn refused(records: &[SrvRecord], targets: &Targets, own: &[SocketAddr]) -> Option<Trouble> {
+    let mut places = records.iter().flat_map(|record| places(record, targets));
+    places.find_map(|address| reach::refuse(address, own).err().map(|why| Trouble::Refused { address, why }))
 }
 
 /// Resolves names, a few at a time.
@@ -100,12 +115,13 @@ async fn resolve(client: &Arc<Client>, targets: BTreeSet<String>) -> Vec<(String
 }
 
 /// The endpoints that records and the addresses of their targets make, sorted.
-fn endpoints(records: &[SrvRecord], targets: &Targets) -> Vec<Entry> {
+fn endpoints(records: &[SrvRecord], targets: &Targets, own: &[SocketAddr]) -> Vec<Entry> {
     let mut groups: BTreeMap<u16, Vec<&SrvRecord>> = BTreeMap::new();
     for record in records {
         groups.entry(record.priority).or_default().push(record);
     }
-    let shares = groups.into_values().map(|group| shares(&group, targets)).find(|group| !group.is_empty());
+    let shares =
+        groups.into_values().map(|group| shares(&group, targets, own)).find(|group| !group.is_empty());
     let entry = |(address, weight): (SocketAddr, Weight)| {
         let address = Address::Tcp(address);
         Some(Entry { id: address.to_string().parse().ok()?, address, weight, stage: Stage::Up })
@@ -115,13 +131,13 @@ fn endpoints(records: &[SrvRecord], targets: &Targets) -> Vec<Entry> {
 
 /// What every address of a group shall get: the weight of a target is divided among its addresses, or a host with two
 /// kinds of them would get twice its share.
-fn shares(group: &[&SrvRecord], targets: &Targets) -> BTreeMap<SocketAddr, f64> {
+fn shares(group: &[&SrvRecord], targets: &Targets, own: &[SocketAddr]) -> BTreeMap<SocketAddr, f64> {
     let mut shares = BTreeMap::new();
     for record in group {
-        let addresses = targets.get(&record.target).map_or(&[][..], Vec::as_slice);
-        for address in addresses {
-            let address = SocketAddr::new(*address, record.port.get());
-            *shares.entry(address).or_default() += f64::from(record.weight) / addresses.len() as f64;
+        let places: Vec<SocketAddr> =
+            places(record, targets).filter(|place| reach::refuse(*place, own).is_ok()).collect();
+        for place in &places {
+            *shares.entry(*place).or_default() += f64::from(record.weight) / places.len() as f64;
         }
     }
     shares
@@ -170,10 +186,14 @@ mod tests {
         let records: Vec<SrvRecord> = records.iter().map(record).collect();
         let targets: Targets = targets.iter().map(target).collect();
         let show = |entry: Entry| format!("{} {}", entry.address, entry.weight.get());
-        let found: Vec<String> = endpoints(&records, &targets).into_iter().map(show).collect();
+        let found: Vec<String> = endpoints(&records, &targets, &[OWN.parse().expect("an address")])
+            .into_iter()
+            .map(show)
+            .collect();
         assert_eq!(found, expected, "{records:?}");
     }
 
+    const OWN: &str = "127.0.0.1:9900";
     const A: &str = "a 10.0.0.1";
     const B: &str = "b 10.0.0.2";
 
@@ -221,5 +241,15 @@ mod tests {
         check(&["10 1 80 a", "20 1 80 b"], &["a", B], &["10.0.0.2:80 1"]);
         check(&["10 1 80 a", "10 1 80 c", "20 1 80 b"], &[A, B], &["10.0.0.1:80 1"]);
         check(&["10 1 80 a"], &[], &[]);
+    }
+
+    #[test]
+    fn records_cannot_lead_to_this_daemon_or_to_a_link() {
+        let hosts = ["a 127.0.0.1 10.0.0.1", "b 169.254.169.254", "c 10.0.0.3"];
+        // What may not be led to takes no share.
+        check(&["0 4 9900 a", "0 4 80 c"], &hosts, &["10.0.0.1:9900 4", "10.0.0.3:80 4"]);
+        check(&["0 1 80 a"], &["a 127.0.0.1"], &["127.0.0.1:80 1"]);
+        check(&["10 1 80 b", "20 1 80 c"], &hosts, &["10.0.0.3:80 1"]);
+        check(&["0 1 80 a"], &["a ::ffff:169.254.169.254"], &[]);
     }
 }

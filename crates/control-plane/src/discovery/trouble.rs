@@ -1,6 +1,7 @@
 //! Why a source has not told anything new.
 
 use std::io;
+use std::net::SocketAddr;
 
 use super::dns;
 use super::list::{MAX_BYTES, Mistakes};
@@ -42,10 +43,19 @@ pub enum Trouble {
     Broken,
     /// The list is empty, which is believed when it is told again and again.
     #[error(
-        "the list is empty; that is believed when it is told {} times in a row",
-        super::http::EMPTY_TIMES
+        "the list is empty; that is believed when it is told {} times in a row, for {} s",
+        super::http::EMPTY_TIMES,
+        super::http::EMPTY_SPAN.as_secs()
     )]
     Empty,
+    /// Names lead to where they may not.
+    #[error("{address} {why}")]
+    Refused {
+        /// One of those places.
+        address: SocketAddr,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A name cannot be resolved.
     #[error("{0}")]
     Name(dns::Failure),
@@ -65,6 +75,7 @@ impl Trouble {
             Trouble::Status(_) => "status",
             Trouble::Broken => "broken",
             Trouble::Empty => "empty",
+            Trouble::Refused { .. } => "refused",
             Trouble::Name(failure) => failure.as_str(),
         }
     }

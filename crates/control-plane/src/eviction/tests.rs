@@ -23,6 +23,8 @@ struct World {
     now: Duration,
     reach: HashMap<Key, Reach>,
     beating: BTreeMap<Key, bool>,
+    /// Of those that register.
+    ttl: Duration,
 }
 
 impl World {
@@ -36,6 +38,7 @@ impl World {
             now: Duration::ZERO,
             reach: HashMap::new(),
             beating: BTreeMap::new(),
+            ttl: TTL,
         }
     }
 
@@ -63,7 +66,7 @@ impl World {
             region: None,
             tags: Default::default(),
             meta: Default::default(),
-            ttl: TTL,
+            ttl: self.ttl,
             load_limit: None,
             launch_id: None,
         };
@@ -170,6 +173,51 @@ fn without_evidence_few_go_at_a_time_and_never_the_last() {
     assert_eq!((world.count("web"), world.holds("web")), (1, vec![Hold::LastInstance]));
 }
 
+/// Two halves of a time-to-live have no more together than it has, wherever it begins.
+#[test]
+fn the_cap_holds_over_any_time_to_live() {
+    let mut world = World::new(1).with("web", 40, Reach::Unknown).with("api", 80, Reach::Reachable);
+    let mut times = Vec::new();
+    world.silence("web", [0], Reach::Unknown);
+    for second in 0..240u64 {
+        if second == 27 {
+            world.silence("web", 1..19, Reach::Unknown);
+        }
+        times.extend(world.second().iter().map(|_| second));
+    }
+    assert!(times.len() > 10, "{times:?}");
+    for from in &times {
+        let within = times.iter().filter(|at| (*from..from + 30).contains(at)).count();
+        assert!(within <= 6, "{within} of 40 within 30 s from {from}: {times:?}");
+    }
+}
+
+/// Leases of others who fell silent with it may last for longer than its own.
+#[test]
+fn nobody_goes_without_evidence_before_the_longest_lease_could_tell() {
+    let check = |ttl: u64, longest: u64, expected: std::ops::RangeInclusive<u64>| {
+        let mut world = World::new(1).with("web", 3, Reach::Unknown);
+        world.ttl = Duration::from_secs(longest);
+        world.register(&key("api", 100), 100);
+        world.ttl = Duration::from_secs(ttl);
+        world.register(&key("web", 0), 0);
+        world.silence("web", [0], Reach::Unknown);
+        let mut went = None;
+        for second in 1..=150 {
+            let is_gone = !world.second().is_empty();
+            let hold = world.holds("web");
+            assert!(went.is_some() || is_gone || hold.iter().all(|hold| *hold == Hold::TooEarly), "{hold:?}");
+            went = went.or(is_gone.then_some(second));
+        }
+        let went = went.expect("it went");
+        assert!(expected.contains(&went), "after {went} s, with {ttl} s of at most {longest} s");
+    };
+    check(30, 30, 41..=43);
+    check(6, 30, 17..=19);
+    check(6, 60, 28..=30);
+    check(6, 3600, 39..=41);
+}
+
 #[test]
 fn without_protection_the_last_goes_too() {
     let mut world = World::new(1).with("web", 2, Reach::Unknown);
@@ -204,6 +252,59 @@ fn nobody_goes_before_it_is_known_how_many_fell_silent_together() {
     }
     assert!(world.seconds(120).is_empty());
     assert_eq!(world.holds("web"), [Hold::MassLapse; 50]);
+}
+
+/// A network that fails takes heartbeats and checks along, of a part of the fleet: each lease that runs out has evidence
+/// against it, and runs out by itself. Returns who went while they fell silent.
+fn a_part_falls_silent_and_fails(world: &mut World, silent: u8) -> usize {
+    let mut gone = 0;
+    for second in 0..10 {
+        world.silence("web", (second..silent).step_by(10), Reach::Failing);
+        gone += world.second().len();
+    }
+    gone + world.seconds(120).len()
+}
+
+#[test]
+fn those_who_went_with_evidence_count_in_a_mass_lapse() {
+    let check = |silent: u8| {
+        let mut world = World::new(1).with("web", 100, Reach::Reachable);
+        let gone = a_part_falls_silent_and_fails(&mut world, silent);
+        assert!(gone <= 30, "{gone} of {silent} went");
+        assert!(matches!(world.silent.mood(), Mood::Frozen { .. }), "{silent}");
+        assert_eq!(world.holds("web"), vec![Hold::MassLapse; usize::from(silent) - gone], "{silent}");
+        // They are held for no longer than others.
+        assert_eq!(world.seconds(700).len(), usize::from(silent) - gone, "{silent}");
+        assert_eq!(world.silent.mood(), Mood::Normal, "{silent}");
+    };
+    [31, 40, 50].into_iter().for_each(check);
+}
+
+#[test]
+fn a_mass_lapse_is_over_when_those_who_went_are_back() {
+    let mut world = World::new(1).with("web", 100, Reach::Reachable);
+    let gone = a_part_falls_silent_and_fails(&mut world, 40);
+    assert!(gone > 0 && world.holds("web").len() == 40 - gone, "{gone} went");
+    for number in 0..40 {
+        let name = key("web", number);
+        world.reach.insert(name.clone(), Reach::Reachable);
+        world.beating.insert(name.clone(), true);
+        if world.state.find(&name).is_none() {
+            world.register(&name, number);
+        }
+    }
+    assert!(world.seconds(120).is_empty());
+    assert_eq!((world.count("web"), world.holds("web").len(), world.silent.mood()), (100, 0, Mood::Normal));
+}
+
+/// Fewer than that are each a case by itself, however soon one follows the other; so are those who said that they would go.
+#[test]
+fn few_with_evidence_go_with_their_leases() {
+    let mut world = World::new(1).with("web", 100, Reach::Reachable);
+    assert_eq!(a_part_falls_silent_and_fails(&mut world, 30), 30);
+    assert_eq!(world.silent.mood(), Mood::Normal);
+    world.silence("web", [99], Reach::Failing);
+    assert_eq!(world.seconds(31).len(), 1, "one alone");
 }
 
 #[test]

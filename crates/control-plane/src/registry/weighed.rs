@@ -1,7 +1,9 @@
 //! Instances whose heartbeats say another weight than before, until the writer looks: each of them once, however often it
 //! changes its mind.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use super::lock;
 use crate::lease::Lease;
@@ -9,13 +11,13 @@ use crate::state::{Command, Epoch, Key};
 
 /// Who has said another weight, and by which lease.
 #[derive(Debug, Default)]
-pub(super) struct Weighed(Mutex<Vec<(Key, Arc<Lease>)>>);
+pub(super) struct Weighed(Mutex<VecDeque<(Key, Arc<Lease>)>>);
 
 impl Weighed {
     /// One more, who is not among them; whether it is the first.
     pub(super) fn add(&self, key: &Key, lease: &Arc<Lease>) -> bool {
         let mut weighed = lock(&self.0);
-        weighed.push((key.clone(), Arc::clone(lease)));
+        weighed.push_back((key.clone(), Arc::clone(lease)));
         weighed.len() == 1
     }
 
@@ -24,9 +26,14 @@ impl Weighed {
         lock(&self.0).is_empty()
     }
 
-    /// All of them.
-    pub(super) fn take(&self) -> Vec<(Key, Arc<Lease>)> {
-        std::mem::take(&mut *lock(&self.0))
+    /// So many at most, those who were there first. Whose weight has changed a moment ago stays, behind the others.
+    pub(super) fn take(&self, most: usize, now: Duration) -> Vec<(Key, Arc<Lease>)> {
+        let mut weighed = lock(&self.0);
+        let looked_at = most.min(weighed.len());
+        let first: Vec<_> = weighed.drain(..looked_at).collect();
+        let (taken, early) = first.into_iter().partition(|(_, lease)| lease.may_change_weight(now));
+        weighed.extend::<Vec<_>>(early);
+        taken
     }
 }
 

@@ -36,9 +36,13 @@ pub(super) struct Writer {
     /// When the weights that were said since are looked at.
     weigh_at: Option<Instant>,
     tick_at: Instant,
+    /// Numbers of events up to this one need no store.
+    reserved: Sequence,
     /// What the file may hold otherwise than the state does, after a failure.
     doubtful: Vec<Key>,
     reopen_at: Instant,
+    /// How long the file is left alone when it fails once more: to open one reads all of it.
+    reopen_after: Duration,
     forget_at: Instant,
 }
 
@@ -79,6 +83,7 @@ impl Writer {
         let writer = Writer {
             shared: Arc::clone(&shared),
             state,
+            reserved: store.reserved(),
             store: Some(store),
             file: settings.file,
             clock: LeaseClock::default(),
@@ -90,6 +95,7 @@ impl Writer {
             tick_at: now,
             doubtful: Vec::new(),
             reopen_at: now,
+            reopen_after: REOPEN_FIRST,
             forget_at: now + FORGET_EVERY,
         };
         Ok((writer, shared))
@@ -166,14 +172,19 @@ impl Writer {
 
     /// Keeps changes and publishes them; false when they had to be undone.
     fn keep(&mut self, changes: Vec<Change>) -> bool {
-        let failure = match self.store.as_mut().map(|store| store.commit(&changes)) {
-            Some(Ok(())) => {
+        if !self.needs_store(&changes) {
+            self.kept(changes);
+            return true;
+        }
+        let failure = match self.store.as_mut().map(|store| (store.commit(&changes), store.reserved())) {
+            Some((Ok(()), reserved)) => {
+                self.reserved = reserved;
                 self.shared.counters.commits.fetch_add(1, Ordering::Relaxed);
                 *lock(&self.shared.committed) = Some(Instant::now());
                 self.kept(changes);
                 return true;
             }
-            Some(Err(error)) => Some(error),
+            Some((Err(error), _)) => Some(error),
             None => None,
         };
         if let Some(error) = failure {
@@ -183,10 +194,23 @@ impl Writer {
             self.store = None;
             // A failed commit may have reached the disk all the same.
             self.doubtful.extend(changes.iter().map(|change| change.key.clone()));
-            self.reopen_at = Instant::now() + REOPEN_AFTER;
+            self.leave_alone();
         }
         self.state.undo(changes);
         false
+    }
+
+    /// Whether nobody may see these changes before something is written: what heartbeats say is not, but their numbers
+    /// have to be reserved.
+    fn needs_store(&self, changes: &[Change]) -> bool {
+        let last = changes.last().map_or(Sequence(0), |change| change.sequence);
+        last >= self.reserved || !changes.iter().all(Change::is_of_heartbeats)
+    }
+
+    /// The file has failed: for how long nobody touches it.
+    fn leave_alone(&mut self) {
+        self.reopen_at = Instant::now() + self.reopen_after;
+        self.reopen_after = (self.reopen_after * 2).min(REOPEN_LAST);
     }
 
     fn kept(&mut self, changes: Vec<Change>) {
@@ -215,18 +239,21 @@ impl Writer {
     }
 
     /// Gives instances the weights that their heartbeats have said. Together, and each instance once: as often as they
-    /// may change their minds, watchers hear of one at most every [`COALESCE`].
+    /// may change their minds, watchers hear of one at most every [`lease::WEIGHED_EVERY`].
     fn weigh(&mut self) {
-        self.weigh_at = None;
-        let weighed = self.shared.weighed.take();
         let now = self.now();
+        let weighed = self.shared.weighed.take(BATCH, now.lease);
+        self.weigh_at = (!self.shared.weighed.is_empty()).then(|| Instant::now() + COALESCE);
         let commands = weighed.iter().filter_map(|(key, lease)| weighed::command(key, lease));
         let done = commands.filter_map(|command| self.state.apply(command, now).ok());
         let changes: Vec<Change> = done.flat_map(|done| done.changes).collect();
         if changes.is_empty() {
             return;
         }
+        let changed: Vec<Key> = changes.iter().map(|change| change.key.clone()).collect();
         if self.keep(changes) {
+            let leases = changed.iter().filter_map(|key| self.state.find(key));
+            leases.for_each(|(_, lease)| lease.has_changed_weight(now.lease));
             // Those who watch have waited already.
             self.wake();
         } else {
@@ -268,7 +295,11 @@ impl Writer {
             let (silent, all) = (self.silent.len(), self.state.len());
             tracing::warn!(silent, all, ?mood, "what is believed of silent instances has changed");
         }
-        self.do_all(judgement.commands);
+        // Who is suspect is known also when nobody can be removed, for want of room on the disk.
+        let is_mark = |command: &Command| matches!(command, Command::Suspect { .. });
+        let (marks, others) = judgement.commands.into_iter().partition(is_mark);
+        self.do_all(marks);
+        self.do_all(others);
     }
 
     /// Applies what nobody waits for; where it cannot be kept it is tried again with the next tick.
@@ -292,7 +323,7 @@ impl Writer {
         if self.store.is_some() || Instant::now() < self.reopen_at {
             return;
         }
-        self.reopen_at = Instant::now() + REOPEN_AFTER;
+        self.leave_alone();
         // A file that is made anew continues this history.
         let (mut store, image) = match Embedded::open(&self.file, self.shared.epoch.0) {
             Ok(opened) => opened,
@@ -313,6 +344,8 @@ impl Writer {
                 tracing::info!("the registry takes changes again");
                 self.doubtful.clear();
                 self.shared.counters.is_writable.store(true, Ordering::Relaxed);
+                self.reserved = store.reserved();
+                self.reopen_after = REOPEN_FIRST;
                 self.store = Some(store);
             }
             Err(error) => tracing::error!(%error, "the registry's file cannot be written"),
@@ -328,6 +361,7 @@ impl Writer {
             tracing::error!(%error, "the registry takes no changes for now");
             self.shared.counters.is_writable.store(false, Ordering::Relaxed);
             self.store = None;
+            self.leave_alone();
         }
     }
 }
@@ -341,8 +375,12 @@ const COALESCE: Duration = Duration::from_millis(20);
 /// How often the writer looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// How long a file that failed is left alone.
-const REOPEN_AFTER: Duration = Duration::from_secs(1);
+/// How long a file that failed is left alone: twice as long each time that it cannot be opened.
+const REOPEN_FIRST: Duration = Duration::from_secs(1);
+const REOPEN_LAST: Duration = Duration::from_secs(30);
 
 /// How often the file is rid of those who need not be remembered.
 const FORGET_EVERY: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

@@ -87,8 +87,9 @@ pub enum OverlayState {
 pub enum Hold {
     /// It passes its health check: only its heartbeats are missing.
     Reachable,
-    /// Nobody knows whether it is reachable, and as many as may go without evidence have gone; or it is too early for
-    /// that.
+    /// Nobody knows whether it is reachable, and it is not known yet how many fell silent with it.
+    TooEarly,
+    /// Nobody knows whether it is reachable, and as many as may go without evidence have gone.
     EvictionCap,
     /// So many have fallen silent together that our own network is the likelier cause.
     MassLapse,
@@ -148,6 +149,7 @@ impl Hold {
     pub fn as_str(self) -> &'static str {
         match self {
             Hold::Reachable => "reachable",
+            Hold::TooEarly => "too_early",
             Hold::EvictionCap => "eviction_cap",
             Hold::MassLapse => "mass_lapse",
             Hold::LastInstance => "last_instance",

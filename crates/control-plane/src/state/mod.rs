@@ -11,6 +11,7 @@
 mod command;
 mod instance;
 mod service;
+mod ttls;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use fulcrum_model::{Registration, ServiceName, Weight};
 
 use crate::lease::Lease;
 use service::{Service, Slot};
+use ttls::Ttls;
 
 use command::Removal;
 pub use command::{
@@ -58,6 +60,7 @@ impl Default for Bounds {
 pub struct State {
     services: HashMap<ServiceName, Service>,
     instances: usize,
+    ttls: Ttls,
     /// When something of an instance ends, or did before its last change.
     ends: BTreeSet<(SystemTime, Key)>,
     sequence: Sequence,
@@ -99,11 +102,13 @@ impl State {
                 Removal::Returned(departed) => service.remember(departed.clone()),
             }
             service.index = change.index_before;
-            if let Some(slot) = change.slot_before {
-                service.instances.insert(change.key.id.clone(), slot);
+            let before = change.slot_before.clone();
+            let undone = if let Some(slot) = change.slot_before {
+                service.instances.insert(change.key.id.clone(), slot)
             } else {
-                service.instances.remove(&change.key.id);
-            }
+                service.instances.remove(&change.key.id)
+            };
+            self.ttls.replace(undone.as_ref(), before.as_ref());
             if let Some(before) = &change.before {
                 self.note_ends(before);
             }
@@ -127,7 +132,9 @@ impl State {
         let id = instance.key.id.clone();
         let instance = Arc::new(instance);
         let slot = Slot { instance: Arc::clone(&instance), lease: Arc::clone(&lease) };
-        if service.instances.insert(id, slot).is_none() {
+        let slot_before = service.instances.insert(id, slot.clone());
+        self.ttls.replace(slot_before.as_ref(), Some(&slot));
+        if slot_before.is_none() {
             self.instances += 1;
         }
         self.note_ends(&instance);
@@ -162,6 +169,11 @@ impl State {
     /// Whether nothing is registered.
     pub fn is_empty(&self) -> bool {
         self.instances == 0
+    }
+
+    /// The longest time-to-live of any instance; zero without instances.
+    pub fn longest_ttl(&self) -> Duration {
+        self.ttls.longest()
     }
 
     /// An instance and its lease.
@@ -405,7 +417,8 @@ impl State {
         if let Removal::Returned(departed) = &removal {
             service.forget(departed);
         }
-        let slot_before = service.instances.insert(key.id.clone(), slot);
+        let slot_before = service.instances.insert(key.id.clone(), slot.clone());
+        self.ttls.replace(slot_before.as_ref(), Some(&slot));
         if slot_before.is_none() {
             self.instances += 1;
         }
@@ -415,6 +428,7 @@ impl State {
     fn remove(&mut self, key: &Key, cause: Cause, now: Now) -> Done {
         let service = self.services.get_mut(&key.service).expect("it was found");
         let slot = service.instances.remove(&key.id).expect("it was found");
+        self.ttls.replace(Some(&slot), None);
         self.instances -= 1;
         let departed = Departure {
             id: key.id.clone(),

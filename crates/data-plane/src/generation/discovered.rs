@@ -99,7 +99,9 @@ impl Control {
     pub(super) fn told(&self, service: &config::Service) -> Option<Arc<[Discovered]>> {
         match service.discovery.as_ref()? {
             Discovery::Source(Source::Dns(host)) => {
-                self.hosts.get(&host.host).map(|addresses| resolved(host, addresses))
+                let told = self.hosts.get(&host.host).map(|addresses| resolved(host, addresses))?;
+                // The DNS never leaves a service with nobody.
+                (!told.is_empty()).then_some(told)
             }
             place => self.findings.told.get(place).cloned(),
         }
@@ -153,7 +155,8 @@ fn source(service: &config::Service) -> Option<&ServiceName> {
     }
 }
 
-/// All the addresses of a name are endpoints, each called by itself.
+/// All the addresses of a name are endpoints, each called by itself: but the DNS leads neither to what only this link can
+/// reach (clouds keep their credentials there), nor to "any address", which is this host.
 fn resolved(host: &HostPort, addresses: &[IpAddr]) -> Arc<[Discovered]> {
     let endpoint = |address: &IpAddr| {
         let address = Address::Tcp(SocketAddr::new(*address, host.port.get()));
@@ -166,7 +169,15 @@ fn resolved(host: &HostPort, addresses: &[IpAddr]) -> Arc<[Discovered]> {
             load: LoadTerms::default(),
         })
     };
-    addresses.iter().filter_map(endpoint).collect()
+    addresses.iter().filter(|address| is_somebody(address.to_canonical())).filter_map(endpoint).collect()
+}
+
+fn is_somebody(address: IpAddr) -> bool {
+    let is_link_local = match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    !is_link_local && !address.is_unspecified()
 }
 
 fn reach(gate: Gate, is_checked: bool) -> Reach {
@@ -181,6 +192,16 @@ fn reach(gate: Gate, is_checked: bool) -> Reach {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_do_not_lead_to_a_link() {
+        let host: HostPort = "app.internal:80".parse().expect("a host");
+        let texts =
+            ["10.0.0.1", "169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "0.0.0.0", "127.0.0.1"];
+        let found = resolved(&host, &texts.map(|text| text.parse().expect("an address")));
+        let found: Vec<String> = found.iter().map(|one| one.id.to_string()).collect();
+        assert_eq!(found, ["10.0.0.1:80", "127.0.0.1:80"]);
+    }
 
     #[test]
     fn only_a_check_proves_that_an_endpoint_can_be_reached() {

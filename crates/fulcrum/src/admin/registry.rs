@@ -32,7 +32,7 @@ pub(crate) struct RegistryStatus {
 pub(crate) struct SuspectStatus {
     pub(crate) service: String,
     pub(crate) instance: String,
-    /// Why it is kept: `reachable`, `eviction_cap`, `mass_lapse`, `last_instance`.
+    /// Why it is kept: `reachable`, `too_early`, `eviction_cap`, `mass_lapse`, `last_instance`.
     pub(crate) hold: String,
     /// When the lease ran out.
     pub(crate) since: Timestamp,

@@ -1,6 +1,7 @@
 //! A backend that says itself that it is there: it registers, beats, and leaves when it is asked to end.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -19,6 +20,8 @@ pub(super) struct Membership {
     registry: ServerAddress,
     path: String,
     registration: Value,
+    /// The number of the registration, 0 before there is one: who was replaced must not take out who came after.
+    epoch: AtomicU64,
 }
 
 /// How a registration ended.
@@ -27,6 +30,8 @@ enum Ended {
     Forgotten,
     /// Another process has its name.
     Replaced,
+    /// There was none.
+    Refused,
 }
 
 impl Membership {
@@ -40,7 +45,7 @@ impl Membership {
             "incarnation": format!("{}-{began}", std::process::id()),
         });
         let path = format!("/v1/services/{}/instances/{}", instance.service, instance.id);
-        Membership { registry, path, registration }
+        Membership { registry, path, registration, epoch: AtomicU64::new(0) }
     }
 
     /// Is there until SIGTERM or SIGINT; then it leaves, and returns when it has finished what it had.
@@ -54,19 +59,27 @@ impl Membership {
     /// Registers, and again when it is forgotten, until somebody else does under this name.
     async fn stay(&self) {
         loop {
-            let Some(epoch) = self.register().await else {
-                tokio::time::sleep(AGAIN_AFTER).await;
-                continue;
-            };
-            if let Ended::Replaced = self.beat(epoch).await {
-                return output::error_line(format_args!("{}: another process has registered", self.path));
+            match self.register_and_beat().await {
+                Ended::Forgotten => {}
+                Ended::Refused => tokio::time::sleep(AGAIN_AFTER).await,
+                Ended::Replaced => {
+                    return output::error_line(format_args!("{}: another process has registered", self.path));
+                }
             }
         }
     }
 
-    async fn register(&self) -> Option<u64> {
-        let reply = self.ask(Method::PUT, "", self.registration.to_string()).await.ok()?;
-        reply.status.is_success().then(|| document(&reply)["epoch"].as_u64())?
+    async fn register_and_beat(&self) -> Ended {
+        let body = registration(&self.registration, self.epoch.load(Ordering::Relaxed));
+        let Ok(reply) = self.ask(Method::PUT, "", body).await else { return Ended::Refused };
+        match (reply.status, document(&reply)["epoch"].as_u64()) {
+            (StatusCode::CONFLICT, _) => Ended::Replaced,
+            (status, Some(epoch)) if status.is_success() => {
+                self.epoch.store(epoch, Ordering::Relaxed);
+                self.beat(epoch).await
+            }
+            _ => Ended::Refused,
+        }
     }
 
     async fn beat(&self, epoch: u64) -> Ended {
@@ -90,7 +103,7 @@ impl Membership {
     }
 
     async fn leave(&self) {
-        let target = format!("?drain={}s&reason=stopped", DRAIN.as_secs());
+        let Some(target) = departure(self.epoch.load(Ordering::Relaxed)) else { return };
         if self.ask(Method::DELETE, &target, String::new()).await.is_ok() {
             tokio::time::sleep(DRAIN).await;
         }
@@ -101,6 +114,20 @@ impl Membership {
         let request = request.body(Full::new(Bytes::from(body))).expect("names of instances make paths");
         client::exchange_within(ANSWER_WITHIN, &self.registry, request).await
     }
+}
+
+/// The body of a registration: who registers again says as whom, and is refused where another process has come since.
+fn registration(body: &Value, epoch: u64) -> String {
+    let mut body = body.clone();
+    if epoch > 0 {
+        body["epoch"] = epoch.into();
+    }
+    body.to_string()
+}
+
+/// The query of a departure; nothing for who was never registered, and has nothing to take out.
+fn departure(epoch: u64) -> Option<String> {
+    (epoch > 0).then(|| format!("?epoch={epoch}&drain={}s&reason=stopped", DRAIN.as_secs()))
 }
 
 async fn asked_to_end(signals: &mut Signals) {
@@ -123,3 +150,17 @@ const AGAIN_AFTER: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_registered_says_as_whom() {
+        assert_eq!(departure(0), None, "it has nothing to take out");
+        assert_eq!(departure(3).as_deref(), Some("?epoch=3&drain=1s&reason=stopped"));
+        let body = json!({ "port": 80 });
+        assert_eq!(registration(&body, 0), r#"{"port":80}"#);
+        assert_eq!(registration(&body, 3), r#"{"epoch":3,"port":80}"#);
+    }
+}

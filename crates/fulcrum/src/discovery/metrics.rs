@@ -43,7 +43,7 @@ struct Families {
 
 impl Families {
     fn new() -> Result<Self, prometheus::Error> {
-        let looks = Opts::new("fulcrum_discovery_looks_total", "Looks at sources of endpoints.");
+        let looks = Opts::new("fulcrum_discovery_refreshes_total", "Looks at sources of endpoints.");
         let changes = Opts::new("fulcrum_discovery_changes_total", "Lists with other endpoints than before.");
         let sources = Opts::new("fulcrum_discovery_sources", "Sources of the configuration.");
         Ok(Families {
@@ -60,7 +60,7 @@ impl Families {
     /// Series of failures are there once they have happened, the others from the start.
     fn show(&self, counters: &Counters, sources: &[SourceStatus]) {
         for kind in KINDS {
-            self.looks.with_label_values(&[kind, "told"]);
+            self.looks.with_label_values(&[kind, "ok"]);
             self.changes.with_label_values(&[kind]);
             for state in STATES {
                 let is = |source: &&SourceStatus| source.source.kind() == kind && state_of(source) == state;
@@ -78,13 +78,13 @@ impl Families {
 }
 
 const KINDS: [&str; 3] = ["file", "http", "srv"];
-const STATES: [&str; 3] = ["good", "failing", "unknown"];
+const STATES: [&str; 3] = ["ok", "failing", "unknown"];
 
 /// A source that fails keeps the list it had.
 fn state_of(source: &SourceStatus) -> &'static str {
     match (source.failures, source.last_good) {
         (1.., _) => "failing",
-        (0, Some(_)) => "good",
+        (0, Some(_)) => "ok",
         (0, None) => "unknown",
     }
 }
@@ -106,15 +106,12 @@ mod tests {
     #[test]
     fn every_kind_and_state_has_a_number() {
         let families = Families::new().expect("the names are valid");
-        let looks = BTreeMap::from([(("file", "told"), 5), (("file", "malformed"), 3)]);
+        let looks = BTreeMap::from([(("file", "ok"), 5), (("file", "malformed"), 3)]);
         let counters = Counters { looks, changes: BTreeMap::from([("file", 2)]) };
         let good = Some(Duration::from_secs(1));
         families.show(&counters, &[file(0, good), file(2, good), file(1, None), file(0, None)]);
         let looks = |kind, result| families.looks.with_label_values(&[kind, result]).get();
-        assert_eq!(
-            [looks("file", "told"), looks("file", "malformed"), looks("srv", "told")],
-            [5.0, 3.0, 0.0]
-        );
+        assert_eq!([looks("file", "ok"), looks("file", "malformed"), looks("srv", "ok")], [5.0, 3.0, 0.0]);
         assert_eq!(families.changes.with_label_values(&["file"]).get(), 2.0);
         let files = STATES.map(|state| families.sources.with_label_values(&["file", state]).get());
         assert_eq!(files, [1.0, 2.0, 1.0]);

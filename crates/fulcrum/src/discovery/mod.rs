@@ -3,12 +3,14 @@
 mod metrics;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use fulcrum_config::{Discovery, EndpointState};
 use fulcrum_control_plane::discovery::dns::NameStatus;
-use fulcrum_control_plane::discovery::{Entry, SourceStatus, Sources};
+use fulcrum_control_plane::discovery::{Entry, Own, SourceStatus, Sources};
 use fulcrum_control_plane::state::Stage;
 use fulcrum_control_plane::timestamp::Timestamp;
 use fulcrum_data_plane::{DataPlane, Discovered, LoadTerms};
@@ -20,6 +22,7 @@ use self::metrics::SourceMetrics;
 use crate::admin::DiscoveryStatus;
 use crate::generations;
 use crate::names::HostNames;
+use crate::registry::own_addresses;
 
 /// The sources of whatever configuration is in force, and what is known of them.
 #[derive(Clone, Debug)]
@@ -30,7 +33,7 @@ pub(crate) struct DiscoverySources {
 }
 
 impl DiscoverySources {
-    /// Follows them from now on. Needs a tokio runtime.
+    /// Follows nothing yet. Needs a tokio runtime.
     pub(crate) fn start(data_plane: &Arc<DataPlane>, names: HostNames) -> Self {
         let (found, mut told) = mpsc::unbounded_channel::<(Source, Arc<[Entry]>)>();
         let sources = Sources::start(move |source, list| {
@@ -41,21 +44,35 @@ impl DiscoverySources {
         // In their order, on a thread of its own: it waits for a reload that is being prepared.
         tokio::task::spawn_blocking(move || {
             while let Some((source, list)) = told.blocking_recv() {
-                informed.discovered(&Discovery::Source(source), list.iter().map(endpoint).collect());
+                tell(&source, || {
+                    let found = list.iter().map(endpoint).collect();
+                    informed.discovered(&Discovery::Source(source.clone()), found);
+                });
             }
         });
-        let started = DiscoverySources { sources: Arc::new(sources), followed: Arc::default(), names };
-        let (follower, data_plane) = (started.clone(), Arc::clone(data_plane));
-        tokio::spawn(generations::follow(data_plane, DataPlane::sources, move |wanted| {
-            follower.follow(wanted);
-        }));
-        started
+        DiscoverySources { sources: Arc::new(sources), followed: Arc::default(), names }
     }
 
-    fn follow(&self, wanted: Vec<(ServiceName, Source)>) {
+    /// Follows them from now on. `others` tells where the daemon listens besides the data plane; it must not block.
+    pub(crate) fn begin(
+        &self,
+        data_plane: &Arc<DataPlane>,
+        others: impl Fn() -> Vec<SocketAddr> + Send + Sync + 'static,
+    ) {
+        let (follower, others) = (self.clone(), Arc::new(others));
+        let ask = |data_plane: &DataPlane| (data_plane.sources(), own_addresses(data_plane, &[]));
+        tokio::spawn(generations::follow(Arc::clone(data_plane), ask, move |(wanted, listeners)| {
+            let others = Arc::clone(&others);
+            // The others are asked each time: a reload changes them a moment after the data plane.
+            let own = move || listeners.iter().copied().chain(others()).collect();
+            follower.follow(wanted, Arc::new(own));
+        }));
+    }
+
+    fn follow(&self, wanted: Vec<(ServiceName, Source)>, own: Own) {
         let sources: BTreeSet<Source> = wanted.iter().map(|(_, source)| source.clone()).collect();
         *self.followed() = wanted;
-        self.sources.follow(&sources);
+        self.sources.follow(&sources, own);
     }
 
     fn followed(&self) -> MutexGuard<'_, Vec<(ServiceName, Source)>> {
@@ -81,6 +98,13 @@ impl DiscoverySources {
     /// What is counted of them.
     pub(crate) fn collector(&self) -> Result<Box<dyn Collector>, prometheus::Error> {
         Ok(Box::new(SourceMetrics::new(Arc::clone(&self.sources))?))
+    }
+}
+
+/// A panic is the end of one list, not of all that come after it.
+fn tell(source: &Source, tell: impl FnOnce()) {
+    if panic::catch_unwind(AssertUnwindSafe(tell)).is_err() {
+        tracing::error!(kind = source.kind(), %source, "a panic: these endpoints are not used");
     }
 }
 
@@ -135,5 +159,22 @@ impl DiscoveryStatus {
             detail: None,
             failures: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_one_list_only() {
+        let told = Mutex::new(Vec::new());
+        for number in 0..3 {
+            tell(&Source::File("/list.json".into()), || {
+                assert_ne!(number, 1, "as if by a defect");
+                told.lock().expect("it is not held").push(number);
+            });
+        }
+        assert_eq!(told.into_inner().expect("it is not held"), [0, 2]);
     }
 }

@@ -61,7 +61,7 @@ impl Families {
 
     /// Every series is there from the start.
     fn show(&self, counters: &Counters, names: &[NameStatus]) {
-        self.lookups.with_label_values(&["answered"]).inc_by(counters.answers as f64);
+        self.lookups.with_label_values(&["ok"]).inc_by(counters.answers as f64);
         for (failure, count) in Failure::ALL.iter().zip(counters.failures) {
             self.lookups.with_label_values(&[failure.as_str()]).inc_by(count as f64);
         }
@@ -73,13 +73,13 @@ impl Families {
     }
 }
 
-const STATES: [&str; 3] = ["resolved", "failing", "unknown"];
+const STATES: [&str; 3] = ["ok", "failing", "unknown"];
 
 /// A name that fails keeps the addresses it had.
 fn state_of(name: &NameStatus) -> &'static str {
     match (name.failures, name.last_answer) {
         (1.., _) => "failing",
-        (0, Some(_)) => "resolved",
+        (0, Some(_)) => "ok",
         (0, None) => "unknown",
     }
 }
@@ -109,7 +109,7 @@ mod tests {
         let answered = Some(Duration::from_secs(1));
         families.show(&counters, &[name(0, answered), name(2, answered), name(1, None), name(0, None)]);
         let lookups = |result| families.lookups.with_label_values(&[result]).get();
-        assert_eq!([lookups("answered"), lookups("timeout"), lookups("no_such_name")], [5.0, 3.0, 0.0]);
+        assert_eq!([lookups("ok"), lookups("timeout"), lookups("no_such_name")], [5.0, 3.0, 0.0]);
         assert_eq!(families.changes.get(), 2.0);
         let names = STATES.map(|state| families.names.with_label_values(&[state]).get());
         assert_eq!(names, [1.0, 2.0, 1.0]);

@@ -193,9 +193,13 @@ fn token(token: &config::Token) -> Token {
 /// Where the daemon listens: the data plane, and the admin over TCP.
 pub(crate) fn own_addresses(data_plane: &DataPlane, admin: &[String]) -> Vec<SocketAddr> {
     let bound = data_plane.bound().into_iter().flat_map(|listener| listener.addresses);
-    let admin = admin.iter().map(|address| address.trim_start_matches("http://").to_owned());
     // Unix sockets are no addresses that an instance could have.
-    bound.chain(admin).filter_map(|address| address.parse().ok()).collect()
+    bound.filter_map(|address| address.parse().ok()).chain(tcp_addresses(admin)).collect()
+}
+
+/// Where the admin listens over TCP.
+pub(crate) fn tcp_addresses(admin: &[String]) -> Vec<SocketAddr> {
+    admin.iter().filter_map(|address| address.trim_start_matches("http://").parse().ok()).collect()
 }
 
 /// Different in every process.

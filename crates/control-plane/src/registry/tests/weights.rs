@@ -101,7 +101,7 @@ async fn a_said_weight_lasts_until_a_registration_or_a_restart() {
     assert_eq!(world.weight(), (5, "heartbeat"));
 }
 
-/// However often an instance changes its mind, those who watch hear of it fifty times a second at most, and of the last.
+/// However often an instance changes its mind, those who watch hear of it once a second at most, and of the last.
 #[tokio::test]
 async fn a_weight_that_flips_with_every_heartbeat_floods_nobody() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -113,8 +113,8 @@ async fn a_weight_that_flips_with_every_heartbeat_floods_nobody() {
     }
     world.weigh(1, 9);
     settles(|| world.weight() == (9, "heartbeat")).await;
-    let (events, rounds) = (world.events() - before, began.elapsed().as_millis() / 20);
-    assert!(u128::from(events) <= rounds + 2, "{events} events in {rounds} times 20 ms");
+    let (events, seconds) = (world.events() - before, began.elapsed().as_secs());
+    assert!(events <= seconds + 2, "{events} events in {seconds} s");
 }
 
 /// Becomes true, soon.

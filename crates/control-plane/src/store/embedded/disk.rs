@@ -48,6 +48,11 @@ impl Disk {
         Disk::of(self.inner().seen.clone(), u64::MAX)
     }
 
+    /// What is read from it.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.inner().seen.clone()
+    }
+
     /// From here on there is room, or not.
     pub(super) fn fill(&self, full: bool) {
         self.inner().full = full;

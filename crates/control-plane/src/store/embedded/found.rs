@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use redb::Builder;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::{DEPARTED, FORMAT, INSTANCES, META, OpenError, StoreError, write_key};
 use crate::state::Key;
@@ -46,14 +47,22 @@ pub fn found(path: &Path, image: &Image) -> Result<(), FoundError> {
     }
     let (draft, file) = Draft::beside(path).map_err(failed)?;
     write(file, image).map_err(|source| FoundError::Store { path: path.to_owned(), source })?;
-    // A link does not replace what has come in between, as a renaming would; not every file system has links.
-    fs::hard_link(&draft.0, path).or_else(|error| match error.kind() {
-        io::ErrorKind::AlreadyExists => Err(exists()),
-        _ => fs::rename(&draft.0, path).map_err(failed),
-    })?;
+    // A link does not replace what has come in between; not every file system has links.
+    let placed = fs::hard_link(&draft.0, path).or_else(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => Err(error),
+        _ => rename(&draft.0, path),
+    });
+    placed.map_err(
+        |error| if error.kind() == io::ErrorKind::AlreadyExists { exists() } else { failed(error) },
+    )?;
     drop(draft);
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+}
+
+/// Gives a file another name, unless that is taken. Where a file system cannot tell, nothing is done.
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    Ok(renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE)?)
 }
 
 /// Makes a file for a history that begins: under its name it is never anything but whole.
@@ -111,4 +120,24 @@ fn write(file: File, image: &Image) -> Result<(), StoreError> {
     }
     transaction.commit()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renaming_replaces_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [draft, path] = ["draft", "path"].map(|name| folder.path().join(name));
+        fs::write(&draft, "ours").expect("a file");
+        fs::write(&path, "theirs").expect("a file");
+        let refused = rename(&draft, &path).expect_err("it is taken");
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).expect("the file"), b"theirs");
+        fs::remove_file(&path).expect("it was there");
+        rename(&draft, &path).expect("it is free");
+        assert_eq!(fs::read(&path).expect("the file"), b"ours");
+        assert!(!draft.exists());
+    }
 }

@@ -155,6 +155,11 @@ impl Embedded {
         Ok(())
     }
 
+    /// Numbers of events up to this one may be given out without another write.
+    pub fn reserved(&self) -> Sequence {
+        self.reserved
+    }
+
     /// Keeps changes, all or none, and returns when they are on disk. Those that need not be kept cost nothing.
     ///
     /// # Errors

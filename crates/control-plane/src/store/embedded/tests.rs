@@ -103,12 +103,30 @@ fn power_fails(seeds: std::ops::Range<u64>) {
                 Err(error) => panic!("seed {seed}: a store does not survive its power failing: {error}"),
             };
             has_begun = true;
+            if seed % AS_A_FILE == 0 {
+                opens_as_a_file(&disk, seed, &image);
+            }
             let found = contents(&state_of(image));
             assert!(found == kept || found == attempted, "seed {seed}: something acknowledged is lost");
             kept = found;
         }
     }
 }
+
+/// What a daemon finds that starts: it reads every page first, and refuses a file that is not whole.
+fn opens_as_a_file(disk: &Disk, seed: u64, expected: &Image) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("registry.redb");
+    std::fs::write(&path, disk.bytes()).expect("a file");
+    let (_, image) = Embedded::open(&path, seed)
+        .unwrap_or_else(|error| panic!("seed {seed}: a daemon does not survive its power failing: {error}"));
+    assert_eq!((image.epoch, image.sequence), (expected.epoch, expected.sequence), "seed {seed}");
+    assert!(image.instances == expected.instances, "seed {seed}: another state");
+    assert!(image.departed == expected.departed, "seed {seed}: others have gone");
+}
+
+/// Of so many histories one is opened as a daemon does, with syncs to a real disk.
+const AS_A_FILE: u64 = 4;
 
 /// What was acknowledged; and what the batch would have made that was not, and may be there nevertheless, as a whole.
 fn until_it_fails(state: &mut State, store: &mut Embedded, rng: &mut Rng) -> (Vec<String>, Vec<String>) {

@@ -9,9 +9,9 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use redb::{Builder, Database, StorageBackend};
+use redb::{Builder, Database, DatabaseError, StorageBackend};
 
-use super::{OpenError, holder, refuse};
+use super::{CACHE, OpenError, holder, refuse};
 
 /// What is where a registry is to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,12 +39,7 @@ pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
     if view.length == 0 {
         return Err(corrupt("it is empty"));
     }
-    // redb checks sums, but believes some numbers before it does. Nothing outlives a panic: all of it is in the view.
-    let whole = panic::catch_unwind(AssertUnwindSafe(|| {
-        let mut database = Builder::new().create_with_backend(view)?;
-        Ok((database.check_integrity()?, database))
-    }));
-    match whole
+    match check(view)
         .map_err(|_| corrupt("its pages contradict each other"))?
         .map_err(|error| refuse(path, error))?
     {
@@ -52,6 +47,16 @@ pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
         // It could go on from the commit before the last one, which was acknowledged.
         (false, _) => Err(corrupt("its last commit is damaged")),
     }
+}
+
+/// Whether every page is whole; an error when the pages contradict each other.
+///
+/// redb checks sums, but believes some numbers before it does. Nothing outlives a panic: all of it is in the view.
+fn check(view: impl StorageBackend) -> std::thread::Result<Result<(bool, Database), DatabaseError>> {
+    panic::catch_unwind(AssertUnwindSafe(|| {
+        let mut database = Builder::new().set_cache_size(CACHE).create_with_backend(view)?;
+        Ok((database.check_integrity()?, database))
+    }))
 }
 
 /// A file, and what was written over it.
@@ -169,3 +174,72 @@ fn place(offset: u64) -> (u64, usize) {
 
 /// The size of redb's pages.
 const BLOCK: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use redb::{ReadableDatabase, ReadableTable, TableDefinition};
+
+    use super::*;
+
+    const TABLE: TableDefinition<'static, u64, &[u8]> = TableDefinition::new("table");
+
+    /// A view, and how many bytes of it were read.
+    #[derive(Debug)]
+    struct Counted(View, Arc<AtomicU64>);
+
+    impl StorageBackend for Counted {
+        fn len(&self) -> io::Result<u64> {
+            self.0.len()
+        }
+
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            self.1.fetch_add(out.len() as u64, Ordering::Relaxed);
+            self.0.read(offset, out)
+        }
+
+        fn set_len(&self, length: u64) -> io::Result<()> {
+            self.0.set_len(length)
+        }
+
+        fn sync_data(&self) -> io::Result<()> {
+            self.0.sync_data()
+        }
+
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            self.0.write(offset, data)
+        }
+    }
+
+    /// Whoever looks at a large file does not keep it in memory: what was read is read again.
+    #[test]
+    fn a_file_that_is_checked_does_not_stay_in_memory() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("large");
+        let database = Database::create(&path).expect("a file");
+        let transaction = database.begin_write().expect("begun");
+        {
+            let mut table = transaction.open_table(TABLE).expect("a table");
+            let value = vec![7; 64 << 10];
+            (0..512).for_each(|key| drop(table.insert(key, &value[..]).expect("written")));
+        }
+        transaction.commit().expect("written");
+        drop(database);
+        let read = Arc::new(AtomicU64::new(0));
+        let view = Counted(View::of(&path).expect("a file"), Arc::clone(&read));
+        let (is_whole, database) = check(view).expect("no panic").expect("readable");
+        assert!(is_whole);
+        let all = || {
+            let before = read.load(Ordering::Relaxed);
+            let transaction = database.begin_read().expect("begun");
+            let table = transaction.open_table(TABLE).expect("a table");
+            table.iter().expect("entries").for_each(|entry| drop(entry.expect("an entry")));
+            read.load(Ordering::Relaxed) - before
+        };
+        all();
+        let again = all();
+        assert!(again >= 16 << 20, "{again} bytes of 32 MiB were read again");
+    }
+}

@@ -1,0 +1,145 @@
+//! The writer step by step, without its thread: a file that fails, and what goes on without it.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use fulcrum_model::{Reach, Registration, Weight};
+
+use super::*;
+use crate::eviction::Policy;
+use crate::state::{Bounds, Expected, Hold, Incarnation, Register};
+
+fn open(folder: &Path) -> Writer {
+    let file = folder.join("registry.redb");
+    let settings = Settings { file, policy: Policy::default(), bounds: Bounds::default() };
+    Writer::open(settings, Rng::from_seed(1), Instant::now()).expect("a new file").0
+}
+
+fn key(number: usize) -> Key {
+    let id = format!("i{number}").parse().expect("an id");
+    Key { service: "web".parse().expect("a name"), id }
+}
+
+/// Has so many instances register; their leases end at once when `ttl` is zero.
+fn register(writer: &mut Writer, count: usize, ttl: Duration) {
+    let commands = (0..count).map(|number| {
+        let registration = Registration {
+            address: IpAddr::from([10, 0, 0, 1]),
+            port: 80.try_into().expect("a port"),
+            ports: Default::default(),
+            weight: Weight::ONE,
+            locality: None,
+            region: None,
+            tags: Default::default(),
+            meta: Default::default(),
+            ttl,
+            load_limit: None,
+            launch_id: None,
+        };
+        Command::Register(Register {
+            key: key(number),
+            registration,
+            incarnation: Incarnation(1),
+            principal: "t".into(),
+            epoch: None,
+            expected: Expected::Anything,
+        })
+    });
+    writer.do_all(commands.collect());
+    assert_eq!(writer.state.len(), count);
+}
+
+/// A heartbeat that says a weight.
+fn say(writer: &Writer, number: usize, weight: u16) {
+    let key = key(number);
+    let (_, lease) = writer.state.find(&key).expect("registered");
+    if lease.weigh(Weight::new(weight).expect("not zero")) {
+        writer.shared.weighed.add(&key, lease);
+    }
+}
+
+/// How many weigh this, as is published.
+fn weighing(writer: &Writer, weight: u16) -> usize {
+    let published = writer.shared.contents.service(&key(0).service).expect("a service");
+    published.entries.iter().filter(|entry| entry.instance.weight().get() == weight).count()
+}
+
+#[test]
+fn a_file_that_fails_is_read_less_and_less_often() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut writer = open(folder.path());
+    writer.store = None;
+    let (other, _) = Embedded::open(&writer.file, 1).expect("nobody else has it");
+    let mut waits = Vec::new();
+    for _ in 0..7 {
+        writer.reopen_at = Instant::now();
+        let before = Instant::now();
+        writer.reopen();
+        assert!(writer.store.is_none(), "another has it");
+        waits.push(writer.reopen_at.duration_since(before).as_secs());
+    }
+    assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30]);
+    drop(other);
+    writer.reopen();
+    assert!(writer.store.is_none(), "it is left alone");
+    writer.reopen_at = Instant::now();
+    writer.reopen();
+    assert!(writer.store.is_some());
+    assert_eq!(writer.reopen_after, REOPEN_FIRST);
+}
+
+/// Nothing of what heartbeats say, or that there are none, is written.
+#[test]
+fn weights_and_marks_need_no_room_on_the_disk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut writer = open(folder.path());
+    register(&mut writer, 2, Duration::ZERO);
+    writer.store = None;
+    writer.reopen_at = Instant::now() + Duration::from_secs(3600);
+    say(&writer, 0, 5);
+    writer.weigh();
+    assert_eq!(weighing(&writer, 5), 1);
+    let silent: Vec<_> = (0..2).map(key).collect();
+    for key in silent {
+        let lease = Arc::clone(writer.state.find(&key).expect("registered").1);
+        writer.silent.add(key, lease, Duration::ZERO);
+    }
+    // One can be reached and is marked, the other one would go, and cannot.
+    let known = [(key(0).id, Reach::Reachable), (key(1).id, Reach::Failing)];
+    let evidence: Evidence = Box::new(move |_| known.iter().cloned().collect());
+    writer.judge(&evidence);
+    let published = writer.shared.contents.service(&key(0).service).expect("a service");
+    let marks: Vec<_> = published.entries.iter().map(|entry| entry.instance.suspect).collect();
+    assert_eq!(marks, [Some(Hold::Reachable), None]);
+    // A number that is not reserved might be given out again after a start.
+    writer.reserved = Sequence(writer.state.sequence().0 + 1);
+    say(&writer, 1, 6);
+    writer.weigh();
+    assert_eq!(weighing(&writer, 6), 0);
+}
+
+#[test]
+fn many_weights_are_taken_a_batch_at_a_time_and_each_once_a_second() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut writer = open(folder.path());
+    let all = BATCH + 100;
+    register(&mut writer, all, Duration::from_secs(3600));
+    (0..all).for_each(|number| say(&writer, number, 5));
+    writer.weigh();
+    assert_eq!(weighing(&writer, 5), BATCH);
+    assert!(writer.weigh_at.is_some(), "the others have their turn");
+    writer.weigh();
+    assert_eq!((weighing(&writer, 5), writer.weigh_at), (all, None));
+    say(&writer, 0, 6);
+    writer.weigh();
+    assert_eq!(weighing(&writer, 6), 0, "it has changed a moment ago");
+    assert!(writer.weigh_at.is_some(), "it is not forgotten");
+    // A second passes.
+    writer.state.find(&key(0)).expect("registered").1.has_changed_weight(Duration::ZERO);
+    writer.shared.stood_still.store(0, Ordering::Relaxed);
+    while writer.now().lease < lease::WEIGHED_EVERY {
+        std::thread::yield_now();
+    }
+    writer.weigh();
+    assert_eq!((weighing(&writer, 6), writer.weigh_at), (1, None));
+}
