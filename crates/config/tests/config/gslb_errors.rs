@@ -57,9 +57,9 @@ E107 6:46 `0` is not from 1 to 1000000
 E101 7:15 the key `responses_per_second` is missing
 E107 7:23 `11` is not from 0 to 10
 E113 8:16 `nets.txt` is not the absolute path of a file
-  = like `/var/lib/fulcrum/file`
+  = it begins with `/`, and ends with the name of the file
 E113 8:36 `/` is not the absolute path of a file
-  = like `/var/lib/fulcrum/file`
+  = it begins with `/`, and ends with the name of the file
 E220 8:48 the region `uk` does not exist
   = regions: eu, us, a b (did you mean `us`?)
 E133 10:21 a location has two numbers, found 1

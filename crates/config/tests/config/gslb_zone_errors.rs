@@ -46,7 +46,7 @@ E211 7:46 `ns` cannot stand beside `file`: the file says it
 E211 7:53 `ttl` cannot stand beside `file`: the file says it
 E211 7:62 `names` cannot stand beside `file`: the file says it
 E113 8:27 `zone` is not the absolute path of a file
-  = like `/var/lib/fulcrum/file`
+  = it begins with `/`, and ends with the name of the file
 E107 9:76 `4294967296` is not from 0 to 4294967295
 E107 9:97 `9000h` is longer than a year, `8760h`
   = no limit is written `none`, where that is possible
