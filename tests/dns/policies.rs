@@ -69,7 +69,7 @@ fn a_target_that_fails_its_check_is_left_out_and_comes_back() {
     let port = first.local_addr().expect("it is bound").port();
     let _second = listen(&format!("127.0.0.32:{port}"));
     let names = format!(
-        "        fo: {{ policy: failover, endpoints: [127.0.0.31, 127.0.0.32], ttl: {{ max: 60s, min: 5s }}, health: {{ tcp: \":{port}\", \
+        "        fo: {{ policy: failover, endpoints: [127.0.0.31, 127.0.0.32], ttl: {{ max: 60s, min: 5s }}, health: {{ tcp: \"tcp://:{port}\", \
          interval: 100ms, timeout: 100ms, rise: 2, fall: 2, hold: 1s }} }}\n"
     );
     let fulcrum = start(&names, "");
@@ -97,7 +97,7 @@ fn a_region_whose_service_dies_is_left_after_the_hold_and_comes_back() {
     let address = upstream.address().to_owned();
     let services = format!(
         "listeners: {{ web: {{ bind: \"127.0.0.1:0\" }} }}\nroutes: [{{ to: app }}]\n\
-         services: {{ app: {{ endpoints: [\"{address}\"], health: {{ tcp: {{}}, interval: 100ms, fall: 1, rise: 1 }} }} }}\n"
+         services: {{ app: {{ endpoints: [\"{address}\"], health: {{ tcp: connect, interval: 100ms, fall: 1, rise: 1 }} }} }}\n"
     );
     let names = "        www: { policy: failover, regions: { eu: [203.0.113.1], us: [203.0.113.2] } }\n";
     let fulcrum = Fulcrum::start(&format!("{services}{}", yaml(names, TWO_REGIONS)));
@@ -132,7 +132,7 @@ fn a_service_is_answered_with_its_healthy_endpoints() {
     let ports: Vec<&str> = upstreams.iter().map(|upstream| upstream.address()).collect();
     let services = format!(
         "listeners: {{ web: {{ bind: \"127.0.0.1:0\" }} }}\nroutes: [{{ to: app }}]\n\
-         services: {{ app: {{ endpoints: [{}, \"127.0.0.99:1\"], health: {{ tcp: {{}}, interval: 100ms, fall: 1 }} }} }}\n",
+         services: {{ app: {{ endpoints: [{}, \"127.0.0.99:1\"], health: {{ tcp: connect, interval: 100ms, fall: 1 }} }} }}\n",
         endpoints.join(", ")
     );
     let fulcrum = Fulcrum::start(&format!("{services}{}", yaml("        app: { service: app }\n", "")));
