@@ -76,10 +76,16 @@ fn every_example_passes() {
         fs::write(folder.path().join(key), "a secret of 16 bytes or more\n").expect("room for a file");
     }
     fs::create_dir(folder.path().join("conf.d")).expect("room for a folder");
+    // What examples look for in /etc/fulcrum.
+    fs::create_dir(folder.path().join("zones")).expect("room for a folder");
+    fs::write(folder.path().join("nets.txt"), "192.0.2.0/24 eu\n").expect("room for a file");
+    let zone = "@ 300 SOA ns1 hostmaster 1 1h 10m 14d 60\n@ 300 NS ns1\nns1 300 A 192.0.2.53\n";
+    fs::write(folder.path().join("zones/example.com.zone"), zone).expect("room for a file");
     let mut seen = 0;
     for (name, text) in pages() {
         for example in blocks(&text, "yaml").into_iter().flat_map(completed) {
             let file = folder.path().join("example.yaml");
+            let example = example.replace("/etc/fulcrum/", &format!("{}/", folder.path().display()));
             fs::write(&file, &example).expect("room for a file");
             let output = check(&file);
             assert_eq!(output.code, Some(0), "{name}:\n{example}\n{}", output.stderr);

@@ -89,15 +89,15 @@ fn a_target_that_fails_its_check_is_left_out_and_comes_back() {
     eventually("the first is back", || (answers() == ["fo.example.com. 60 IN A 127.0.0.31"]).then_some(()));
 }
 
-const TWO_REGIONS: &str = "  regions: { eu: { service: app }, us: {} }\n  verdict: { hold: 1s, failback: auto, failback_hold: 1s, brake: 0s }\n";
+const TWO_REGIONS: &str = "  regions: { eu: { service: app }, us: { service: other } }\n  verdict: { hold: 1s, failback: auto, failback_hold: 1s, brake: 0s }\n";
 
 #[test]
 fn a_region_whose_service_dies_is_left_after_the_hold_and_comes_back() {
-    let upstream = Upstream::named("a");
-    let address = upstream.address().to_owned();
+    let (upstream, other) = (Upstream::named("a"), Upstream::named("b"));
+    let (address, other) = (upstream.address().to_owned(), other.address().to_owned());
     let services = format!(
         "listeners: {{ web: {{ bind: \"127.0.0.1:0\" }} }}\nroutes: [{{ to: app }}]\n\
-         services: {{ app: {{ endpoints: [\"{address}\"], health: {{ tcp: connect, interval: 100ms, fall: 1, rise: 1 }} }} }}\n"
+         services: {{ app: {{ endpoints: [\"{address}\"], health: {{ tcp: connect, interval: 100ms, fall: 1, rise: 1 }} }}, other: {{ endpoints: [\"{other}\"] }} }}\n"
     );
     let names = "        www: { policy: failover, regions: { eu: [203.0.113.1], us: [203.0.113.2] } }\n";
     let fulcrum = Fulcrum::start(&format!("{services}{}", yaml(names, TWO_REGIONS)));

@@ -1,7 +1,7 @@
 //! Regions: where they are, whose they are, and when they count as down.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use fulcrum_model::{RegionName, ServiceName};
 
@@ -154,8 +154,8 @@ pub struct RegionOverride {
     pub region: RegionName,
     /// What it is, whatever is observed.
     pub state: OverrideState,
-    /// It is over then; it may be over already.
-    pub until: SystemTime,
+    /// It is over then: so long after the beginning of 1970. It may be over already.
+    pub until: Duration,
     /// Why, for people: 1 to 500 bytes.
     pub reason: String,
 }

@@ -1,3 +1,5 @@
+//! Messages, byte by byte.
+
 use std::sync::Arc;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Seeded draws, and for whom they hold.
+
 use std::collections::HashMap;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What is found of names, and of what kind.
+
 use super::*;
 use crate::query::{AUTHORITATIVE, NXDOMAIN};
 use crate::zone::{

@@ -1,3 +1,5 @@
+//! Messages that are read, refused or passed over.
+
 use proptest::prelude::*;
 
 use super::*;

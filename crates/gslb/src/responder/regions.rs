@@ -1,7 +1,7 @@
 //! From the configuration of regions to what the judge goes by.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fulcrum_config::gslb::{self as config, Answer, Gslb, OverrideState};
 
@@ -25,7 +25,11 @@ pub(super) fn sites(gslb: &Gslb, targets: &BTreeMap<Target, Checked>) -> Option<
             OverrideState::Down => Forced::Down,
             OverrideState::Drain => Forced::Drain,
         };
-        Some(Order { forced, until: order.until, reason: order.reason.as_str().into() })
+        Some(Order {
+            forced,
+            until: SystemTime::UNIX_EPOCH + order.until,
+            reason: order.reason.as_str().into(),
+        })
     };
     let site = |(region, targets): (&config::Region, &u8)| Site {
         name: region.name.clone(),

@@ -1,3 +1,5 @@
+//! What is a zone, and what is told of the others.
+
 use fulcrum_model::fields;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Records that parse, and what is said of the others.
+
 use super::*;
 use crate::record::fields;
 
