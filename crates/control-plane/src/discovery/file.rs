@@ -122,6 +122,7 @@ fn text(path: &Path) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
 
@@ -186,10 +187,14 @@ mod tests {
 
     #[tokio::test]
     async fn one_file_that_hangs_does_not_stop_the_others() {
-        static GATE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        static IS_HELD: AtomicBool = AtomicBool::new(true);
         fn slow(path: &Path) -> Result<Told, Trouble> {
             match path.file_name().and_then(|name| name.to_str()) {
-                Some("hangs") => drop(GATE.lock()),
+                Some("hangs") => {
+                    while IS_HELD.load(Ordering::Relaxed) {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                }
                 // Without the hook: to print where it was takes longer than the patience of this test.
                 Some("panics") => std::panic::resume_unwind(Box::new("as if by a defect")),
                 _ => {}
@@ -204,7 +209,6 @@ mod tests {
             status.iter().map(|one| one.last_trouble.as_ref().map(Trouble::as_str)).collect::<Vec<_>>()
         };
         let mut reads = Reads { running: HashMap::new(), read: slow, patience: Duration::from_millis(200) };
-        let held = GATE.lock().expect("nobody panics with it");
         // The second time nobody waits for it: there is one thread that hangs.
         for _ in 0..2 {
             for path in &paths {
@@ -213,7 +217,7 @@ mod tests {
             // Sorted by their paths.
             assert_eq!(troubles(), [Some("timeout"), Some("missing"), Some("unreadable")]);
         }
-        drop(held);
+        IS_HELD.store(false, Ordering::Relaxed);
         reads.running.remove(&paths[0]).expect("it hangs").await.expect("it ends");
         assert_eq!(troubles()[0], Some("missing"));
     }
