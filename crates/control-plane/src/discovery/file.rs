@@ -1,12 +1,14 @@
 //! Files with lists of endpoints: read when they may have changed, and now and then.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
@@ -105,17 +107,21 @@ fn read(path: &Path) -> Result<Told, Trouble> {
 }
 
 fn text(path: &Path) -> io::Result<Vec<u8>> {
-    // Whoever opens a pipe waits for somebody to write.
-    if !fs::metadata(path)?.is_file() {
+    // Whoever opens a pipe waits for somebody to write, for ever perhaps: what is there now may be another thing than at
+    // any look before.
+    let without_waiting = (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32;
+    let file = File::options().read(true).custom_flags(without_waiting).open(path)?;
+    if !file.metadata()?.is_file() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let mut text = Vec::new();
-    File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut text)?;
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut text)?;
     if text.len() > MAX_BYTES { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(text) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
@@ -140,6 +146,43 @@ mod tests {
         check(&path, Ok(0));
         write(&format!("[]{}", " ".repeat(MAX_BYTES - 1)));
         check(&path, Err("too_large"));
+    }
+
+    /// A file is swapped for a pipe and back all the time: a look at it and the opening see two things.
+    #[test]
+    fn a_file_that_becomes_a_pipe_stops_no_read() {
+        use std::sync::mpsc::{TryRecvError, channel};
+
+        use rustix::fs::{CWD, Mode, RenameFlags, mkfifoat, renameat_with};
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let [path, pipe] = ["list.json", "pipe"].map(|name| folder.path().join(name));
+        fs::write(&path, "[]").expect("it can be written");
+        mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).expect("a pipe");
+        let (done, ended) = channel();
+        let read_path = path.clone();
+        let reader = std::thread::spawn(move || {
+            let (mut files, mut pipes) = (0, 0);
+            while files < 200 || pipes < 200 {
+                match text(&read_path) {
+                    Ok(text) => {
+                        assert_eq!(text, b"[]");
+                        files += 1;
+                    }
+                    Err(error) => {
+                        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+                        pipes += 1;
+                    }
+                }
+            }
+            done.send(()).expect("somebody waits");
+        });
+        let until = std::time::Instant::now() + Duration::from_secs(20);
+        while ended.try_recv() == Err(TryRecvError::Empty) {
+            assert!(std::time::Instant::now() < until, "a read waits for a writer");
+            renameat_with(CWD, &path, CWD, &pipe, RenameFlags::EXCHANGE).expect("both are there");
+        }
+        reader.join().expect("it has ended well");
     }
 
     #[tokio::test]
