@@ -24,6 +24,7 @@ mod feed;
 mod filter;
 mod glob;
 mod json;
+mod large_body;
 mod order;
 mod pace;
 mod problem;
@@ -45,13 +46,14 @@ use fulcrum_balance::Rng;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::audit::{Act, Audit};
 use self::auth::{Caller, Need};
 use self::body::Body;
 use self::bucket::Bucket;
 use self::call::{Call, refused_act};
+use self::large_body::LargeBodies;
 use self::problem::{Code, Problem};
 use self::route::{Route, Template};
 use self::server::Visit;
@@ -74,7 +76,7 @@ pub struct Api {
     rng: Mutex<Rng>,
     seats: Arc<Semaphore>,
     watchers: Arc<Semaphore>,
-    large_bodies: Semaphore,
+    large_bodies: LargeBodies,
 }
 
 /// Who is at the other end of a connection, and at which of our addresses.
@@ -99,7 +101,7 @@ impl Api {
             rng: Mutex::new(Rng::from_seed(seed)),
             seats: Arc::new(Semaphore::new(limits.connections)),
             watchers: Arc::new(Semaphore::new(limits.watchers)),
-            large_bodies: Semaphore::new(MOST_LARGE_BODIES),
+            large_bodies: LargeBodies::new(),
         }
     }
 
@@ -177,8 +179,8 @@ impl Api {
             (Route::Override(key), &Method::PUT) => self.order(key, call, &server::small(body).await?).await,
             (Route::Override(key), _) => self.clear_order(key, call).await,
             (Route::Heartbeats, _) => {
-                let _place = self.large_body_place().await?;
-                self.beats(&call.caller, &call.settings, &server::large(body).await?)
+                let body = self.large_bodies.read(body, &call.caller.name).await?;
+                self.beats(&call.caller, &call.settings, &body.bytes)
             }
             (Route::Services, _) => self.services(query),
             (Route::Instances(service), _) => self.instances(service, query, headers, visit).await,
@@ -217,13 +219,6 @@ impl Api {
         })
     }
 
-    /// A place among those who read large bodies.
-    async fn large_body_place(&self) -> Result<SemaphorePermit<'_>, Problem> {
-        let place = tokio::time::timeout(LARGE_BODY_WITHIN, self.large_bodies.acquire()).await;
-        let place = place.ok().and_then(Result::ok);
-        place.ok_or_else(|| Problem::new(Code::Overload, "too many large bodies come at once"))
-    }
-
     /// A random number below this one.
     fn below(&self, bound: u64) -> u64 {
         lock(&self.rng).below(u32::try_from(bound).unwrap_or(u32::MAX)).into()
@@ -258,12 +253,6 @@ impl fmt::Debug for Api {
 }
 
 const OPENAPI: &str = include_str!("openapi.json");
-
-/// That are read at a time: each may hold eight MiB.
-const MOST_LARGE_BODIES: usize = 16;
-
-/// How long one of those waits for its turn.
-const LARGE_BODY_WITHIN: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests;

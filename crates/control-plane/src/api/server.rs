@@ -157,19 +157,25 @@ pub(super) async fn small(body: Incoming) -> Result<Bytes, Problem> {
     whole(body, LARGEST_SMALL_BODY).await
 }
 
-/// The body of a call about many things.
-pub(super) async fn large(body: Incoming) -> Result<Bytes, Problem> {
-    whole(body, LARGEST_BODY).await
+async fn whole(body: Incoming, most: usize) -> Result<Bytes, Problem> {
+    let read = tokio::time::timeout(BODY_WITHIN, Limited::new(body, most).collect()).await;
+    let read = read.map_err(|_| incomplete())?;
+    read.map(|body| body.to_bytes()).map_err(|error| broken(&error, most))
 }
 
-async fn whole(body: Incoming, most: usize) -> Result<Bytes, Problem> {
-    let too_large = || Problem::new(Code::TooLarge, format!("a body has at most {} KiB here", most >> 10));
-    match tokio::time::timeout(BODY_WITHIN, Limited::new(body, most).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) | Err(_) => Err(Problem::new(Code::Incomplete, "the body did not come whole within 10 s")),
+/// What is wrong with a body that cannot be read.
+pub(super) fn broken(error: &BodyError, most: usize) -> Problem {
+    if error.is::<LengthLimitError>() {
+        return Problem::new(Code::TooLarge, format!("a body has at most {} KiB here", most >> 10));
     }
+    incomplete()
 }
+
+pub(super) fn incomplete() -> Problem {
+    Problem::new(Code::Incomplete, "the body did not come whole within 10 s")
+}
+
+type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Without a request.
 const IDLE: Duration = Duration::from_secs(75);
@@ -177,13 +183,10 @@ const IDLE: Duration = Duration::from_secs(75);
 /// Also what is written ahead of the socket, next to one page.
 const LARGEST_HEAD: usize = 16 << 10;
 
-const BODY_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// An instance has at most so much to say.
-const LARGEST_SMALL_BODY: usize = 64 << 10;
-
-/// Ten thousand heartbeats.
-const LARGEST_BODY: usize = 8 << 20;
+pub(super) const LARGEST_SMALL_BODY: usize = 64 << 10;
 
 /// Accepting fails when descriptors run out; trying again at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

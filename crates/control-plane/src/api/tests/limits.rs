@@ -78,6 +78,46 @@ async fn bodies_are_limited() {
     world.end().await;
 }
 
+#[tokio::test]
+async fn no_caller_has_all_places_of_large_bodies() {
+    let token = |name, secret: &str| {
+        Arc::new(Token::new(name, secret.as_bytes(), vec![Grant::of("register:*")], Vec::new()))
+    };
+    let tokens = vec![token("greedy", "gr33dy"), token("web", "s3cret")];
+    let world = World::start(Settings { tokens, ..Settings::default() }, Limits::default()).await;
+    let head = "POST /v1/heartbeats HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer gr33dy\r\nContent-Length: 99999\r\n\r\n";
+    let begin = async |bytes: usize| {
+        let mut stream = TcpStream::connect(world.address).await.expect("it listens");
+        let sent = format!("{head}{}", "x".repeat(bytes));
+        stream.write_all(sent.as_bytes()).await.expect("it is taken");
+        stream
+    };
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        held.push(begin(1000).await);
+    }
+    let beats = format!(r#"{{"beats":[],"later":"{}"}}"#, "x".repeat(100_000));
+    let beat = async || {
+        let headers = [("authorization", "Bearer s3cret")];
+        let answer = world.call_with("POST /v1/heartbeats", &headers, beats.clone());
+        tokio::time::timeout(Duration::from_secs(5), answer).await.expect("there is a place").is(200, "");
+    };
+    beat().await;
+    assert_eq!(world.api.large_bodies.free(), 16, "what has not come needs no place");
+    for _ in 0..20 {
+        held.push(begin(90_000).await);
+    }
+    let full = async {
+        while world.api.large_bodies.free() != 8 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), full).await.expect("half of the places are for others");
+    beat().await;
+    drop(held);
+    world.end().await;
+}
+
 /// Counts the pages that are made of it.
 struct Endless(Arc<AtomicUsize>);
 
