@@ -33,6 +33,7 @@ mod query;
 mod read;
 mod register_body;
 mod route;
+mod seats;
 mod server;
 mod settings;
 
@@ -56,6 +57,7 @@ use self::call::{Call, refused_act};
 use self::large_body::LargeBodies;
 use self::problem::{Code, Problem};
 use self::route::{Route, Template};
+use self::seats::Seats;
 use self::server::Visit;
 use crate::registry::Registry;
 
@@ -74,7 +76,7 @@ pub struct Api {
     audit: Audit,
     registrations: Mutex<Bucket>,
     rng: Mutex<Rng>,
-    seats: Arc<Semaphore>,
+    seats: Arc<Seats>,
     watchers: Arc<Semaphore>,
     large_bodies: LargeBodies,
 }
@@ -99,7 +101,7 @@ impl Api {
             registrations: Mutex::new(Bucket::new(settings.register_rate, now)),
             settings: ArcSwap::from_pointee(settings),
             rng: Mutex::new(Rng::from_seed(seed)),
-            seats: Arc::new(Semaphore::new(limits.connections)),
+            seats: Arc::new(Seats::new(limits.connections)),
             watchers: Arc::new(Semaphore::new(limits.watchers)),
             large_bodies: LargeBodies::new(),
         }
@@ -215,7 +217,7 @@ impl Api {
         let place = Arc::clone(&self.watchers).try_acquire_owned();
         place.map_err(|_| {
             let wait = Duration::from_millis(1000 + self.below(4000));
-            Problem::new(Code::Overload, "too many clients watch already").after(wait)
+            Problem::new(Code::Overload, "too many clients watch already").after(wait).closing()
         })
     }
 
