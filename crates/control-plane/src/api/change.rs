@@ -49,7 +49,7 @@ impl Api {
         let defaults = Defaults { address: call.peer.remote.ip(), ttl: call.settings.ttl };
         let wanted = body.check(defaults)?;
         self.check_addresses(&wanted.registration, call)?;
-        self.take_registration(call.settings.register_rate)?;
+        self.take_registration(call)?;
         let command = Command::Register(Register {
             key: key.clone(),
             registration: wanted.registration,
@@ -174,8 +174,9 @@ impl Api {
     }
 
     /// So that a storm of registrations leaves room for everything else.
-    fn take_registration(&self, rate: u32) -> Result<(), Problem> {
-        let taken = super::lock(&self.registrations).take(rate, Instant::now());
+    fn take_registration(&self, call: &Call<'_>) -> Result<(), Problem> {
+        let rate = call.settings.register_rate;
+        let taken = super::lock(&self.registrations).take(&call.caller.name, rate, Instant::now());
         taken.map_err(|wait| {
             let jitter = Duration::from_millis(self.below(2000));
             Problem::new(Code::Rate, "too many registrations at once").after(wait + jitter)

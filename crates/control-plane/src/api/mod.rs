@@ -36,6 +36,7 @@ mod route;
 mod seats;
 mod server;
 mod settings;
+mod shares;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -52,13 +53,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use self::audit::{Act, Audit};
 use self::auth::{Caller, Need};
 use self::body::Body;
-use self::bucket::Bucket;
 use self::call::{Call, refused_act};
 use self::large_body::LargeBodies;
 use self::problem::{Code, Problem};
 use self::route::{Route, Template};
 use self::seats::Seats;
 use self::server::Visit;
+use self::shares::Shares;
 use crate::registry::Registry;
 
 pub use self::address::{AllowAddresses, Registrant};
@@ -74,7 +75,7 @@ pub struct Api {
     settings: ArcSwap<Settings>,
     counters: Counters,
     audit: Audit,
-    registrations: Mutex<Bucket>,
+    registrations: Mutex<Shares>,
     rng: Mutex<Rng>,
     seats: Arc<Seats>,
     watchers: Arc<Semaphore>,
@@ -98,7 +99,7 @@ impl Api {
             registry,
             counters: Counters::default(),
             audit: Audit::new(now),
-            registrations: Mutex::new(Bucket::new(settings.register_rate, now)),
+            registrations: Mutex::new(Shares::new(settings.register_rate, now)),
             settings: ArcSwap::from_pointee(settings),
             rng: Mutex::new(Rng::from_seed(seed)),
             seats: Arc::new(Seats::new(limits.connections)),

@@ -29,6 +29,25 @@ async fn registrations_are_limited_and_heartbeats_are_not() {
 }
 
 #[tokio::test]
+async fn registrations_are_shared_fairly() {
+    let token = |name, secret: &str| {
+        Arc::new(Token::new(name, secret.as_bytes(), vec![Grant::of("register:*")], Vec::new()))
+    };
+    let tokens = vec![token("greedy", "gr33dy"), token("web", "s3cret")];
+    let settings = Settings { tokens, register_rate: 2, ..Settings::default() };
+    let mut world = World::start(settings, Limits::default()).await;
+    world.token = Some("s3cret");
+    world.register("a", json!({})).await.is(201, "");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    world.token = Some("gr33dy");
+    world.register("b", json!({})).await.is(201, "");
+    world.register("c", json!({})).await.is(429, "rate");
+    world.token = Some("s3cret");
+    world.register("d", json!({})).await.is(201, "");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn connections_are_limited_and_those_that_watch_apart() {
     let limits = Limits { connections: 1, watchers: 1 };
     let world = World::start(Settings::default(), limits).await;
