@@ -62,7 +62,7 @@ use self::server::Visit;
 use self::shares::Shares;
 use crate::registry::Registry;
 
-pub use self::address::{AllowAddresses, Registrant};
+pub use self::address::{AllowAddresses, LocalAddresses, Registrant, is_own};
 pub use self::auth::{Grant, Token};
 pub use self::counters::Counters;
 pub use self::glob::Glob;
@@ -111,6 +111,11 @@ impl Api {
     /// Other settings from here on.
     pub fn set(&self, settings: Settings) {
         self.settings.store(Arc::new(settings));
+    }
+
+    /// Where we listen ourselves.
+    pub fn own(&self) -> Vec<SocketAddr> {
+        self.settings.load().own.clone()
     }
 
     /// What has been counted.
