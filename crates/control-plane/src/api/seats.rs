@@ -1,4 +1,4 @@
-//! Places of connections: so many, of one source a quarter of them. Where there is none left, who waits for nothing makes
+//! Places of connections: so many, of one source three quarters of them. Where there is none left, who waits for nothing makes
 //! room: first who never asked for anything, then who asked longest ago. Whoever holds connections only to hold them can
 //! so keep out nobody.
 
@@ -92,7 +92,7 @@ impl Seat {
         let (most, source) = (self.seats.most, self.guest.source);
         let mut table = lock(&self.seats.table);
         let of_source = table.seated.values().filter(|guest| guest.source == source).count();
-        let (is_crowded, crowd, refused) = if of_source >= (most / SHARE).max(1) {
+        let (is_crowded, crowd, refused) = if of_source >= most - most / SHARE {
             (true, Some(source), &counters.sources_refused)
         } else {
             (table.seated.len() >= most, None, &counters.connections_refused)
@@ -132,7 +132,7 @@ fn source(address: IpAddr) -> IpAddr {
     }
 }
 
-/// One source has at most one of so many parts of the places.
+/// One of so many parts of the places is kept for other sources.
 const SHARE: usize = 4;
 
 #[cfg(test)]
@@ -178,12 +178,12 @@ mod tests {
             let seat = seats.seat(text.parse().expect("an address"), &pace, &counters)?;
             Some((pace.begin(), seat))
         };
-        let _two = [come("2001:db8::1"), come("2001:db8::2")].map(|guest| guest.expect("a place"));
-        assert!(come("2001:db8::3").is_none(), "the same subnet");
+        let _six = [1, 2, 3, 4, 5, 6].map(|host| come(&format!("2001:db8::{host}")).expect("a place"));
+        assert!(come("2001:db8::7").is_none(), "the same subnet");
         let other = come("2001:db8:0:1::3").expect("another subnet");
         assert_eq!(counters.connections_ended()[1], ("source_limit", 1));
-        assert_eq!(seats.taken(), 3);
+        assert_eq!(seats.taken(), 7);
         drop(other);
-        assert_eq!(seats.taken(), 2);
+        assert_eq!(seats.taken(), 6);
     }
 }
