@@ -130,3 +130,19 @@ fn many_instances_share() {
         eventually("everyone is asked", || Some(super::shares(&mut fulcrum.connect(), 200)));
     assert!(shares.len() == 100 && shares.values().all(|&count| count == 2), "{shares:?}");
 }
+
+/// What was registered before the daemon itself listened there gets nothing: it would forward to itself.
+#[test]
+fn an_address_that_becomes_ours_is_left_out() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    let address = free.expect("a port");
+    let fulcrum = start("");
+    fulcrum.register("web/a", &address.to_string(), json!({}));
+    fulcrum.await_endpoints("app", 1);
+    let web = "web: { bind: \"127.0.0.1:0\" }";
+    let more = format!("{web}, more: {{ bind: \"0.0.0.0:{}\" }}", address.port());
+    fulcrum.change(&yaml("", "").replace(web, &more));
+    fulcrum.await_endpoints("app", 0);
+    fulcrum.change(&yaml("", ""));
+    fulcrum.await_endpoints("app", 1);
+}

@@ -129,7 +129,8 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
         reload: reload(reloader.clone(), Arc::clone(&data_plane)),
         order: order::action(Arc::clone(&data_plane)),
     });
-    let shown = Arc::clone(&admin);
+    // The admin shows the sources: were it held by them, neither would ever end.
+    let shown = Arc::downgrade(&admin);
     let admin = sockets.serve(admin, config.admin.clone())?;
     let addresses = admin.addresses();
     let own = registry::own_addresses(&data_plane, &addresses);
@@ -140,8 +141,8 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
     }
     let registry_address = instances.as_ref().map(RegistryServer::address);
     sources.begin(&data_plane, move || {
-        let admin = registry::tcp_addresses(&shown.settings.load().addresses);
-        admin.into_iter().chain(registry_address).collect()
+        let admin = shown.upgrade().map(|admin| registry::tcp_addresses(&admin.settings.load().addresses));
+        admin.into_iter().flatten().chain(registry_address).collect()
     });
     let start = |prepared| Gslbd::start(prepared, &data_plane, &answering);
     let responder = responder.map(start).transpose()?;

@@ -25,6 +25,11 @@ impl<V> Few<V> {
         Some(&self.0[place].1)
     }
 
+    /// Whether both are the same in memory: one was cloned from the other.
+    pub fn shares_with(&self, other: &Few<V>) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -59,5 +64,8 @@ mod tests {
         assert_eq!(few.iter().collect::<Vec<_>>(), [("a", &2), ("b", &3)]);
         assert_eq!((few.find("b"), few.find("c"), few.is_empty()), (Some(&3), None, false));
         assert!(Few::<u8>::default().is_empty());
+        let equal: Few<u8> = few.iter().map(|(name, value)| (name, *value)).collect();
+        assert_eq!(few, equal);
+        assert!(few.shares_with(&few.clone()) && !few.shares_with(&equal));
     }
 }

@@ -1,7 +1,9 @@
 //! Where instances may point. Whoever may register would else aim traffic and health checks at anything that this host
 //! reaches: metadata services of clouds, other people's machines, ourselves.
 
-use std::net::{IpAddr, SocketAddr};
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 
@@ -58,7 +60,8 @@ impl AllowAddresses {
     ) -> Result<(), Refused> {
         let address = target.ip().to_canonical();
         check_kind(address)?;
-        if own.iter().any(|own| is_ours(SocketAddr::new(address, target.port()), *own, peer)) {
+        let is_local = |ip| ip == peer.local.ip().to_canonical() || is_of_this_host(ip);
+        if is_own(target, own, is_local) {
             return Err(Refused::Ourselves);
         }
         let registrant = peer.remote.ip().to_canonical();
@@ -83,24 +86,95 @@ fn check_kind(address: IpAddr) -> Result<(), Refused> {
     }
 }
 
-/// Whether a connection to there would come to this socket of ours.
-fn is_ours(target: SocketAddr, own: SocketAddr, peer: Peer) -> bool {
-    let address = own.ip().to_canonical();
-    if target.port() != own.port() {
-        return false;
-    }
-    if !address.is_unspecified() {
-        return target.ip() == address;
-    }
-    // A socket of all addresses takes what comes to any of this host; `[::]` takes IPv4, too.
-    let is_of_its_family = address.is_ipv6() || target.is_ipv4();
-    let is_this_host = target.ip().is_loopback() || target.ip() == peer.local.ip().to_canonical();
-    is_of_its_family && is_this_host
+/// Whether a connection to there would come to one of these sockets of ours. `is_local` knows the addresses of this host.
+pub fn is_own(target: SocketAddr, own: &[SocketAddr], mut is_local: impl FnMut(IpAddr) -> bool) -> bool {
+    let ip = target.ip().to_canonical();
+    own.iter().filter(|own| own.port() == target.port()).any(|own| {
+        let address = own.ip().to_canonical();
+        if !address.is_unspecified() {
+            return ip == address;
+        }
+        // A socket of all addresses takes what comes to any of this host; `[::]` takes IPv4, too.
+        (address.is_ipv6() || ip.is_ipv4()) && (ip.is_loopback() || is_local(ip))
+    })
 }
+
+/// Whether an address is one of this host's, as its routes say: what goes there comes from there. Nothing is sent.
+fn is_of_this_host(address: IpAddr) -> bool {
+    let any: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    // Where that cannot be found out nobody may point there.
+    let Ok(socket) = UdpSocket::bind((any, 0)) else { return true };
+    // No route, no host.
+    socket.connect((address, 9)).is_ok() && socket.local_addr().is_ok_and(|local| local.ip() == address)
+}
+
+/// Addresses that were found to be this host's or not, for a while: they can come and go.
+#[derive(Debug)]
+pub struct LocalAddresses {
+    known: HashMap<IpAddr, bool>,
+    since: Instant,
+}
+
+impl LocalAddresses {
+    /// Nothing is known yet.
+    pub fn new(now: Instant) -> Self {
+        LocalAddresses { known: HashMap::new(), since: now }
+    }
+
+    /// Whether it is this host's.
+    pub fn has(&mut self, address: IpAddr, now: Instant) -> bool {
+        if now.saturating_duration_since(self.since) > KNOWN_FOR || self.known.len() >= MOST_KNOWN {
+            *self = LocalAddresses::new(now);
+        }
+        *self.known.entry(address).or_insert_with(|| is_of_this_host(address))
+    }
+}
+
+const KNOWN_FOR: Duration = Duration::from_secs(10);
+
+/// A few megabytes.
+const MOST_KNOWN: usize = 1 << 16;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_listens_everywhere_listens_at_every_address_of_this_host() {
+        let own = ["0.0.0.0:80", "[::]:443", "192.0.2.9:90"].map(|own| own.parse().expect("an address"));
+        let check = |target: &str, expected: bool| {
+            let is_local = |ip: IpAddr| ["192.0.2.2", "2001:db8::2"].contains(&ip.to_string().as_str());
+            let target = target.parse().expect("an address");
+            assert_eq!(is_own(target, &own, is_local), expected, "{target}");
+        };
+        check("192.0.2.2:80", true);
+        check("[::ffff:192.0.2.2]:80", true);
+        check("192.0.2.2:443", true);
+        check("[2001:db8::2]:443", true);
+        check("[2001:db8::2]:80", false);
+        check("192.0.2.3:80", false);
+        check("192.0.2.2:81", false);
+        check("192.0.2.2:90", false);
+        check("192.0.2.9:90", true);
+    }
+
+    #[test]
+    fn the_addresses_of_this_host_are_known() {
+        let now = Instant::now();
+        let mut local = LocalAddresses::new(now);
+        assert!(local.has(IpAddr::from([127, 0, 0, 1]), now));
+        assert!(!local.has(IpAddr::from([192, 0, 2, 77]), now));
+        assert!(!local.has(IpAddr::from([255, 255, 255, 255]), now));
+        // Whatever this host would send from is its own.
+        let socket = UdpSocket::bind("0.0.0.0:0").expect("a port");
+        if socket.connect("192.0.2.77:9").is_ok() {
+            let address = socket.local_addr().expect("it is bound").ip();
+            assert!(local.has(address, now), "{address}");
+        }
+    }
 
     #[test]
     fn instances_point_to_where_they_may() {

@@ -22,15 +22,20 @@ impl Bucket {
     /// # Errors
     /// There is none: how long until there is.
     pub(super) fn take(&mut self, rate: u32, now: Instant) -> Result<(), Duration> {
+        if self.left(rate, now) < 1.0 {
+            return Err(Duration::from_secs_f64((1.0 - self.left) / f64::from(rate.max(1))));
+        }
+        self.left -= 1.0;
+        Ok(())
+    }
+
+    /// How many there are now.
+    pub(super) fn left(&mut self, rate: u32, now: Instant) -> f64 {
         let rate = f64::from(rate.max(1));
         let since = now.saturating_duration_since(self.filled_at).as_secs_f64();
         self.filled_at = self.filled_at.max(now);
         self.left = (self.left + since * rate).min(rate);
-        if self.left < 1.0 {
-            return Err(Duration::from_secs_f64((1.0 - self.left) / rate));
-        }
-        self.left -= 1.0;
-        Ok(())
+        self.left
     }
 }
 

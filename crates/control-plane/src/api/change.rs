@@ -44,12 +44,13 @@ impl Api {
         body: &[u8],
     ) -> Result<Response<Body>, Problem> {
         Query::parse(call.query())?.end()?;
+        check_is_segment(key)?;
         let expected = expected(&call.head.headers)?;
         let body: RegisterBody = json::read(body)?;
         let defaults = Defaults { address: call.peer.remote.ip(), ttl: call.settings.ttl };
         let wanted = body.check(defaults)?;
         self.check_addresses(&wanted.registration, call)?;
-        self.take_registration(call.settings.register_rate)?;
+        self.take_registration(call)?;
         let command = Command::Register(Register {
             key: key.clone(),
             registration: wanted.registration,
@@ -142,13 +143,15 @@ impl Api {
         reason: Option<String>,
         call: &Call<'_>,
     ) -> Result<Outcome, Problem> {
+        let goes = matches!(&command, Command::Leave(leave) if leave.drain.is_none());
         let outcome = self.registry.apply(command).await?;
         if outcome.has_changed {
             self.audit.changed(super::audit::Act {
                 action: action.to_owned(),
                 reason,
                 outcome: "done",
-                sequence: Some(outcome.instance.sequence.0),
+                // What has gone is known as it was before: it does not tell the event of its end.
+                sequence: (!goes).then_some(outcome.instance.sequence.0),
                 ..call.act()
             });
         }
@@ -174,13 +177,22 @@ impl Api {
     }
 
     /// So that a storm of registrations leaves room for everything else.
-    fn take_registration(&self, rate: u32) -> Result<(), Problem> {
-        let taken = super::lock(&self.registrations).take(rate, Instant::now());
+    fn take_registration(&self, call: &Call<'_>) -> Result<(), Problem> {
+        let rate = call.settings.register_rate;
+        let taken = super::lock(&self.registrations).take(&call.caller.name, rate, Instant::now());
         taken.map_err(|wait| {
             let jitter = Duration::from_millis(self.below(2000));
             Problem::new(Code::Rate, "too many registrations at once").after(wait + jitter)
         })
     }
+}
+
+/// Names that clients take out of paths (RFC 3986 §5.2.4): what has one could be reached by few of them.
+fn check_is_segment(key: &Key) -> Result<(), Problem> {
+    if [key.service.as_str(), key.id.as_str()].iter().any(|name| [".", ".."].contains(name)) {
+        return Err(Problem::new(Code::Name, "`.` and `..` are no names"));
+    }
+    Ok(())
 }
 
 /// What the client wants to be true (RFC 9110 §13.1).

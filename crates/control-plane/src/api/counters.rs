@@ -16,6 +16,10 @@ pub struct Counters {
     refused: [AtomicU64; Code::ALL.len()],
     /// Connections that found no place.
     pub(super) connections_refused: AtomicU64,
+    /// Those of a source that has its part of the places.
+    pub(super) sources_refused: AtomicU64,
+    /// Idle connections that made room for others.
+    pub(super) made_room: AtomicU64,
     /// Connections that were ended because their clients did not read.
     pub(super) slow_clients: AtomicU64,
     /// The same, of those that watched.
@@ -48,10 +52,12 @@ impl Counters {
     }
 
     /// Connections that were ended: why, count.
-    pub fn connections_ended(&self) -> [(&'static str, u64); 3] {
+    pub fn connections_ended(&self) -> [(&'static str, u64); 5] {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         [
             ("limit", of(&self.connections_refused)),
+            ("source_limit", of(&self.sources_refused)),
+            ("idle", of(&self.made_room)),
             ("slow_client", of(&self.slow_clients)),
             ("slow_watcher", of(&self.slow_watchers)),
         ]

@@ -24,6 +24,7 @@ mod feed;
 mod filter;
 mod glob;
 mod json;
+mod large_body;
 mod order;
 mod pace;
 mod problem;
@@ -32,8 +33,10 @@ mod query;
 mod read;
 mod register_body;
 mod route;
+mod seats;
 mod server;
 mod settings;
+mod shares;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -45,19 +48,21 @@ use fulcrum_balance::Rng;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::audit::{Act, Audit};
 use self::auth::{Caller, Need};
 use self::body::Body;
-use self::bucket::Bucket;
 use self::call::{Call, refused_act};
+use self::large_body::LargeBodies;
 use self::problem::{Code, Problem};
 use self::route::{Route, Template};
+use self::seats::Seats;
 use self::server::Visit;
+use self::shares::Shares;
 use crate::registry::Registry;
 
-pub use self::address::{AllowAddresses, Registrant};
+pub use self::address::{AllowAddresses, LocalAddresses, Registrant, is_own};
 pub use self::auth::{Grant, Token};
 pub use self::counters::Counters;
 pub use self::glob::Glob;
@@ -70,11 +75,11 @@ pub struct Api {
     settings: ArcSwap<Settings>,
     counters: Counters,
     audit: Audit,
-    registrations: Mutex<Bucket>,
+    registrations: Mutex<Shares>,
     rng: Mutex<Rng>,
-    seats: Arc<Semaphore>,
+    seats: Arc<Seats>,
     watchers: Arc<Semaphore>,
-    large_bodies: Semaphore,
+    large_bodies: LargeBodies,
 }
 
 /// Who is at the other end of a connection, and at which of our addresses.
@@ -94,18 +99,23 @@ impl Api {
             registry,
             counters: Counters::default(),
             audit: Audit::new(now),
-            registrations: Mutex::new(Bucket::new(settings.register_rate, now)),
+            registrations: Mutex::new(Shares::new(settings.register_rate, now)),
             settings: ArcSwap::from_pointee(settings),
             rng: Mutex::new(Rng::from_seed(seed)),
-            seats: Arc::new(Semaphore::new(limits.connections)),
+            seats: Arc::new(Seats::new(limits.connections)),
             watchers: Arc::new(Semaphore::new(limits.watchers)),
-            large_bodies: Semaphore::new(MOST_LARGE_BODIES),
+            large_bodies: LargeBodies::new(),
         }
     }
 
     /// Other settings from here on.
     pub fn set(&self, settings: Settings) {
         self.settings.store(Arc::new(settings));
+    }
+
+    /// Where we listen ourselves.
+    pub fn own(&self) -> Vec<SocketAddr> {
+        self.settings.load().own.clone()
     }
 
     /// What has been counted.
@@ -177,8 +187,8 @@ impl Api {
             (Route::Override(key), &Method::PUT) => self.order(key, call, &server::small(body).await?).await,
             (Route::Override(key), _) => self.clear_order(key, call).await,
             (Route::Heartbeats, _) => {
-                let _place = self.large_body_place().await?;
-                self.beats(&call.caller, &call.settings, &server::large(body).await?)
+                let body = self.large_bodies.read(body, &call.caller.name).await?;
+                self.beats(&call.caller, &call.settings, &body.bytes)
             }
             (Route::Services, _) => self.services(query),
             (Route::Instances(service), _) => self.instances(service, query, headers, visit).await,
@@ -213,15 +223,8 @@ impl Api {
         let place = Arc::clone(&self.watchers).try_acquire_owned();
         place.map_err(|_| {
             let wait = Duration::from_millis(1000 + self.below(4000));
-            Problem::new(Code::Overload, "too many clients watch already").after(wait)
+            Problem::new(Code::Overload, "too many clients watch already").after(wait).closing()
         })
-    }
-
-    /// A place among those who read large bodies.
-    async fn large_body_place(&self) -> Result<SemaphorePermit<'_>, Problem> {
-        let place = tokio::time::timeout(LARGE_BODY_WITHIN, self.large_bodies.acquire()).await;
-        let place = place.ok().and_then(Result::ok);
-        place.ok_or_else(|| Problem::new(Code::Overload, "too many large bodies come at once"))
     }
 
     /// A random number below this one.
@@ -258,12 +261,6 @@ impl fmt::Debug for Api {
 }
 
 const OPENAPI: &str = include_str!("openapi.json");
-
-/// That are read at a time: each may hold eight MiB.
-const MOST_LARGE_BODIES: usize = 16;
-
-/// How long one of those waits for its turn.
-const LARGE_BODY_WITHIN: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -21,7 +21,11 @@ pub(super) struct Paced<S> {
 
 /// What a connection does now.
 #[derive(Debug, Default)]
-pub(super) struct Pace(AtomicU8);
+pub(super) struct Pace {
+    state: AtomicU8,
+    /// Which of all answers of this process was its last; zero before the first.
+    asked: AtomicU64,
+}
 
 /// A request that is being answered. When it is dropped the client may send another one.
 #[derive(Debug)]
@@ -34,19 +38,30 @@ struct Patience(Option<Pin<Box<Sleep>>>);
 impl Pace {
     /// The head of a request is there.
     pub(super) fn begin(self: &Arc<Self>) -> Turn {
-        self.0.store(BUSY, Ordering::Relaxed);
+        self.state.store(BUSY, Ordering::Relaxed);
         Turn(Arc::clone(self))
     }
 
     /// Whether the connection was ended because its client did not read.
     pub(super) fn was_too_slow(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == TOO_SLOW
+        self.state.load(Ordering::Relaxed) == TOO_SLOW
+    }
+
+    /// Whether no request is being answered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state.load(Ordering::Relaxed) != BUSY
+    }
+
+    /// The greater, the later its last request was answered; zero when it never asked.
+    pub(super) fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let _ = self.0.0.compare_exchange(BUSY, IDLE, Ordering::Relaxed, Ordering::Relaxed);
+        self.0.asked.store(ANSWERED.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let _ = self.0.state.compare_exchange(BUSY, IDLE, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
@@ -83,13 +98,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let state = &self.pace.0;
+        let state = &self.pace.state;
         if buffer.filled().len() > before
             && state.compare_exchange(IDLE, HEAD, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         {
             self.reading.begin(HEAD_WITHIN);
         }
-        if self.pace.0.load(Ordering::Relaxed) != HEAD {
+        if self.pace.state.load(Ordering::Relaxed) != HEAD {
             self.reading.end();
         } else if polled.is_pending()
             && let Poll::Ready(error) = self.reading.poll(context, HEAD_WITHIN)
@@ -108,7 +123,7 @@ impl<S> Paced<S> {
             return polled;
         }
         let error = std::task::ready!(self.writing.poll(context, READ_WITHIN));
-        self.pace.0.store(TOO_SLOW, Ordering::Relaxed);
+        self.pace.state.store(TOO_SLOW, Ordering::Relaxed);
         Poll::Ready(Err(error))
     }
 }
@@ -145,12 +160,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     }
 }
 
-const IDLE: u8 = 0;
-const HEAD: u8 = 1;
+/// Who connects wants something: the time of its first head begins at once.
+const HEAD: u8 = 0;
+const IDLE: u8 = 1;
 const BUSY: u8 = 2;
 const TOO_SLOW: u8 = 3;
 
-/// From the first byte of a head to its last.
+/// How many answers have ended.
+static ANSWERED: AtomicU64 = AtomicU64::new(0);
+
+/// From the first byte of a head to its last; of the first head, from the connection.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
 /// A client that takes nothing for so long is gone, or holds memory on purpose.
@@ -169,13 +188,23 @@ mod tests {
         let mut server = Paced::new(server, Arc::clone(&pace));
         let began = Instant::now();
         let mut buffer = [0; 8];
+        drop(pace.begin());
         let silent = tokio::time::timeout(HEAD_WITHIN * 3, server.read(&mut buffer)).await;
-        assert!(silent.is_err(), "who has begun nothing is waited for");
+        assert!(silent.is_err(), "who has begun nothing is waited for, after an answer");
         client.write_all(b"G").await.expect("there is room");
         assert_eq!(server.read(&mut buffer).await.expect("it is there"), 1);
         let error = server.read(&mut buffer).await.expect_err("the rest does not come");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert_eq!(began.elapsed(), HEAD_WITHIN * 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_connects_has_to_ask() {
+        let (_client, server) = duplex(64);
+        let mut server = Paced::new(server, Arc::default());
+        let began = Instant::now();
+        let error = server.read(&mut [0; 8]).await.expect_err("nothing comes");
+        assert_eq!((error.kind(), began.elapsed()), (io::ErrorKind::TimedOut, HEAD_WITHIN));
     }
 
     #[tokio::test(start_paused = true)]

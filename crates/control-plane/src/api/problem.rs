@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use hyper::{Response, StatusCode};
 use serde_json::{Map, Value, json};
@@ -132,6 +132,12 @@ impl Problem {
         self.headers.retain(|(name, _)| name != RETRY_AFTER);
         self.headers.push((RETRY_AFTER, HeaderValue::from(u64::try_from(seconds).unwrap_or(u64::MAX))));
         self.with("retry_after_ms", u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// And the connection is not kept for another request.
+    pub(super) fn closing(mut self) -> Self {
+        self.headers.push((CONNECTION, HeaderValue::from_static("close")));
+        self
     }
 
     /// Where in the body it is.

@@ -107,7 +107,7 @@ impl Api {
             _ = stop.changed() => {}
         }
         drop(place);
-        visit.seat.take(&self.seats);
+        visit.seat.take(&self.counters);
         Ok(())
     }
 }

@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,13 +15,14 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::body::Body;
 use super::pace::{Pace, Paced};
 use super::problem::{Code, Problem};
-use super::{Api, Peer, lock};
+use super::seats::Seat;
+use super::{Api, Peer};
 
 /// A connection, as the answers to its requests see it.
 #[derive(Debug)]
@@ -32,10 +33,6 @@ pub(super) struct Visit {
     pace: Arc<Pace>,
     watches: AtomicBool,
 }
-
-/// A place among the connections. Who watches has a place elsewhere.
-#[derive(Debug)]
-pub(super) struct Seat(Mutex<Option<OwnedSemaphorePermit>>);
 
 /// Serves a socket until `stop` changes: to the time that answers in progress have to finish.
 pub async fn serve(listener: TcpListener, api: Arc<Api>, mut stop: watch::Receiver<Duration>) {
@@ -73,17 +70,15 @@ impl Visit {
         remote: std::net::SocketAddr,
         stop: &watch::Receiver<Duration>,
     ) -> Option<Self> {
-        let Ok(place) = Arc::clone(&api.seats).try_acquire_owned() else {
-            api.counters.connections_refused.fetch_add(1, Ordering::Relaxed);
-            return None;
-        };
+        let pace = Arc::default();
+        let seat = api.seats.seat(remote.ip(), &pace, &api.counters)?;
         // A client that has gone already has no address.
         let local = stream.local_addr().ok()?;
         Some(Visit {
             peer: Peer { remote, local },
-            seat: Seat(Mutex::new(Some(place))),
+            seat,
             stop: stop.clone(),
-            pace: Arc::default(),
+            pace,
             watches: AtomicBool::new(false),
         })
     }
@@ -91,23 +86,6 @@ impl Visit {
     /// The connection is for watching from here on.
     pub(super) fn watches(&self) {
         self.watches.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Seat {
-    /// Leaves the place to another connection.
-    pub(super) fn leave(&self) {
-        *lock(&self.0) = None;
-    }
-
-    /// Comes back, if there is a place.
-    pub(super) fn take(&self, seats: &Arc<Semaphore>) {
-        let place = Arc::clone(seats).try_acquire_owned().ok();
-        *lock(&self.0) = place;
-    }
-
-    fn is_taken(&self) -> bool {
-        lock(&self.0).is_some()
     }
 }
 
@@ -121,6 +99,13 @@ async fn converse(stream: TcpStream, api: Arc<Api>, visit: Visit) {
     let result = tokio::select! {
         result = connection.as_mut() => result,
         _ = stop.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+        () = visit.seat.moved() => {
+            if visit.pace.is_idle() {
+                return;
+            }
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -157,19 +142,25 @@ pub(super) async fn small(body: Incoming) -> Result<Bytes, Problem> {
     whole(body, LARGEST_SMALL_BODY).await
 }
 
-/// The body of a call about many things.
-pub(super) async fn large(body: Incoming) -> Result<Bytes, Problem> {
-    whole(body, LARGEST_BODY).await
+async fn whole(body: Incoming, most: usize) -> Result<Bytes, Problem> {
+    let read = tokio::time::timeout(BODY_WITHIN, Limited::new(body, most).collect()).await;
+    let read = read.map_err(|_| incomplete())?;
+    read.map(|body| body.to_bytes()).map_err(|error| broken(&error, most))
 }
 
-async fn whole(body: Incoming, most: usize) -> Result<Bytes, Problem> {
-    let too_large = || Problem::new(Code::TooLarge, format!("a body has at most {} KiB here", most >> 10));
-    match tokio::time::timeout(BODY_WITHIN, Limited::new(body, most).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) | Err(_) => Err(Problem::new(Code::Incomplete, "the body did not come whole within 10 s")),
+/// What is wrong with a body that cannot be read.
+pub(super) fn broken(error: &BodyError, most: usize) -> Problem {
+    if error.is::<LengthLimitError>() {
+        return Problem::new(Code::TooLarge, format!("a body has at most {} KiB here", most >> 10));
     }
+    incomplete()
 }
+
+pub(super) fn incomplete() -> Problem {
+    Problem::new(Code::Incomplete, "the body did not come whole within 10 s")
+}
+
+type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Without a request.
 const IDLE: Duration = Duration::from_secs(75);
@@ -177,13 +168,10 @@ const IDLE: Duration = Duration::from_secs(75);
 /// Also what is written ahead of the socket, next to one page.
 const LARGEST_HEAD: usize = 16 << 10;
 
-const BODY_WITHIN: Duration = Duration::from_secs(10);
+pub(super) const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// An instance has at most so much to say.
-const LARGEST_SMALL_BODY: usize = 64 << 10;
-
-/// Ten thousand heartbeats.
-const LARGEST_BODY: usize = 8 << 20;
+pub(super) const LARGEST_SMALL_BODY: usize = 64 << 10;
 
 /// Accepting fails when descriptors run out; trying again at once would only burn the processor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

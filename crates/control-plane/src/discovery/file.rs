@@ -1,12 +1,14 @@
 //! Files with lists of endpoints: read when they may have changed, and now and then.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
@@ -105,17 +107,23 @@ fn read(path: &Path) -> Result<Told, Trouble> {
 }
 
 fn text(path: &Path) -> io::Result<Vec<u8>> {
-    // Whoever opens a pipe waits for somebody to write.
-    if !fs::metadata(path)?.is_file() {
+    // Whoever opens a pipe waits for somebody to write, for ever perhaps: what is there now may be another thing than at
+    // any look before.
+    let without_waiting = (OFlags::NONBLOCK | OFlags::NOCTTY).bits() as i32;
+    let file = File::options().read(true).custom_flags(without_waiting).open(path)?;
+    if !file.metadata()?.is_file() {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let mut text = Vec::new();
-    File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut text)?;
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut text)?;
     if text.len() > MAX_BYTES { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(text) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     #[test]
@@ -140,12 +148,53 @@ mod tests {
         check(&path, Err("too_large"));
     }
 
+    /// A file is swapped for a pipe and back all the time: a look at it and the opening see two things.
+    #[test]
+    fn a_file_that_becomes_a_pipe_stops_no_read() {
+        use std::sync::mpsc::{TryRecvError, channel};
+
+        use rustix::fs::{CWD, Mode, RenameFlags, mkfifoat, renameat_with};
+
+        let folder = tempfile::tempdir().expect("a folder");
+        let [path, pipe] = ["list.json", "pipe"].map(|name| folder.path().join(name));
+        fs::write(&path, "[]").expect("it can be written");
+        mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).expect("a pipe");
+        let (done, ended) = channel();
+        let read_path = path.clone();
+        let reader = std::thread::spawn(move || {
+            let (mut files, mut pipes) = (0, 0);
+            while files < 200 || pipes < 200 {
+                match text(&read_path) {
+                    Ok(text) => {
+                        assert_eq!(text, b"[]");
+                        files += 1;
+                    }
+                    Err(error) => {
+                        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+                        pipes += 1;
+                    }
+                }
+            }
+            done.send(()).expect("somebody waits");
+        });
+        let until = std::time::Instant::now() + Duration::from_secs(20);
+        while ended.try_recv() == Err(TryRecvError::Empty) {
+            assert!(std::time::Instant::now() < until, "a read waits for a writer");
+            renameat_with(CWD, &path, CWD, &pipe, RenameFlags::EXCHANGE).expect("both are there");
+        }
+        reader.join().expect("it has ended well");
+    }
+
     #[tokio::test]
     async fn one_file_that_hangs_does_not_stop_the_others() {
-        static GATE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        static IS_HELD: AtomicBool = AtomicBool::new(true);
         fn slow(path: &Path) -> Result<Told, Trouble> {
             match path.file_name().and_then(|name| name.to_str()) {
-                Some("hangs") => drop(GATE.lock()),
+                Some("hangs") => {
+                    while IS_HELD.load(Ordering::Relaxed) {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                }
                 // Without the hook: to print where it was takes longer than the patience of this test.
                 Some("panics") => std::panic::resume_unwind(Box::new("as if by a defect")),
                 _ => {}
@@ -160,7 +209,6 @@ mod tests {
             status.iter().map(|one| one.last_trouble.as_ref().map(Trouble::as_str)).collect::<Vec<_>>()
         };
         let mut reads = Reads { running: HashMap::new(), read: slow, patience: Duration::from_millis(200) };
-        let held = GATE.lock().expect("nobody panics with it");
         // The second time nobody waits for it: there is one thread that hangs.
         for _ in 0..2 {
             for path in &paths {
@@ -169,7 +217,7 @@ mod tests {
             // Sorted by their paths.
             assert_eq!(troubles(), [Some("timeout"), Some("missing"), Some("unreadable")]);
         }
-        drop(held);
+        IS_HELD.store(false, Ordering::Relaxed);
         reads.running.remove(&paths[0]).expect("it hangs").await.expect("it ends");
         assert_eq!(troubles()[0], Some("missing"));
     }

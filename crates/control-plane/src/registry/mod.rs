@@ -11,6 +11,7 @@
 //! What a reader sees has been kept before. Without room on the disk changes are refused, and reading, watching and
 //! heartbeats go on.
 
+mod history;
 mod places;
 mod published;
 mod summary;

@@ -1,10 +1,11 @@
 //! What readers see: for each service one immutable list, and the last events.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use fulcrum_model::{InstanceId, ServiceName};
 
+use super::history::History;
 use super::places::Places;
 use super::watch::{Event, Wakers};
 use crate::lease::Lease;
@@ -59,11 +60,7 @@ pub(super) struct Inner {
     services: HashMap<ServiceName, Arc<Published>>,
     /// The last event.
     pub(super) sequence: Sequence,
-    /// The last events, in their order; those up to `forgotten` are not here any more.
-    events: VecDeque<Arc<Event>>,
-    /// The same by service: those who follow a few services do not go through those of all others.
-    by_service: HashMap<ServiceName, VecDeque<Arc<Event>>>,
-    forgotten: Sequence,
+    pub(super) history: History,
 }
 
 impl Contents {
@@ -75,9 +72,7 @@ impl Contents {
         let inner = Inner {
             services: services.collect(),
             sequence: state.sequence(),
-            events: VecDeque::new(),
-            by_service: HashMap::new(),
-            forgotten: state.sequence(),
+            history: History::after(state.sequence()),
         };
         Contents { inner: RwLock::new(inner), wakers: Wakers::default() }
     }
@@ -110,7 +105,7 @@ impl Contents {
                 None => inner.services.remove(name),
             };
         }
-        inner.add(events);
+        inner.history.add(events);
         inner.sequence = last;
         drop(inner);
         changed
@@ -127,29 +122,6 @@ impl Contents {
 }
 
 impl Inner {
-    fn add(&mut self, events: Vec<Event>) {
-        for event in events.into_iter().map(Arc::new) {
-            self.by_service.entry(event.key.service.clone()).or_default().push_back(Arc::clone(&event));
-            self.events.push_back(event);
-        }
-        while self.events.len() > KEPT {
-            let forgotten = self.events.pop_front().expect("there are more than none");
-            self.forgotten = forgotten.sequence;
-            self.forget_first_of(&forgotten.key.service);
-        }
-    }
-
-    /// The first event of all is the first of its service, too.
-    fn forget_first_of(&mut self, service: &ServiceName) {
-        let events = self.by_service.get_mut(service).expect("each event is here, too");
-        events.pop_front();
-        if events.is_empty() {
-            self.by_service.remove(service);
-        } else if events.len() < events.capacity() / 4 {
-            events.shrink_to(events.len() * 2);
-        }
-    }
-
     /// These services, or all, by name.
     pub(super) fn lists(&self, of: Option<&BTreeSet<ServiceName>>) -> Vec<(ServiceName, Arc<Published>)> {
         let pair = |(name, published): (&ServiceName, &Arc<Published>)| (name.clone(), Arc::clone(published));
@@ -169,38 +141,4 @@ impl Inner {
     pub(super) fn index(&self, service: &ServiceName) -> Option<Sequence> {
         self.services.get(service).map(|published| published.index)
     }
-
-    pub(super) fn forgotten(&self) -> Sequence {
-        self.forgotten
-    }
-
-    /// The events of these services, or of all, after this one: the first ones, so many at most.
-    pub(super) fn after(
-        &self,
-        sequence: Sequence,
-        of: Option<&BTreeSet<ServiceName>>,
-        most: usize,
-    ) -> Vec<Arc<Event>> {
-        let is_wanted = |event: &Arc<Event>| of.is_none_or(|services| services.contains(&event.key.service));
-        let Some(services) = of.filter(|services| services.len() <= FEW) else {
-            return after(&self.events, sequence).filter(is_wanted).take(most).collect();
-        };
-        let of_service = services.iter().filter_map(|service| self.by_service.get(service));
-        let mut events: Vec<Arc<Event>> =
-            of_service.flat_map(|events| after(events, sequence).take(most)).collect();
-        events.sort_by_key(|event| event.sequence);
-        events.truncate(most);
-        events
-    }
 }
-
-fn after(events: &VecDeque<Arc<Event>>, sequence: Sequence) -> impl Iterator<Item = Arc<Event>> {
-    let start = events.partition_point(|event| event.sequence <= sequence);
-    events.range(start..).cloned()
-}
-
-/// Who follows more services than these goes through the events of all.
-const FEW: usize = 32;
-
-/// Events that are remembered for watchers who come back, or are slow.
-const KEPT: usize = 65_536;

@@ -116,7 +116,7 @@ impl Watcher {
             self.shared.counters.resets.fetch_add(1, Ordering::Relaxed);
             return Err(Reset);
         }
-        let events = inner.after(self.cursor, self.services.as_ref(), MOST_AT_ONCE);
+        let events = inner.history.since(self.cursor, self.services.as_ref(), MOST_AT_ONCE);
         let sequence = inner.sequence;
         drop(inner);
         self.cursor = match events.last() {
@@ -129,7 +129,7 @@ impl Watcher {
 
     /// Whether an event after the cursor is forgotten that it would have read.
     fn has_missed(&self, inner: &Inner) -> bool {
-        if self.cursor >= inner.forgotten() {
+        if self.cursor >= inner.history.forgotten() {
             return false;
         }
         match &self.services {

@@ -19,7 +19,7 @@ use super::{Counters, Evidence, Failure, Message, Outcome, Request, Settings, Sh
 use crate::eviction::{Mood, Silent};
 use crate::lease::{self, LeaseClock, Wheel};
 use crate::state::{Cause, Change, Command, Key, Now, Sequence, State};
-use crate::store::{Embedded, OpenError};
+use crate::store::{Embedded, Image, OpenError};
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -40,6 +40,8 @@ pub(super) struct Writer {
     reserved: Sequence,
     /// What the file may hold otherwise than the state does, after a failure.
     doubtful: Vec<Key>,
+    /// Whether the file that was open was not in its place any more: what is there may hold anything.
+    is_misplaced: bool,
     reopen_at: Instant,
     /// How long the file is left alone when it fails once more: to open one reads all of it.
     reopen_after: Duration,
@@ -94,6 +96,7 @@ impl Writer {
             weigh_at: None,
             tick_at: now,
             doubtful: Vec::new(),
+            is_misplaced: false,
             reopen_at: now,
             reopen_after: REOPEN_FIRST,
             forget_at: now + FORGET_EVERY,
@@ -318,8 +321,19 @@ impl Writer {
         }
     }
 
+    /// A file that is not in its place any more is let go of before anything is written to it that nobody would find.
+    fn miss(&mut self) {
+        if self.store.as_ref().is_some_and(|store| !store.is_at(&self.file)) {
+            tracing::error!(file = %self.file.display(), "the registry's file was removed or replaced");
+            self.shared.counters.is_writable.store(false, Ordering::Relaxed);
+            self.store = None;
+            self.is_misplaced = true;
+        }
+    }
+
     /// After a failure opens the file again, now and then, and sets right what it may hold wrongly.
     fn reopen(&mut self) {
+        self.miss();
         if self.store.is_some() || Instant::now() < self.reopen_at {
             return;
         }
@@ -332,17 +346,19 @@ impl Writer {
         if image.epoch != self.shared.epoch {
             return tracing::error!(file = %self.file.display(), "another registry is in the place of this one's file");
         }
-        if image.sequence == Sequence(0) {
-            self.doubtful = self.state.all().map(|(instance, _)| instance.key.clone()).collect();
+        if self.is_misplaced || image.sequence == Sequence(0) {
+            // Another file, of ours at most a copy from before.
+            self.doubt_all(image);
         }
         let doubtful = self.doubtful.iter().map(|key| {
             let instance = self.state.find(key).map(|(instance, _)| &**instance);
             (key, instance, self.state.departure(key))
         });
-        match store.set(doubtful) {
+        match store.set(doubtful, self.state.sequence()) {
             Ok(()) => {
                 tracing::info!("the registry takes changes again");
                 self.doubtful.clear();
+                self.is_misplaced = false;
                 self.shared.counters.is_writable.store(true, Ordering::Relaxed);
                 self.reserved = store.reserved();
                 self.reopen_after = REOPEN_FIRST;
@@ -350,6 +366,16 @@ impl Writer {
             }
             Err(error) => tracing::error!(%error, "the registry's file cannot be written"),
         }
+    }
+
+    /// Nothing of what a file holds need be as it is, nor all of it there.
+    fn doubt_all(&mut self, image: Image) {
+        let kept = image.instances.into_iter().map(|instance| instance.key);
+        let departed =
+            image.departed.into_iter().map(|(service, departure)| Key { service, id: departure.id });
+        let ours = self.state.all().map(|(instance, _)| instance.key.clone()).chain(self.state.departed());
+        let all: BTreeSet<Key> = kept.chain(departed).chain(ours).collect();
+        self.doubtful = all.into_iter().collect();
     }
 
     fn forget(&mut self) {

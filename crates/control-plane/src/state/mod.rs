@@ -151,6 +151,13 @@ impl State {
         self.services.get(&key.service)?.departed.get(&key.id)
     }
 
+    /// Who has gone and is still remembered, in no order.
+    pub fn departed(&self) -> impl Iterator<Item = Key> {
+        self.services.iter().flat_map(|(name, service)| {
+            service.departed.keys().map(|id| Key { service: name.clone(), id: id.clone() })
+        })
+    }
+
     /// The last change of a service; nothing when nothing is remembered of it.
     pub fn index(&self, service: &ServiceName) -> Option<Sequence> {
         self.services.get(service).map(|service| service.index)

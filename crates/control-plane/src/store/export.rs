@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read, Write};
+use std::net::IpAddr;
+use std::time::Duration;
 
 use fulcrum_model::{InstanceId, ServiceName};
 use serde::{Deserialize, Serialize};
@@ -152,12 +154,27 @@ pub fn import(reader: impl Read, seed: u64) -> Result<Image, ImportError> {
     Ok(image)
 }
 
-/// What only a document that was written by hand can have wrong.
+/// What only a document that was written by hand can have wrong: nobody could have registered it.
 fn plausible(instance: Instance) -> Result<Instance, RecordError> {
-    if instance.ttl().is_zero() {
+    if !(SHORTEST_TTL..=LONGEST_TTL).contains(&instance.ttl()) {
         return Err(RecordError::Range("ttl_ms"));
     }
+    if !is_host(instance.registration.address) {
+        return Err(RecordError::Range("address"));
+    }
     countable(instance.epoch).map(|()| instance)
+}
+
+/// Whether an instance may be there, whoever registers it: nobody is at an unspecified, multicast or broadcast address, and
+/// at link-local ones are the metadata services of clouds.
+fn is_host(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        // 0.0.0.0/8 is this host, too (RFC 1122 §3.2.1.3).
+        IpAddr::V4(v4) => {
+            !(v4.octets()[0] == 0 || v4.is_multicast() || v4.is_broadcast() || v4.is_link_local())
+        }
+        IpAddr::V6(v6) => !(v6.is_unspecified() || v6.is_multicast() || v6.is_unicast_link_local()),
+    }
 }
 
 fn countable(epoch: Epoch) -> Result<(), RecordError> {
@@ -178,6 +195,10 @@ fn key(service: &str, id: &str, seen: &mut HashSet<Key>) -> Result<Key, ImportEr
 
 /// Of the document.
 const FORMAT: u64 = 1;
+
+/// As the API bounds a time-to-live.
+const SHORTEST_TTL: Duration = Duration::from_secs(3);
+const LONGEST_TTL: Duration = Duration::from_secs(24 * 3600);
 
 /// What every reader of JSON can tell from its neighbours, and far from where counting ends.
 const MOST: u64 = 1 << 53;

@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fulcrum_config::{Discovery, EndpointState};
+use fulcrum_control_plane::api::{self, Api, LocalAddresses};
 use fulcrum_control_plane::registry::{Entry, Published, Registry, Watcher};
 use fulcrum_control_plane::state::Stage;
 use fulcrum_data_plane::{DataPlane, Discovered, LoadTerms};
@@ -13,19 +14,20 @@ use fulcrum_model::{Address, EndpointId, InstanceId, Reach, ServiceName};
 use tokio::time::interval;
 
 /// Keeps the services of whatever configuration is in force at what is registered, for ever.
-pub(super) async fn follow(registry: Arc<Registry>, data_plane: Arc<DataPlane>) {
-    let mut follower = Follower { registry, data_plane, followed: BTreeSet::new(), generation: None };
+pub(super) async fn follow(api: Arc<Api>, data_plane: Arc<DataPlane>) {
+    let mut follower = Follower::new(api, data_plane);
     let mut looks = interval(LOOK);
     // Of a position that was just published nothing is forgotten.
     let Ok(mut watcher) = follower.registry.watch(None, None) else { return };
     loop {
         let changed = tokio::select! {
-            _ = looks.tick() => follower.newly_followed().await,
+            _ = looks.tick() => follower.look().await,
             changed = changes(&mut watcher) => changed,
         };
         let changed = changed.unwrap_or_else(|| follower.followed.clone());
-        for name in changed.intersection(&follower.followed) {
-            follower.tell(name).await;
+        let changed: Vec<_> = changed.intersection(&follower.followed).cloned().collect();
+        for name in changed {
+            follower.tell(&name).await;
         }
     }
 }
@@ -37,13 +39,34 @@ async fn changes(watcher: &mut Watcher) -> Option<BTreeSet<ServiceName>> {
 }
 
 struct Follower {
+    api: Arc<Api>,
     registry: Arc<Registry>,
     data_plane: Arc<DataPlane>,
     followed: BTreeSet<ServiceName>,
     generation: Option<u64>,
+    /// Where the daemon listens: it forwards nothing to itself, also not to what was registered before it listened there.
+    own: Vec<SocketAddr>,
+    local: LocalAddresses,
 }
 
 impl Follower {
+    fn new(api: Arc<Api>, data_plane: Arc<DataPlane>) -> Self {
+        let (registry, local) = (Arc::clone(api.registry()), LocalAddresses::new(Instant::now()));
+        let (followed, own) = (BTreeSet::new(), Vec::new());
+        Follower { api, registry, data_plane, followed, generation: None, own, local }
+    }
+
+    /// What is to be told of a new configuration; nothing when that is everything.
+    async fn look(&mut self) -> Option<BTreeSet<ServiceName>> {
+        let newly = self.newly_followed().await?;
+        let own = self.api.own();
+        if own == self.own {
+            return Some(newly);
+        }
+        self.own = own;
+        None
+    }
+
     /// The names that a new configuration follows; of those that it followed before everything is told.
     async fn newly_followed(&mut self) -> Option<BTreeSet<ServiceName>> {
         let generation = self.data_plane.generation();
@@ -58,8 +81,9 @@ impl Follower {
         Some(self.followed.difference(&before).cloned().collect())
     }
 
-    async fn tell(&self, name: &ServiceName) {
-        let found = self.registry.service(name).map_or_else(Vec::new, |published| endpoints(&published));
+    async fn tell(&mut self, name: &ServiceName) {
+        let published = self.registry.service(name);
+        let found = published.map_or_else(Vec::new, |published| self.endpoints(&published));
         let (data_plane, place) = (Arc::clone(&self.data_plane), Discovery::Registry(name.clone()));
         // One after the other: the last word is the one that counts.
         let told = tokio::task::spawn_blocking(move || data_plane.discovered(&place, found));
@@ -67,10 +91,18 @@ impl Follower {
             tracing::error!(%error, "the data plane did not take what is registered");
         }
     }
-}
 
-fn endpoints(published: &Published) -> Vec<Discovered> {
-    published.entries.iter().filter_map(endpoint).collect()
+    fn endpoints(&mut self, published: &Published) -> Vec<Discovered> {
+        let Follower { own, local, .. } = self;
+        let now = Instant::now();
+        let mut is_own = |entry: &Entry| {
+            let registration = &entry.instance.registration;
+            let target = SocketAddr::new(registration.address, registration.port.get());
+            api::is_own(target, own, |ip| local.has(ip, now))
+        };
+        let others = published.entries.iter().filter(|entry| !is_own(entry));
+        others.filter_map(endpoint).collect()
+    }
 }
 
 fn endpoint(entry: &Entry) -> Option<Discovered> {

@@ -109,7 +109,7 @@ impl RegistryServer {
         let (stop, stopped) = watch::channel(Duration::ZERO);
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let server = tokio::spawn(api::serve(listener, Arc::clone(&api), stopped));
-        let follower = tokio::spawn(follow::follow(Arc::clone(&registry), Arc::clone(data_plane)));
+        let follower = tokio::spawn(follow::follow(Arc::clone(&api), Arc::clone(data_plane)));
         if config.tokens.is_empty() {
             tracing::info!(%address, "the registry has no tokens: it serves clients of this machine only");
         }

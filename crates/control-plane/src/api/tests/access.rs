@@ -82,6 +82,8 @@ async fn only_the_owner_and_an_administrator_touch_an_instance() {
         r#""root" "done""#,
     ];
     assert_eq!(entries, expected);
+    assert_eq!(audit["entries"][0]["sequence"], 1);
+    assert_eq!(audit["entries"][4].get("sequence"), None, "not that of the change before it");
     assert_eq!(audit["entries"][2]["action"], "DELETE /v1/services/{service}/instances/{id}");
     assert_eq!(
         (&audit["entries"][2]["instance"], &audit["entries"][2]["peer"]),

@@ -29,24 +29,40 @@ async fn registrations_are_limited_and_heartbeats_are_not() {
 }
 
 #[tokio::test]
+async fn registrations_are_shared_fairly() {
+    let token = |name, secret: &str| {
+        Arc::new(Token::new(name, secret.as_bytes(), vec![Grant::of("register:*")], Vec::new()))
+    };
+    let tokens = vec![token("greedy", "gr33dy"), token("web", "s3cret")];
+    let settings = Settings { tokens, register_rate: 2, ..Settings::default() };
+    let mut world = World::start(settings, Limits::default()).await;
+    world.token = Some("s3cret");
+    world.register("a", json!({})).await.is(201, "");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    world.token = Some("gr33dy");
+    world.register("b", json!({})).await.is(201, "");
+    world.register("c", json!({})).await.is(429, "rate");
+    world.token = Some("s3cret");
+    world.register("d", json!({})).await.is(201, "");
+    world.end().await;
+}
+
+#[tokio::test]
 async fn connections_are_limited_and_those_that_watch_apart() {
     let limits = Limits { connections: 1, watchers: 1 };
     let world = World::start(Settings::default(), limits).await;
     let ended = || world.api.counters.connections_ended();
-    let one = world.connect().await;
-    let mut stream = TcpStream::connect(world.address).await.expect("the kernel takes it");
-    let read = stream.read(&mut [0; 1]).await;
-    assert!(matches!(read, Ok(0) | Err(_)), "the second is closed: {read:?}");
-    assert_eq!(ended()[0], ("limit", 1));
-    drop(one);
-    // The place is free as soon as the server has seen that.
-    drop(world.api.seats.acquire().await);
+    let mut silent = TcpStream::connect(world.address).await.expect("the kernel takes it");
+    world.call("GET /healthz", "").await.is(200, "");
+    let read = silent.read(&mut [0; 1]).await;
+    assert!(matches!(read, Ok(0) | Err(_)), "who asks nothing makes room: {read:?}");
+    assert_eq!((ended()[1], ended()[2].1 >= 1), (("source_limit", 0), true));
     let watching = world.send(("GET", "/v1/watch"), &[], "").await;
     assert_eq!(watching.status(), 200);
     let refused = world.call("GET /v1/watch", "").await;
     refused.is(503, "overload");
     assert!(refused.header("retry-after").parse::<u64>().expect("seconds") >= 1);
-    drop(world.api.seats.acquire().await);
+    assert_eq!(refused.header("connection"), "close");
     world.call(&format!("GET {WEB}?wait=1s&since=0"), "").await.is(503, "overload");
     drop(watching);
     drop(world.api.watchers.acquire().await);
@@ -75,6 +91,46 @@ async fn bodies_are_limited() {
     read.expect("an answer");
     assert_eq!(&answer, b"HTTP/1.1 413");
     assert_eq!(world.sequence(), 0);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn no_caller_has_all_places_of_large_bodies() {
+    let token = |name, secret: &str| {
+        Arc::new(Token::new(name, secret.as_bytes(), vec![Grant::of("register:*")], Vec::new()))
+    };
+    let tokens = vec![token("greedy", "gr33dy"), token("web", "s3cret")];
+    let world = World::start(Settings { tokens, ..Settings::default() }, Limits::default()).await;
+    let head = "POST /v1/heartbeats HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer gr33dy\r\nContent-Length: 99999\r\n\r\n";
+    let begin = async |bytes: usize| {
+        let mut stream = TcpStream::connect(world.address).await.expect("it listens");
+        let sent = format!("{head}{}", "x".repeat(bytes));
+        stream.write_all(sent.as_bytes()).await.expect("it is taken");
+        stream
+    };
+    let mut held = Vec::new();
+    for _ in 0..20 {
+        held.push(begin(1000).await);
+    }
+    let beats = format!(r#"{{"beats":[],"later":"{}"}}"#, "x".repeat(100_000));
+    let beat = async || {
+        let headers = [("authorization", "Bearer s3cret")];
+        let answer = world.call_with("POST /v1/heartbeats", &headers, beats.clone());
+        tokio::time::timeout(Duration::from_secs(5), answer).await.expect("there is a place").is(200, "");
+    };
+    beat().await;
+    assert_eq!(world.api.large_bodies.free(), 16, "what has not come needs no place");
+    for _ in 0..20 {
+        held.push(begin(90_000).await);
+    }
+    let full = async {
+        while world.api.large_bodies.free() != 8 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), full).await.expect("half of the places are for others");
+    beat().await;
+    drop(held);
     world.end().await;
 }
 
@@ -122,10 +178,10 @@ async fn a_slow_watcher_is_counted() {
     socket.set_recv_buffer_size(4096).expect("a size");
     let mut stream = socket.connect(world.address).await.expect("it listens");
     stream.write_all(b"GET /v1/watch HTTP/1.1\r\nHost: localhost\r\n\r\n").await.expect("it is sent");
-    while world.api.counters.connections_ended()[2].1 == 0 {
+    while world.api.counters.connections_ended()[4].1 == 0 {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    assert_eq!(world.api.counters.connections_ended()[1], ("slow_client", 0));
+    assert_eq!(world.api.counters.connections_ended()[3], ("slow_client", 0));
     assert_eq!(world.api.watchers.available_permits(), Limits::default().watchers);
     world.end().await;
 }

@@ -111,6 +111,9 @@ async fn paths_and_queries_that_make_no_sense() {
     check("GET /v1/audit?since=x", 400, "query").await;
     check("GET /v1/watch?service=a%20b", 400, "name").await;
     check("GET /v1/watch?servcie=a", 400, "query").await;
+    check(&format!("PUT {WEB}/.."), 400, "name").await;
+    check(&format!("PUT {WEB}/%2e"), 400, "name").await;
+    check("PUT /v1/services/../instances/a", 400, "name").await;
     check("DELETE /v1/heartbeats", 405, "method").await;
     check("PATCH /v1/services/web/instances/a", 405, "method").await;
     world.end().await;

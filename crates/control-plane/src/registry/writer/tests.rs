@@ -7,7 +7,7 @@ use fulcrum_model::{Reach, Registration, Weight};
 
 use super::*;
 use crate::eviction::Policy;
-use crate::state::{Bounds, Expected, Hold, Incarnation, Register};
+use crate::state::{Bounds, Expected, Hold, Incarnation, Leave, MayTouch, Register};
 
 fn open(folder: &Path) -> Writer {
     let file = folder.join("registry.redb");
@@ -20,31 +20,33 @@ fn key(number: usize) -> Key {
     Key { service: "web".parse().expect("a name"), id }
 }
 
+fn registering(number: usize, ttl: Duration) -> Command {
+    let registration = Registration {
+        address: IpAddr::from([10, 0, 0, 1]),
+        port: 80.try_into().expect("a port"),
+        ports: Default::default(),
+        weight: Weight::ONE,
+        locality: None,
+        region: None,
+        tags: Default::default(),
+        meta: Default::default(),
+        ttl,
+        load_limit: None,
+        launch_id: None,
+    };
+    Command::Register(Register {
+        key: key(number),
+        registration,
+        incarnation: Incarnation(1),
+        principal: "t".into(),
+        epoch: None,
+        expected: Expected::Anything,
+    })
+}
+
 /// Has so many instances register; their leases end at once when `ttl` is zero.
 fn register(writer: &mut Writer, count: usize, ttl: Duration) {
-    let commands = (0..count).map(|number| {
-        let registration = Registration {
-            address: IpAddr::from([10, 0, 0, 1]),
-            port: 80.try_into().expect("a port"),
-            ports: Default::default(),
-            weight: Weight::ONE,
-            locality: None,
-            region: None,
-            tags: Default::default(),
-            meta: Default::default(),
-            ttl,
-            load_limit: None,
-            launch_id: None,
-        };
-        Command::Register(Register {
-            key: key(number),
-            registration,
-            incarnation: Incarnation(1),
-            principal: "t".into(),
-            epoch: None,
-            expected: Expected::Anything,
-        })
-    });
+    let commands = (0..count).map(|number| registering(number, ttl));
     writer.do_all(commands.collect());
     assert_eq!(writer.state.len(), count);
 }
@@ -142,4 +144,76 @@ fn many_weights_are_taken_a_batch_at_a_time_and_each_once_a_second() {
     }
     writer.weigh();
     assert_eq!((weighing(&writer, 6), writer.weigh_at), (1, None));
+}
+
+/// Asks as a client does; what the answer is.
+fn ask(writer: &mut Writer, command: Command) -> Result<(), Failure> {
+    let (answer, mut outcome) = oneshot::channel();
+    writer.serve(vec![Request { command, answer }]);
+    outcome.try_recv().expect("it is answered").map(|_| ())
+}
+
+fn leaving(number: usize) -> Command {
+    let principal = "t".into();
+    Command::Leave(Leave { key: key(number), epoch: None, drain: None, principal, may_touch: MayTouch::All })
+}
+
+/// Whom the next process finds, and who has gone.
+fn after_a_start(writer: Writer) -> (Vec<Key>, Vec<Key>) {
+    let (file, epoch, last) = (writer.file.clone(), writer.shared.epoch, writer.state.sequence());
+    drop(writer);
+    let (_, image) = Embedded::open(&file, 7).expect("it is whole");
+    assert_eq!(image.epoch, epoch, "the history goes on");
+    assert!(image.sequence >= last, "no number is given out twice");
+    let departed = image.departed.into_iter().map(|(service, departure)| Key { service, id: departure.id });
+    (image.instances.into_iter().map(|instance| instance.key).collect(), departed.collect())
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+#[test]
+fn a_file_that_was_removed_is_made_anew_before_the_next_change() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut writer = open(folder.path());
+    register(&mut writer, 2, HOUR);
+    ask(&mut writer, leaving(1)).expect("it was there");
+    std::fs::remove_file(&writer.file).expect("it was there");
+    ask(&mut writer, registering(2, HOUR)).expect("the folder is there");
+    assert!(writer.shared.counters.is_writable.load(Ordering::Relaxed));
+    assert_eq!(after_a_start(writer), (vec![key(0), key(2)], vec![key(1)]));
+}
+
+#[test]
+fn a_copy_from_before_in_the_place_of_the_file_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut writer = open(folder.path());
+    register(&mut writer, 2, HOUR);
+    let copy = folder.path().join("copy");
+    std::fs::copy(&writer.file, &copy).expect("a copy");
+    ask(&mut writer, leaving(1)).expect("it was there");
+    ask(&mut writer, registering(2, HOUR)).expect("there is room");
+    std::fs::rename(&copy, &writer.file).expect("a copy");
+    writer.reopen();
+    assert_eq!(after_a_start(writer), (vec![key(0), key(2)], vec![key(1)]));
+}
+
+#[test]
+fn another_registry_in_the_place_of_the_file_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut writer = open(folder.path());
+    register(&mut writer, 2, HOUR);
+    let [other, aside] = ["other", "aside"].map(|name| folder.path().join(name));
+    drop(Embedded::open(&other, 99).expect("a new file"));
+    std::fs::rename(&writer.file, &aside).expect("it was there");
+    std::fs::rename(&other, &writer.file).expect("it was there");
+    assert_eq!(ask(&mut writer, registering(2, HOUR)), Err(Failure::Store));
+    assert!(!writer.shared.counters.is_writable.load(Ordering::Relaxed), "it is shown");
+    assert_eq!(writer.state.len(), 2);
+    // Nothing of ours is in it, and ours goes on when it is back.
+    let (_, image) = Embedded::open(&writer.file, 1).expect("nobody has it");
+    assert_eq!((image.epoch.0, image.instances.len()), (99, 0));
+    std::fs::rename(&aside, &writer.file).expect("it was there");
+    writer.reopen_at = Instant::now();
+    ask(&mut writer, registering(2, HOUR)).expect("it is back");
+    assert_eq!(after_a_start(writer).0, [key(0), key(1), key(2)]);
 }

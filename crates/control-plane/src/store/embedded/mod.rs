@@ -7,7 +7,9 @@ mod found;
 mod holder;
 mod view;
 
+use std::fs::{File, Metadata};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,7 +32,12 @@ pub struct Embedded {
     database: Database,
     /// Numbers of events up to this one may be given out without another write.
     reserved: Sequence,
+    /// Which file it is; `None` of what is no file.
+    identity: Option<Identity>,
 }
+
+/// Which file of which file system.
+type Identity = (u64, u64);
 
 /// Why a store cannot be opened. The file is as it was.
 #[derive(Debug, thiserror::Error)]
@@ -89,9 +96,21 @@ impl Embedded {
         if view::verify(path)? == Before::Nothing {
             found::begin(path, seed)?;
         }
-        let opened = Builder::new().set_cache_size(CACHE).create(path);
+        let failed = |source| OpenError::Io { path: path.to_owned(), source };
+        let file = File::options().read(true).write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(failed)?;
+        let identity = identity(&file.metadata().map_err(failed)?);
+        let opened = Builder::new().set_cache_size(CACHE).create_file(file);
         let database = opened.map_err(|error| refuse(path, error))?;
-        Embedded::with(database, path, seed)
+        let (mut store, image) = Embedded::with(database, path, seed)?;
+        store.identity = Some(identity);
+        Ok((store, image))
+    }
+
+    /// Whether its file is still what is found under this path: what is written to one that was removed or replaced is
+    /// lost with the process.
+    pub fn is_at(&self, path: &Path) -> bool {
+        self.identity.is_none_or(|own| path.metadata().is_ok_and(|found| identity(&found) == own))
     }
 
     /// What a file holds that no daemon has open. Nothing is written, whatever is wrong with it.
@@ -132,7 +151,7 @@ impl Embedded {
         // A file without a number was given one out as a commit was under way.
         let newest = image.instances.iter().map(|instance| instance.sequence).max();
         image.sequence = image.sequence.max(newest.unwrap_or_default());
-        let mut store = Embedded { database, reserved: image.sequence };
+        let mut store = Embedded { database, reserved: image.sequence, identity: None };
         let begun = store.begin(&image);
         begun.map_err(|error| OpenError::Io { path: path.to_owned(), source: io::Error::other(error) })?;
         Ok((store, image))
@@ -199,14 +218,16 @@ impl Embedded {
         Ok(())
     }
 
-    /// Writes down how these are, whatever the file says of them.
+    /// Writes down how these are, whatever the file says of them; `last` is the last number that was given out.
     ///
     /// # Errors
     /// As of [`commit`](Self::commit).
     pub fn set<'a>(
         &mut self,
         all: impl Iterator<Item = (&'a Key, Option<&'a Instance>, Option<&'a Departure>)>,
+        last: Sequence,
     ) -> Result<(), StoreError> {
+        let reserved = if last >= self.reserved { Sequence(last.0 + BLOCK) } else { self.reserved };
         let transaction = self.database.begin_write()?;
         {
             let mut instances = transaction.open_table(INSTANCES)?;
@@ -230,8 +251,10 @@ impl Embedded {
                     }
                 }
             }
+            transaction.open_table(META)?.insert("reserved", reserved.0)?;
         }
         transaction.commit()?;
+        self.reserved = reserved;
         Ok(())
     }
 
@@ -333,6 +356,10 @@ fn refuse(path: &Path, error: DatabaseError) -> OpenError {
         }
         other => OpenError::Corrupt { path, what: other.to_string() },
     }
+}
+
+fn identity(metadata: &Metadata) -> Identity {
+    (metadata.dev(), metadata.ino())
 }
 
 fn process(holder: Option<u32>) -> String {

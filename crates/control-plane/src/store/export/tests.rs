@@ -1,6 +1,7 @@
 //! What is exported is imported, and nothing else.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::net::Ipv6Addr;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use fulcrum_model::{Registration, Weight};
 use proptest::prelude::*;
@@ -30,10 +31,14 @@ fn overlay() -> impl Strategy<Value = Overlay> {
 fn registration() -> impl Strategy<Value = Registration> {
     let texts = || proptest::collection::btree_map(".{0,9}", ".{0,30}", 0..4);
     let numbers =
-        (any::<[u8; 16]>(), any::<bool>(), 1..=u16::MAX, 1..=u16::MAX, 1_u64..90_000_000, any::<u32>());
+        (any::<[u8; 16]>(), any::<bool>(), 1..=u16::MAX, 1..=u16::MAX, 3000..=86_400_000_u64, any::<u32>());
     (numbers, texts(), proptest::option::of(".{0,9}"), proptest::option::of("[a-z0-9-]{1,9}")).prop_map(
         |((address, is_short, port, weight, ttl, load), meta, locality, launch_id)| Registration {
-            address: if is_short { [address[0], 2, 3, 4].into() } else { address.into() },
+            address: if is_short {
+                [1 + address[0] % 223, 2, 3, 4].into()
+            } else {
+                Ipv6Addr::from(u128::from_be_bytes(address) >> 8 | 0x20 << 120).into()
+            },
             port: port.try_into().expect("not zero"),
             ports: [("admin", port.try_into().expect("not zero"))].into_iter().collect(),
             weight: Weight::new(weight).expect("not zero"),
@@ -148,6 +153,16 @@ fn what_cannot_be_is_refused() {
     check("/instances/0/id", "a/b".into(), "is no instance");
     check("/instances/0/weight", 0.into(), "`weight` is out of range");
     check("/instances/0/ttl_ms", 0.into(), "`ttl_ms` is out of range");
+    check("/instances/0/ttl_ms", 2999.into(), "`ttl_ms` is out of range");
+    check("/instances/0/ttl_ms", 86_400_001.into(), "`ttl_ms` is out of range");
+    check("/instances/0/ttl_ms", u64::MAX.into(), "`ttl_ms` is out of range");
+    for address in ["0.0.0.0", "0.1.2.3", "169.254.169.254", "224.0.0.1", "255.255.255.255"] {
+        check("/instances/0/address", address.into(), "`address` is out of range");
+        check("/instances/0/address", format!("::ffff:{address}").into(), "`address` is out of range");
+    }
+    for address in ["::", "fe80::1", "ff02::1"] {
+        check("/instances/0/address", address.into(), "`address` is out of range");
+    }
     check("/instances/0/epoch", u64::MAX.into(), "`epoch` is out of range");
     check("/instances/0/incarnation", "x".into(), "`incarnation` is out of range");
     check("/instances/0/port", 0.into(), "not an export");
