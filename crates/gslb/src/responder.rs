@@ -57,10 +57,16 @@ pub struct EndpointView {
 #[derive(Clone)]
 pub struct Outside {
     /// A service of the balancer; `None` if there is no such service.
-    pub service: Arc<dyn Fn(&ServiceName) -> Option<ServiceView> + Send + Sync>,
+    pub service: Arc<ViewService>,
     /// Runs one check.
-    pub probe: Arc<dyn Fn(SocketAddr, Arc<HealthCheck>) -> Probe + Send + Sync>,
+    pub probe: Arc<RunProbe>,
 }
+
+/// Looks at a service.
+pub type ViewService = dyn Fn(&ServiceName) -> Option<ServiceView> + Send + Sync;
+
+/// Begins a check of an address.
+pub type RunProbe = dyn Fn(SocketAddr, Arc<HealthCheck>) -> Probe + Send + Sync;
 
 /// A check that runs.
 pub type Probe = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
@@ -508,10 +514,8 @@ fn targets(
 
 /// A check's identity: equal ones are made once.
 pub(crate) fn identity(health: &PolicyHealth) -> u64 {
-    use std::hash::{BuildHasher, Hash, Hasher};
-    let mut hasher = foldhash::fast::FixedState::default().build_hasher();
-    health.hash(&mut hasher);
-    hasher.finish()
+    use std::hash::BuildHasher;
+    foldhash::fast::FixedState::default().hash_one(health)
 }
 
 /// Binds what a configuration names.

@@ -83,6 +83,7 @@ fn document() -> StatusDocument {
         discovery: Vec::new(),
         host_names: Vec::new(),
         registry: None,
+        gslb: None,
     }
 }
 

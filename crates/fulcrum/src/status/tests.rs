@@ -117,6 +117,7 @@ fn tables_line_up() {
             },
         ],
         registry: None,
+        gslb: None,
     };
     let expected = "\
 fulcrum 1.2.3, process 42: ready for 3m 5s, generation 1
