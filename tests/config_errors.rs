@@ -162,7 +162,7 @@ fn one_mistake_is_one_error() {
     let rows = [
         ("E101", "version: 1\n", ""),
         ("E108", "version: 1", "version: 2"),
-        ("E103", "admin:", "gslb: {}\nadmin:"),
+        ("E103", "admin:", "autoscaling: {}\nadmin:"),
         ("E103", "bind: \"127.0.0.1:0\"", "bind: \"127.0.0.1:0\", tls: { certs: /x }"),
         ("E105", "socket: none }", "socket: none }\nshutdown: { deadline: 30 }"),
         ("E106", "socket: none }", "socket: none }\ndefaults: { http: { body: 10MX } }"),

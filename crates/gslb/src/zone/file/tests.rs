@@ -1,3 +1,5 @@
+//! Zone files, line by line: what they say, and what is said of the wrong ones.
+
 mod includes;
 mod properties;
 mod speed;

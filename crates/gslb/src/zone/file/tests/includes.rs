@@ -1,3 +1,5 @@
+//! Files that include others, and those that must not.
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! Whatever a file holds, reading it ends.
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};

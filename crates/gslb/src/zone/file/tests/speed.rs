@@ -1,3 +1,5 @@
+//! How long a large zone takes.
+
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
