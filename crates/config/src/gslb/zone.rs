@@ -58,7 +58,7 @@ pub struct Name {
 pub enum Answer {
     /// Addresses (A and AAAA) or aliases (CNAME) that are chosen by rules.
     Policy(Box<Policy>),
-    /// The healthy endpoints of a service (A, AAAA and SRV).
+    /// The healthy endpoints of a service (A and AAAA).
     Service(ServiceAnswer),
 }
 
