@@ -144,3 +144,25 @@ fn a_service_is_answered_with_its_healthy_endpoints() {
             .then_some(())
     });
 }
+
+/// With nothing left, the one that was well last answers, not all.
+#[test]
+fn the_last_good_answer_stands_when_nothing_is_left() {
+    let first = TcpListener::bind("127.0.0.41:0").expect("a free port");
+    let port = first.local_addr().expect("it is bound").port();
+    let names = format!(
+        "        last: {{ policy: round_robin, endpoints: [127.0.0.41, 127.0.0.42], panic: last_good, health: {{ tcp: \"tcp://:{port}\", \
+         interval: 100ms, timeout: 100ms, rise: 2, fall: 2, hold: 1s }} }}\n"
+    );
+    let fulcrum = start(&names, "");
+    let down = |count: f64| fulcrum.metric("fulcrum_gslb_targets", &[("state", "down")]) == count;
+    eventually("nobody listens at the second", || down(1.0).then_some(()));
+    eventually("the first answers", || {
+        (fulcrum.resolve("last.example.com", &[]) == ["127.0.0.41"]).then_some(())
+    });
+    drop(first);
+    eventually("both are down", || down(2.0).then_some(()));
+    crate::harness::hold("the first answers", std::time::Duration::from_millis(1500), || {
+        fulcrum.resolve("last.example.com", &[]) == ["127.0.0.41"]
+    });
+}

@@ -118,5 +118,7 @@ impl Drop for Child {
 
 /// Whether a panic is told: in Rust's words, or, once the daemon has its log, in one line of its own.
 pub(super) fn tells_of_panic(stderr: &str) -> bool {
-    stderr.contains("panicked at") || stderr.contains(" panic: ")
+    // Lines of a configuration that are shown may say `panic:` too.
+    let is_told = |line: &str| line.contains("ERROR") && line.contains(" panic: ");
+    stderr.contains("panicked at") || stderr.lines().any(is_told)
 }

@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fulcrum_config::gslb::{
-    Answer, Choose, Gslb, InlineZone, Name, Policy, RegionOrder, ServiceAnswer, ServiceChoose, Target,
+    Answer, Choose, Gslb, InlineZone, Name, Panic, Policy, RegionOrder, ServiceAnswer, ServiceChoose, Target,
     Targets, Zone as ConfiguredZone, ZoneSource,
 };
-use fulcrum_model::{DnsName, RecordData};
+use fulcrum_model::{DnsName, RecordData, RegionName};
 
 use crate::choice::{Choice, Manner, Parts, Places};
 use crate::geo::{Atlas, Classes, Database, Nets, Ranking, Sources};
 use crate::names::Names;
-use crate::policy::{Candidates, Plan};
+use crate::policy::{Candidates, Plan, Slice};
 use crate::region::Region;
 use crate::zone::{Record, Zone, ZoneError};
 
@@ -25,6 +25,8 @@ pub struct Compiled {
     pub names: Arc<Names>,
     chosen: Vec<Chosen>,
     atlas: Option<Atlas>,
+    /// What the numbers of regions stand for.
+    regions: Vec<RegionName>,
 }
 
 /// A name that a policy answers for.
@@ -36,6 +38,24 @@ pub struct Chosen {
     pub answer: Answer,
     order: Order,
     counts: Arc<Parts>,
+    good: Arc<LastGood>,
+}
+
+/// What was answered when something was eligible last, to clients with each order of regions.
+#[derive(Debug, Default)]
+struct LastGood(Mutex<HashMap<Box<[usize]>, Vec<Slice>>>);
+
+impl LastGood {
+    /// Remembers an answer; in a panic, the remembered one goes before what there is.
+    fn keep(&self, order: &[usize], plan: &mut Plan) {
+        // Whoever panicked with it left it whole: it is changed by one call.
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !plan.is_panic {
+            known.insert(order.into(), plan.slices.clone());
+        } else if let Some(slices) = known.get(order) {
+            plan.slices.clone_from(slices);
+        }
+    }
 }
 
 /// In which order the regions of a policy are tried.
@@ -106,21 +126,25 @@ impl Compiled {
         }
         let mut orders =
             Orders { gslb, atlas: atlas.as_ref(), classes: HashMap::new(), places: HashMap::new() };
-        let counted: HashMap<&DnsName, &Arc<Parts>> = before
-            .iter()
-            .flat_map(|before| &before.chosen)
-            .map(|chosen| (&chosen.owner, &chosen.counts))
-            .collect();
+        let regions: Vec<RegionName> = gslb.regions.iter().map(|region| region.name.clone()).collect();
+        // Numbers of other regions would be taken for those of these.
+        let before = before.filter(|before| before.regions == regions);
+        let known: HashMap<&DnsName, &Chosen> =
+            before.iter().flat_map(|before| &before.chosen).map(|chosen| (&chosen.owner, chosen)).collect();
         let chosen = chosen.into_iter().map(|(owner, answer)| {
-            let counts = counted.get(&owner).map(|counts| Arc::clone(counts)).unwrap_or_default();
+            let before = known.get(&owner);
+            let counts = before.map(|before| Arc::clone(&before.counts)).unwrap_or_default();
+            // What another answer has given is none that this one would give.
+            let same = before.filter(|before| before.answer == answer);
+            let good = same.map(|before| Arc::clone(&before.good)).unwrap_or_default();
             let order = match &answer {
                 Answer::Policy(policy) => orders.of(policy),
                 Answer::Service(_) => Ok(Order::Together),
             };
-            order.map(|order| Chosen { owner, answer, order, counts })
+            order.map(|order| Chosen { owner, answer, order, counts, good })
         });
         let chosen = chosen.collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
-        Ok(Compiled { names: Arc::new(Names::new(&zones)), chosen, atlas })
+        Ok(Compiled { names: Arc::new(Names::new(&zones)), chosen, atlas, regions })
     }
 
     /// The names that policies answer for, by number.
@@ -181,6 +205,13 @@ impl Chosen {
         }
     }
 
+    fn panic(&self) -> &Panic {
+        match &self.answer {
+            Answer::Policy(policy) => &policy.panic,
+            Answer::Service(service) => &service.panic,
+        }
+    }
+
     fn choice(&self, gslb: &Gslb, world: &dyn World) -> Choice {
         let places = match &self.order {
             Order::Places { places, .. } => Some(places.clone()),
@@ -196,8 +227,16 @@ impl Chosen {
                 service.max_answers,
             ),
         };
+        let mut plans = self.plans(gslb, world);
+        if *self.panic() == Panic::LastGood {
+            let orders: Vec<&[usize]> = match &self.order {
+                Order::Places { orders, .. } => orders.iter().map(AsRef::as_ref).collect(),
+                Order::Together | Order::Configured => vec![&[]],
+            };
+            orders.into_iter().zip(&mut plans).for_each(|(order, plan)| self.good.keep(order, plan));
+        }
         let manner = Manner { owner: &self.owner, choose, max_answers: max_answers.get() };
-        Choice::new(manner, places, &self.plans(gslb, world)).counting(Arc::clone(&self.counts))
+        Choice::new(manner, places, &plans).counting(Arc::clone(&self.counts))
     }
 }
 
