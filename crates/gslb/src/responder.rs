@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use fulcrum_config::HealthCheck;
 use fulcrum_config::gslb::{Answer, Gslb, PolicyHealth, TargetAnswer};
 use fulcrum_model::{RegionName, ServiceName};
-use tokio::task::JoinSet;
+use tokio::task::AbortHandle;
 
 use crate::compiled::{Compiled, candidates};
 use crate::cookie::CookieKeys;
@@ -105,7 +105,8 @@ pub struct Responder {
     outside: Outside,
     began: Instant,
     server: Mutex<Option<Server>>,
-    probes: Mutex<JoinSet<()>>,
+    /// The checks that are made, again and again.
+    probes: Mutex<BTreeMap<Target, AbortHandle>>,
     addresses: Vec<SocketAddr>,
 }
 
@@ -155,7 +156,9 @@ impl Responder {
         let limits =
             TcpLimits { idle: next.gslb.tcp.idle_timeout, connections: next.gslb.tcp.max_connections.get() };
         let addresses = sockets.addresses().to_vec();
-        let state = State::new(next, generation, memory, now);
+        let mut state = State::new(next, generation, memory, now);
+        // The first answer is one of what there is, too.
+        state.services = views(&outside, state.services());
         let snapshot = state.snapshot(&counters, key);
         let rate = state.gslb.rate_limit.map(Rate::new);
         let shared = Shared {
@@ -211,6 +214,8 @@ impl Responder {
         let rate = next.gslb.rate_limit;
         let is_other = rate != state.gslb.rate_limit;
         state.replace(next, generation, now);
+        // Under the lock, but for once: nobody is to be told that a new name has nothing.
+        state.services = views(&self.outside, state.services());
         let snapshot = state.snapshot_with(&self.shared.counters, cookies);
         self.shared.snapshot.store(Arc::new(snapshot));
         drop(state);
@@ -226,8 +231,7 @@ impl Responder {
         let now = self.now();
         let names = self.state().services();
         // Asked without the lock: others may have to be waited for.
-        let views = names.into_iter().filter_map(|name| Some(((self.outside.service)(&name)?, name)));
-        let views: BTreeMap<_, _> = views.map(|(view, name)| (name, view)).collect();
+        let views = views(&self.outside, names);
         let mut state = self.state();
         state.services = views;
         let transitions = state.judge(now);
@@ -276,7 +280,7 @@ impl Responder {
 
     /// Ends: what has come is answered.
     pub fn end(&self) {
-        self.probes.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+        self.probes.lock().unwrap_or_else(PoisonError::into_inner).values().for_each(AbortHandle::abort);
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(server) = server {
             server.end();
@@ -292,12 +296,21 @@ impl Responder {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Checks all targets from now on, and no others.
+    /// Checks all targets from now on, and no others. Those that were checked before are not disturbed.
     fn probe_targets(&self) {
         let mut probes = self.probes.lock().unwrap_or_else(PoisonError::into_inner);
-        probes.abort_all();
-        while probes.try_join_next().is_some() {}
-        for (target, checked) in &self.state().targets {
+        let state = self.state();
+        probes.retain(|target, probe| {
+            let stays = state.targets.contains_key(target);
+            if !stays {
+                probe.abort();
+            }
+            stays
+        });
+        for (target, checked) in &state.targets {
+            if probes.contains_key(target) {
+                continue;
+            }
             let prober = Prober {
                 target: *target,
                 check: Arc::clone(&checked.check),
@@ -305,7 +318,7 @@ impl Responder {
                 outside: self.outside.clone(),
                 began: self.began,
             };
-            probes.spawn(prober.run());
+            probes.insert(*target, tokio::spawn(prober.run()).abort_handle());
         }
     }
 }
@@ -473,6 +486,15 @@ impl State {
         self.headroom.tick(eligible, ttl, now.clock);
         transitions
     }
+}
+
+/// What there is of these services now.
+fn views(outside: &Outside, names: BTreeSet<ServiceName>) -> BTreeMap<ServiceName, ServiceView> {
+    names
+        .into_iter()
+        .filter_map(|name| Some(((outside.service)(&name)?, name)))
+        .map(|(view, name)| (name, view))
+        .collect()
 }
 
 /// The targets that are checked; what is known of those that were checked before stays.
