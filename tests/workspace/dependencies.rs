@@ -28,6 +28,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
             "fulcrum-data-plane",
             "fulcrum-control-plane",
             "fulcrum-gslb",
+            "fulcrum-client",
         ],
     ),
 ];

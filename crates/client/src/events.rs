@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// What has come and is no whole event yet.
 #[derive(Debug, Default)]
-pub(crate) struct Events {
+pub struct Events {
     line: Vec<u8>,
     event: Event,
     /// Of everything since the last event.
@@ -15,20 +15,23 @@ pub(crate) struct Events {
 
 /// An event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Event {
-    pub(crate) kind: String,
-    pub(crate) id: Option<String>,
-    pub(crate) data: String,
+pub struct Event {
+    /// Like `put` or `snapshot`; never empty.
+    pub kind: String,
+    /// Where to go on from.
+    pub id: Option<String>,
+    /// All of its data, without line breaks.
+    pub data: String,
 }
 
 /// Something that is no event of a registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an event has more than {} MiB", LARGEST >> 20)]
-pub(crate) struct TooLarge;
+pub struct TooLarge;
 
 impl Events {
     /// Takes what has come; the events that are whole now.
-    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<Vec<Event>, TooLarge> {
+    pub fn take(&mut self, bytes: &[u8]) -> Result<Vec<Event>, TooLarge> {
         let mut whole = Vec::new();
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
             self.size += piece.len();

@@ -37,6 +37,7 @@ mod wire;
 pub use ask::{AskError, Problem};
 pub use balancer::{Balancer, BalancerOptions, NoEndpoint, Picked};
 pub use condition::Outcome;
+pub use events::{Event, Events, TooLarge};
 pub use fulcrum_balance::Policy;
 pub use fulcrum_balance::outlier::OutlierPolicy;
 pub use fulcrum_balance::panic::PanicPolicy;

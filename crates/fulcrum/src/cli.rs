@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fulcrum_client::RegistryUrl;
 use hyper::header::HeaderValue;
 
 use crate::admin::EndpointPath;
@@ -226,7 +227,7 @@ pub(crate) struct DemoBackendOptions {
 
     /// The registry to do that in
     #[arg(long, value_name = "ADDRESS", requires = "register")]
-    pub(crate) registry: Option<ServerAddress>,
+    pub(crate) registry: Option<RegistryUrl>,
 
     /// End when this process, our parent, ends.
     #[arg(long, hide = true, value_name = "PID")]

@@ -7,13 +7,15 @@
 mod body;
 mod health;
 mod knobs;
-mod membership;
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fulcrum_client::{Instance, Registered, Registry, RegistryUrl, State};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -28,10 +30,9 @@ use tokio::net::{TcpListener, TcpStream};
 use self::body::DemoBody;
 use self::health::Health;
 use self::knobs::Knobs;
-use self::membership::Membership;
-use crate::cli::DemoBackendOptions;
+use crate::cli::{DemoBackendOptions, InstancePath};
 use crate::exit::Exit;
-use crate::signals::Signals;
+use crate::signals::{Signal, Signals};
 use crate::{output, parent};
 
 /// Serves until it is killed; one that has registered ends when it is asked to.
@@ -56,19 +57,38 @@ pub(crate) fn serve(options: DemoBackendOptions) -> Exit {
 async fn run(options: &DemoBackendOptions, backend: Arc<Backend>) -> io::Result<()> {
     let listener = TcpListener::bind(options.bind).await?;
     let address = listener.local_addr()?;
-    let membership = match (&options.register, &options.registry) {
-        (Some(instance), Some(registry)) => {
-            Some((Membership::new(instance, registry.clone(), address), Signals::new()?))
-        }
+    let registered = match (&options.register, &options.registry) {
+        (Some(instance), Some(registry)) => Some((register(instance, registry, address)?, Signals::new()?)),
         _ => None,
     };
     output::line(format_args!(r#"{{"event":"ready","address":"{address}"}}"#));
+    let again = Arc::clone(&backend);
     let accepting = accept(&listener, backend);
-    let Some((membership, signals)) = membership else { match accepting.await {} };
+    let Some((registered, mut signals)) = registered else { match accepting.await {} };
+    let mut status = registered.status();
     tokio::select! {
         never = accepting => match never {},
-        () = membership.keep(signals) => Ok(()),
+        () = asked_to_end(&mut signals) => {}
+        // Whose name somebody else has now is not asked any more.
+        _ = status.wait_for(|status| status.state == State::Replaced) => return Err(io::Error::other("another process has registered")),
     }
+    tokio::select! {
+        never = accept(&listener, again) => match never {},
+        // Where no registry hears of it, its lease runs out.
+        _ = registered.leave(DRAIN) => Ok(()),
+    }
+}
+
+/// Registers, and stays registered until what is returned is told to leave.
+fn register(instance: &InstancePath, registry: &RegistryUrl, address: SocketAddr) -> io::Result<Registered> {
+    let port = NonZeroU16::new(address.port()).ok_or_else(|| io::Error::other("no port"))?;
+    let instance = Instance::new(instance.service.as_str(), instance.id.as_str(), port);
+    let instance = instance.map_err(io::Error::other)?.address(address.ip()).ttl(TTL);
+    Registry::new([registry.to_string()]).map_err(io::Error::other)?.register(instance)
+}
+
+async fn asked_to_end(signals: &mut Signals) {
+    while !matches!(signals.next().await, Signal::Terminate | Signal::Interrupt) {}
 }
 
 async fn accept(listener: &TcpListener, backend: Arc<Backend>) -> std::convert::Infallible {
@@ -208,6 +228,10 @@ async fn count(mut body: Incoming) -> Result<u64, hyper::Error> {
 }
 
 /// Accepting fails when descriptors run out; trying again at once would only burn the processor.
+/// The shortest that there is: whoever looks at the demo does not want to wait.
+const TTL: Duration = Duration::from_secs(3);
+/// Longer than any answer of a demo takes that a visitor would ask for.
+const DRAIN: Duration = Duration::from_secs(1);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! A registry is asked over its own API, so that any that can be reached will do, not only that of a daemon on this
 //! machine.
 
-mod events;
 mod question;
 mod show;
 mod watch;

@@ -1,11 +1,11 @@
 //! `fulcrum watch`: what changes, as it changes, until it is interrupted or the registry ends.
 
+use fulcrum_client::{Event, Events};
 use http_body_util::BodyExt;
 use hyper::Method;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use super::events::{Event, Events};
 use super::question::Question;
 use super::show;
 use crate::ask::AskError;
