@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use fulcrum_model::ServiceName;
+use fulcrum_model::{RegionName, ServiceName};
 
 /// The responder of this daemon.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,8 @@ pub struct Gslb {
     /// In file order, which is that of preference where nothing else decides; at most [`MOST_REGIONS`]; names are
     /// unique.
     pub regions: Vec<Region>,
+    /// The region that this daemon runs in; `None`: none of them.
+    pub home: Option<RegionName>,
     /// When a region counts as down, and as up again.
     pub verdict: Verdict,
     /// How shares follow the spare capacity of regions that have a service; `None` when they do not.

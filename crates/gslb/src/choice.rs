@@ -57,6 +57,8 @@ pub struct Places {
 #[derive(Clone, Debug)]
 struct Kind {
     slices: Box<[Slice]>,
+    /// Nobody knows yet what there is.
+    is_unknown: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -127,6 +129,8 @@ impl Whom {
 pub(crate) struct Picked<'a> {
     /// `None`: there is nothing of that type.
     pub(crate) body: Option<&'a Body>,
+    /// `None`, but nobody knows yet whether there is.
+    pub(crate) is_unknown: bool,
     /// Which part answered, for counters.
     pub(crate) part: u16,
     /// The bits of the address that the choice depends on.
@@ -142,6 +146,7 @@ impl Choice {
         };
         let kinds = plans.iter().map(|plan| Kind {
             slices: plan.slices.iter().map(|slice| self::slice(manner, plan.ttl, slice)).collect(),
+            is_unknown: plan.is_unknown,
         });
         Choice { places, kinds: kinds.collect(), key, counts: Arc::default() }
     }
@@ -169,7 +174,8 @@ impl Choice {
                 (places.kinds.get(usize::from(class.0)).map_or(0, |kind| usize::from(*kind)), scope)
             }
         };
-        let slices = self.kinds.get(kind).map_or(&[][..], |kind| &kind.slices);
+        let (slices, is_unknown) =
+            self.kinds.get(kind).map_or((&[][..], false), |kind| (&kind.slices, kind.is_unknown));
         let mut depends = scope;
         let slice = match slices {
             [] => None,
@@ -180,17 +186,19 @@ impl Choice {
                 several.iter().find(|slice| place < slice.until)
             }
         };
-        let Some(slice) = slice else { return Picked { body: None, part: 0, scope: depends.min(whom.told) } };
+        let nothing = Picked { body: None, is_unknown: false, part: 0, scope: depends.min(whom.told) };
+        let Some(slice) = slice else { return Picked { is_unknown, ..nothing } };
         let draw = match RecordType(record_type) {
             _ if !slice.alias.bodies.is_empty() => &slice.alias,
             RecordType::A => &slice.a,
             RecordType::AAAA => &slice.aaaa,
-            _ => return Picked { body: None, part: slice.part, scope: 0 },
+            _ => return Picked { part: slice.part, scope: 0, ..nothing },
         };
         if matches!(draw.how, How::Sticky(_)) {
             depends = depends.max(self.key_bits(whom));
         }
-        Picked { body: draw.pick(|| self.client(whom), rng), part: slice.part, scope: depends.min(whom.told) }
+        let body = draw.pick(|| self.client(whom), rng);
+        Picked { body, part: slice.part, scope: depends.min(whom.told), ..nothing }
     }
 
     /// How many bits of the address tell a client from others.

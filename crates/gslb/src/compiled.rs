@@ -15,7 +15,7 @@ use crate::choice::{Choice, Manner, Parts, Places};
 use crate::geo::{Atlas, Classes, Database, Nets, Ranking, Sources};
 use crate::names::Names;
 use crate::policy::{Candidates, Plan, Slice};
-use crate::region::Region;
+use crate::region::{Region, RegionSet};
 use crate::zone::{Record, Zone, ZoneError};
 
 /// What is answered, but for what changes from second to second.
@@ -47,13 +47,17 @@ struct LastGood(Mutex<HashMap<Box<[usize]>, Vec<Slice>>>);
 
 impl LastGood {
     /// Remembers an answer; in a panic, the remembered one goes before what there is.
-    fn keep(&self, order: &[usize], plan: &mut Plan) {
+    fn keep(&self, order: &[usize], plan: &mut Plan, presentable: RegionSet) {
         // Whoever panicked with it left it whole: it is changed by one call.
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !plan.is_panic {
             known.insert(order.into(), plan.slices.clone());
         } else if let Some(slices) = known.get(order) {
-            plan.slices.clone_from(slices);
+            // Not with who has been taken out since.
+            let is_out = |slice: &Slice| slice.region.is_some_and(|region| !presentable.contains(region));
+            if !slices.iter().any(is_out) {
+                plan.slices.clone_from(slices);
+            }
         }
     }
 }
@@ -167,6 +171,8 @@ impl Compiled {
 pub trait World {
     /// Of the regions and targets of a policy.
     fn plan(&self, policy: &Policy, candidates: &Candidates<'_>, together: bool) -> Plan;
+    /// The regions that no operator has taken out.
+    fn presentable(&self) -> RegionSet;
     /// Of a service's endpoints.
     fn endpoints(&self, service: &ServiceAnswer) -> Plan;
 }
@@ -233,7 +239,11 @@ impl Chosen {
                 Order::Places { orders, .. } => orders.iter().map(AsRef::as_ref).collect(),
                 Order::Together | Order::Configured => vec![&[]],
             };
-            orders.into_iter().zip(&mut plans).for_each(|(order, plan)| self.good.keep(order, plan));
+            let presentable = world.presentable();
+            orders
+                .into_iter()
+                .zip(&mut plans)
+                .for_each(|(order, plan)| self.good.keep(order, plan, presentable));
         }
         let manner = Manner { owner: &self.owner, choose, max_answers: max_answers.get() };
         Choice::new(manner, places, &plans).counting(Arc::clone(&self.counts))

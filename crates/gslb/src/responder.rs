@@ -5,6 +5,7 @@ mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::hash::BuildHasher;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +35,8 @@ use self::world::Seen;
 pub struct ServiceView {
     /// Its endpoints that have an internet address.
     pub endpoints: Vec<EndpointView>,
+    /// How many of all its endpoints get new requests.
+    pub healthy: u32,
     /// Requests in flight and queued.
     pub load: f64,
     /// How many requests its healthy endpoints can work on at a time; `None` where one of them has no limit.
@@ -105,6 +108,8 @@ pub struct Responder {
     outside: Outside,
     began: Instant,
     server: Mutex<Option<Server>>,
+    /// What makes cookies where the configuration has no keys.
+    own_key: Arc<CookieKeys>,
     /// The checks that are made, again and again.
     probes: Mutex<BTreeMap<Target, AbortHandle>>,
     addresses: Vec<SocketAddr>,
@@ -159,7 +164,8 @@ impl Responder {
         let mut state = State::new(next, generation, memory, now);
         // The first answer is one of what there is, too.
         state.services = views(&outside, state.services());
-        let snapshot = state.snapshot(&counters, key);
+        let own_key = Arc::new(CookieKeys::new(vec![key]));
+        let snapshot = state.snapshot(&counters, &own_key);
         let rate = state.gslb.rate_limit.map(Rate::new);
         let shared = Shared {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
@@ -173,6 +179,7 @@ impl Responder {
             outside,
             began,
             server: Mutex::new(Some(server)),
+            own_key,
             probes: Mutex::default(),
             addresses,
         };
@@ -206,24 +213,25 @@ impl Responder {
         self.shared.snapshot.load_full()
     }
 
-    /// Puts another configuration in force: verdicts, counters and what is known of targets go on.
-    pub fn commit(&self, next: Next, generation: u64) {
+    /// Puts another configuration in force: verdicts, counters and what is known of targets go on. Gives what has changed
+    /// of regions.
+    #[must_use]
+    pub fn commit(&self, next: Next, generation: u64) -> Vec<Transition> {
         let now = self.now();
         let mut state = self.state();
-        let cookies = Arc::clone(&self.shared.snapshot.load().cookies);
         let rate = next.gslb.rate_limit;
         let is_other = rate != state.gslb.rate_limit;
         state.replace(next, generation, now);
         // Under the lock, but for once: nobody is to be told that a new name has nothing.
         state.services = views(&self.outside, state.services());
-        let snapshot = state.snapshot_with(&self.shared.counters, cookies);
+        let snapshot = state.snapshot(&self.shared.counters, &self.own_key);
         self.shared.snapshot.store(Arc::new(snapshot));
         drop(state);
         if is_other {
             self.shared.rate.store(Arc::new(rate.map(Rate::new)));
         }
         self.probe_targets();
-        self.tick();
+        self.tick()
     }
 
     /// Looks at everything, and answers accordingly. To be called every second. Gives what has changed of regions.
@@ -258,7 +266,7 @@ impl Responder {
         let status = |(region, configured): (Region, &fulcrum_config::gslb::Region)| RegionStatus {
             name: configured.name.clone(),
             standing: judge.standing(region).clone(),
-            headroom: (state.headroom.weight(region) * 100.0).round() as u8,
+            headroom: (state.headroom(region) * 100.0).round() as u8,
         };
         Region::first(state.gslb.regions.len()).zip(&state.gslb.regions).map(status).collect()
     }
@@ -334,11 +342,11 @@ struct Prober {
 
 impl Prober {
     async fn run(self) {
+        // The checks of all targets are spread over the interval.
+        let spread = foldhash::fast::FixedState::default().hash_one(self.target) >> 32;
+        tokio::time::sleep(self.check.interval.mul_f64(spread as f64 / (1u64 << 32) as f64)).await;
         let mut ticks = tokio::time::interval(self.check.interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        // Names that have the same interval are not all checked at once.
-        let spread = self.target.1.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
-        tokio::time::sleep(self.check.interval.mul_f64(spread as f64 / 1024.0 / 10.0)).await;
         let port = self.check.port.map_or(0, std::num::NonZeroU16::get);
         let address = SocketAddr::new(self.target.0, port);
         loop {
@@ -360,7 +368,7 @@ impl State {
         let Next { gslb, compiled } = next;
         let targets = targets(&gslb, &compiled, &BTreeMap::new());
         let judge = regions::sites(&gslb, &targets)
-            .map(|sites| Judge::new(sites, regions::rules(&gslb), memory, now));
+            .map(|sites| Judge::new(sites, regions::rules(&gslb, &compiled), memory, now));
         let headroom = Headroom::new(gslb.regions.len(), regions::headroom(&gslb));
         State {
             compiled: Arc::new(compiled),
@@ -379,7 +387,7 @@ impl State {
         let Next { gslb, compiled } = next;
         let targets = targets(&gslb, &compiled, &self.targets);
         let sites = regions::sites(&gslb, &targets);
-        let rules = regions::rules(&gslb);
+        let rules = regions::rules(&gslb, &compiled);
         let judge = sites.map(|sites| match &self.judge {
             Some(judge) => judge.reconfigured(sites, rules, now),
             None => Judge::new(sites, rules, None, now),
@@ -402,15 +410,9 @@ impl State {
         };
     }
 
-    fn snapshot(&self, counters: &Counters, key: [u8; 16]) -> Snapshot {
+    fn snapshot(&self, counters: &Counters, own_key: &Arc<CookieKeys>) -> Snapshot {
         let keys: Vec<[u8; 16]> = self.gslb.cookie_keys.iter().map(|key| key.expose()).collect();
-        let cookies = CookieKeys::new(if keys.is_empty() { vec![key] } else { keys });
-        self.snapshot_with(counters, Arc::new(cookies))
-    }
-
-    fn snapshot_with(&self, counters: &Counters, cookies: Arc<CookieKeys>) -> Snapshot {
-        let keys: Vec<[u8; 16]> = self.gslb.cookie_keys.iter().map(|key| key.expose()).collect();
-        let cookies = if keys.is_empty() { cookies } else { Arc::new(CookieKeys::new(keys)) };
+        let cookies = if keys.is_empty() { Arc::clone(own_key) } else { Arc::new(CookieKeys::new(keys)) };
         let (zone_cells, nowhere_cells) = counters.of_zones(self.compiled.names.zones());
         let seen = self.see();
         Snapshot {
@@ -457,15 +459,12 @@ impl State {
 
     /// Takes what the services of regions are like, and decides.
     fn judge(&mut self, now: Now) -> Vec<Transition> {
-        for checked in self.targets.values_mut() {
-            checked.health.tick(&checked.rules, now.clock);
-        }
         let gslb = Arc::clone(&self.gslb);
         let ttl = regions::largest_ttl(&self.compiled);
         for (region, configured) in Region::first(gslb.regions.len()).zip(&gslb.regions) {
             let view = configured.service.as_ref().and_then(|service| self.services.get(service));
             let Some(view) = view.cloned() else { continue };
-            let healthy = view.endpoints.iter().filter(|endpoint| endpoint.is_healthy).count() as u32;
+            let healthy = view.healthy;
             let evidence = Evidence { healthy, load: view.load, capacity: view.capacity, data_ready: true };
             let vote = match healthy {
                 _ if view.is_unknown => Vote::Unknown,
@@ -518,6 +517,7 @@ fn targets(
                         rise: health.check.rise.get(),
                         fall: health.check.fall.get(),
                         hold: health.hold,
+                        interval: health.check.interval,
                     },
                     check: Arc::new(health.check.clone()),
                     votes: Vec::new(),
@@ -536,7 +536,6 @@ fn targets(
 
 /// A check's identity: equal ones are made once.
 pub(crate) fn identity(health: &PolicyHealth) -> u64 {
-    use std::hash::BuildHasher;
     foldhash::fast::FixedState::default().hash_one(health)
 }
 

@@ -31,6 +31,8 @@ fields! {
         /// The sites that clients can be sent to, by name; at most 64. Their order is that of preference where nothing
         /// else decides.
         regions: Named<RawRegion>,
+        /// The region that this daemon runs in. Default: none of them.
+        home: At<String>,
         /// When a region counts as down, and as up again.
         verdict: RawVerdict,
         /// How the shares of regions that have a service follow their spare capacity, or none.

@@ -44,6 +44,7 @@ pub(crate) fn gslb(raw: RawGslb, names: &Names, context: &mut Context<'_>) -> Op
             .map(|overrides| region::overrides(overrides, &known, context))
             .unwrap_or_default(),
         regions: raw.regions.map(|regions| region::all(regions, names, context)).unwrap_or_default(),
+        home: raw.home.and_then(|name| known.find(&name.value, name.place, context)),
         workers: raw
             .workers
             .and_then(|workers| NonZeroUsize::new(workers.0 as usize))

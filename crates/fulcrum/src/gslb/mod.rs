@@ -139,7 +139,11 @@ pub(crate) fn prepare(running: Option<&Gslbd>, wanted: &Config) -> Result<Option
 /// Puts it in force.
 pub(crate) fn commit(running: Option<&Gslbd>, next: Option<Next>, generation: u64) {
     if let (Some(running), Some(next)) = (running, next) {
-        running.responder.commit(next, generation);
+        let transitions = running.responder.commit(next, generation);
+        transitions.iter().for_each(tell);
+        if !transitions.is_empty() {
+            remember(&running.responder, &running.memory);
+        }
     }
 }
 
@@ -155,6 +159,7 @@ fn outside(data_plane: &Arc<DataPlane>) -> Outside {
                 is_healthy,
             };
             Some(ServiceView {
+                healthy: load.healthy,
                 endpoints: load.endpoints.into_iter().map(endpoint).collect(),
                 load: load.requests as f64,
                 capacity: load.capacity.map(|capacity| capacity as f64),

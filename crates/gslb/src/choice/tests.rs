@@ -27,7 +27,7 @@ fn planned(until: u64, region: Option<usize>, targets: &[(&str, u64)]) -> Planne
 
 fn choice(choose: Choose, max_answers: u8, slices: Vec<PlannedSlice>) -> Choice {
     let owner = owner();
-    let plan = Plan { slices, ttl: 60, is_panic: false };
+    let plan = Plan { slices, ttl: 60, is_panic: false, is_unknown: false };
     Choice::new(Manner { owner: &owner, choose, max_answers }, None, &[plan])
 }
 

@@ -140,6 +140,10 @@ impl Judge {
     /// Sees which orders are over, and lets regions that are out of them go on from where they are.
     pub(super) fn follow_orders(&mut self, now: Now) {
         for watched in &mut self.watched {
+            // Who says that it is down confirms it: clients do not go back to it when the order ends.
+            if watched.orders.forced() == Some(Forced::Down) && watched.is_out_by_itself() {
+                watched.course.acknowledged = true;
+            }
             match watched.orders.follow(now.wall) {
                 Some(Forced::Down | Forced::Drain) => watched.course.come_in(&self.rules),
                 Some(Forced::Up) => watched.course.stay_in(),
