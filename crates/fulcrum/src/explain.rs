@@ -2,7 +2,9 @@
 
 use hyper::{Method, StatusCode};
 
-use crate::admin::{CandidateDocument, ChoosingDocument, ClientDocument, ExplainDocument};
+use crate::admin::{
+    CandidateDocument, ChoosingDocument, ClientDocument, ExplainDocument, PartDocument, TargetDocument,
+};
 use crate::ask::{self, AskError};
 use crate::cli::{ExplainCommand, ExplainDnsOptions, Format};
 use crate::client::ANSWER_WITHIN;
@@ -78,7 +80,7 @@ fn choosing(choice: &ChoosingDocument) -> String {
         text += &format!("panic: {}, so `panic: {}` answers\n", panic.why, panic.mode);
     }
     if choice.parts.len() > 1 {
-        let part = |part: &crate::admin::PartDocument| {
+        let part = |part: &PartDocument| {
             format!("{} {} %", part.region.as_deref().unwrap_or("all"), part.clients_percent)
         };
         let parts: Vec<String> = choice.parts.iter().map(part).collect();
@@ -100,11 +102,22 @@ fn choosing(choice: &ChoosingDocument) -> String {
             candidate.region.clone().unwrap_or_else(|| "-".to_owned()),
             target.weight.to_string(),
             format!("{} %", target.first_percent),
+            answered(target),
             target.health.clone(),
             target.last_check_failure.clone().unwrap_or_default(),
         ]
     });
-    text + "\n" + &columns(["TARGET", "REGION", "WEIGHT", "FIRST", "HEALTH", "LAST FAILURE"], rows)
+    text + "\n"
+        + &columns(["TARGET", "REGION", "WEIGHT", "FIRST", "ANSWERED", "HEALTH", "LAST FAILURE"], rows)
+}
+
+/// `61 (59.8 %)`: to be compared with what is to come first.
+fn answered(target: &TargetDocument) -> String {
+    match (target.answered, target.answered_percent) {
+        (Some(answered), Some(percent)) => format!("{answered} ({percent} %)"),
+        (Some(answered), None) => answered.to_string(),
+        (None, _) => "-".to_owned(),
+    }
 }
 
 fn class(choice: &ChoosingDocument) -> String {

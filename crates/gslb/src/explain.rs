@@ -17,6 +17,7 @@ use crate::snapshot::Snapshot;
 use crate::verdict::Standing;
 
 pub use self::reading::Told;
+pub(crate) use self::reading::code;
 
 /// What is to be explained.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,6 +141,8 @@ pub struct TargetView {
     pub complaint: Option<String>,
     /// How many answers to the clients of its part begin with it, in percent, among those of its type.
     pub first: f64,
+    /// How many answers began with it so far; `None` where that is not counted.
+    pub answers: Option<u64>,
 }
 
 /// How well a target is.

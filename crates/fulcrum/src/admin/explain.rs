@@ -99,6 +99,10 @@ pub(crate) struct TargetDocument {
     pub(crate) last_check_failure: Option<String>,
     /// How many answers to clients of its part begin with it.
     pub(crate) first_percent: f64,
+    /// How many answers began with it since the start; `null` where that is not counted.
+    pub(crate) answered: Option<u64>,
+    /// The same in percent of those of its part.
+    pub(crate) answered_percent: Option<f64>,
 }
 
 /// A part of the clients.

@@ -16,6 +16,7 @@ mod order;
 mod problem;
 mod registry;
 mod server;
+mod simulate;
 mod sites;
 mod socket;
 mod status;
@@ -41,14 +42,18 @@ use crate::gslb::Answering;
 use crate::reload::{Mistakes, Reloaded};
 
 pub(crate) use self::discovery::DiscoveryStatus;
+pub(crate) use self::dns::region_target;
 pub(crate) use self::explain::{
     CandidateDocument, ChoosingDocument, ClientDocument, ExplainDocument, PanicDocument, PartDocument,
     TargetDocument, ToldDocument, TtlDocument,
 };
-pub(crate) use self::gslb::{GslbRegionStatus, GslbStatus, GslbTargetStatus};
+pub(crate) use self::gslb::{
+    GslbRegionStatus, GslbStatus, GslbTargetStatus, RegionOrderDocument, RegionOrderStatus, RegionState,
+};
 pub(crate) use self::metrics::registry;
 pub(crate) use self::order::{EndpointPath, NoEndpoint, OrderAction, OrderDocument, OrderedState};
 pub(crate) use self::registry::{MoodStatus, RegistryStatus, SuspectStatus};
+pub(crate) use self::simulate::{NameDocument, ReceiverDocument, ShareDocument, SimulationDocument};
 pub(crate) use self::sites::{AdminError, AdminServer, AdminSockets};
 #[cfg(test)]
 pub(crate) use self::status::QueueStatus;

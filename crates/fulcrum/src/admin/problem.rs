@@ -69,7 +69,8 @@ impl Problem {
             Problem::NoRegion(cause) => return cause.clone().into(),
             Problem::NoDns => "this daemon answers no DNS: its configuration has no `gslb`",
             Problem::Unknown => {
-                "there are /metrics, /healthz, /readyz, /status, /v1/reload, /v1/explain/dns and /v1/services/SERVICE/endpoints/ENDPOINT/override"
+                "there are /metrics, /healthz, /readyz, /status, /v1/reload, /v1/explain/dns, /v1/simulate/region-down, \
+                 /v1/gslb/regions/REGION/override and /v1/services/SERVICE/endpoints/ENDPOINT/override"
             }
             Problem::Method(_) => "this path takes other methods: see the field `Allow`",
             Problem::Query => "the query can be `wait=true` or `wait=false`",

@@ -17,7 +17,7 @@ use crate::registry::random_seed;
 impl Answering {
     /// Why a question is answered as it is; nothing where nothing is answered.
     pub(crate) fn explain(&self, question: &Question) -> Option<ExplainDocument> {
-        let responder = self.0.get()?;
+        let responder = self.responder()?;
         let explanation = responder.explain(question, random_seed())?;
         Some(document(responder, question, explanation))
     }
@@ -146,7 +146,7 @@ fn candidate(candidate: Candidate) -> CandidateDocument {
         clients_percent: rounded(candidate.clients),
         outcome: word_of_outcome(candidate.outcome).to_owned(),
         rank: candidate.rank.map(|ranked| rank(&ranked.reason)),
-        targets: candidate.targets.into_iter().map(target).collect(),
+        targets: targets(candidate.targets),
         region: candidate.region.map(|region| region.name),
     }
 }
@@ -185,7 +185,12 @@ fn rank(reason: &Reason) -> String {
     }
 }
 
-fn target(target: TargetView) -> TargetDocument {
+fn targets(targets: Vec<TargetView>) -> Vec<TargetDocument> {
+    let total: u64 = targets.iter().filter_map(|target| target.answers).sum();
+    targets.into_iter().map(|view| target(view, total)).collect()
+}
+
+fn target(target: TargetView, total: u64) -> TargetDocument {
     let health = match target.health {
         TargetState::Unchecked => "unchecked",
         TargetState::Up => "up",
@@ -199,6 +204,11 @@ fn target(target: TargetView) -> TargetDocument {
         health: health.to_owned(),
         last_check_failure: target.complaint,
         first_percent: rounded(target.first),
+        answered: target.answers,
+        answered_percent: target
+            .answers
+            .filter(|_| total > 0)
+            .map(|answers| rounded(answers as f64 * 100.0 / total as f64)),
     }
 }
 

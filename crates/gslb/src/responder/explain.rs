@@ -105,7 +105,10 @@ impl Why<'_> {
             };
             let rank =
                 region.and_then(|region| ranked.iter().find(|ranked| ranked.region == region).copied());
-            let target = |target: &Target| self.target(policy, target, planned.first(region, &target.answer));
+            let target = |target: &Target| TargetView {
+                answers: Some(chosen.counts().of(region, &target.answer)),
+                ..self.target(policy, target, planned.first(region, &target.answer))
+            };
             Candidate {
                 region: region.map(|region| self.region(region)),
                 rank,
@@ -151,6 +154,7 @@ impl Why<'_> {
             health: if *is_healthy { TargetState::Up } else { TargetState::Down },
             complaint: None,
             first: planned.first(None, &TargetAnswer::Address(*address)),
+            answers: None,
         };
         let is_answered = !plan.slices.is_empty();
         let outcome = match plan.is_panic {
@@ -226,6 +230,7 @@ impl Why<'_> {
             health,
             complaint,
             first,
+            answers: None,
         }
     }
 
@@ -237,7 +242,9 @@ impl Why<'_> {
         let Some(checked) = self.state.targets.get(&(*address, identity(check))) else {
             return (TargetState::Unchecked, None);
         };
-        let state = match (checked.health.is_down(), checked.health.is_unsettled()) {
+        // What is answered follows within a second: until then it is only suspect.
+        let is_out = self.seen.down.contains(&(*address, identity(check)));
+        let state = match (is_out, checked.health.is_down() != is_out || checked.health.is_unsettled()) {
             (true, true) => TargetState::Returning,
             (true, false) => TargetState::Down,
             (false, true) => TargetState::Suspect,
@@ -327,10 +334,14 @@ impl Plan {
 
 /// What a name answers by, as it is configured.
 fn by(answer: &Answer) -> String {
-    let policy = match answer {
-        Answer::Policy(policy) => policy,
-        Answer::Service(service) => return format!("service {}", service.service),
-    };
+    match answer {
+        Answer::Policy(policy) => format!("policy {}", words(policy).join(", ")),
+        Answer::Service(service) => format!("service {}", service.service),
+    }
+}
+
+/// The words of its policy.
+pub(super) fn words(policy: &Policy) -> Vec<&'static str> {
     let order = match &policy.targets {
         Targets::Regions { order: RegionOrder::Geo, .. } => Some("geo"),
         Targets::Regions { order: RegionOrder::Nearest, .. } => Some("nearest"),
@@ -344,8 +355,7 @@ fn by(answer: &Answer) -> String {
         Choose::Sticky { .. } => Some("sticky"),
         Choose::First => Some("failover"),
     };
-    let words: Vec<&str> = order.into_iter().chain(choose).collect();
-    format!("policy {}", words.join(", "))
+    order.into_iter().chain(choose).collect()
 }
 
 /// A panic mode as it is configured.

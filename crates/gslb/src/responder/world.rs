@@ -18,7 +18,7 @@ pub(super) struct Seen {
     presentable: RegionSet,
     pub(super) shares: Vec<u8>,
     pub(super) unsettled: RegionSet,
-    down: BTreeSet<Target>,
+    pub(super) down: BTreeSet<Target>,
     pub(super) unsettled_targets: BTreeSet<Target>,
     /// Addresses by service: their weights, and whether they are healthy.
     pub(super) services: BTreeMap<fulcrum_model::ServiceName, Vec<(IpAddr, u16, bool)>>,
