@@ -57,7 +57,8 @@ fn of_name(name: NameShares) -> NameDocument {
 
 /// To hundredths: more is noise.
 pub(super) fn rounded(number: f64) -> f64 {
-    (number * 100.0).round() / 100.0
+    // Adding zero makes -0 to 0.
+    (number * 100.0).round() / 100.0 + 0.0
 }
 
 /// Names that are shown.

@@ -7,7 +7,7 @@ use fulcrum_config::gslb::{Answer, TargetAnswer, Targets};
 use fulcrum_model::{DnsName, RegionName};
 
 use super::world::Seen;
-use super::{Responder, State, load, regions, world};
+use super::{Responder, State, load, world};
 use crate::compiled::Chosen;
 use crate::policy::{Plan, Slice};
 use crate::region::Region;
@@ -119,6 +119,11 @@ impl State {
             0 => 100.0 / names.len() as f64,
             _ => chosen.counts().total() as f64 * 100.0 / total as f64,
         };
+        let ttl = |chosen: &&Chosen| match &chosen.answer {
+            Answer::Policy(policy) => policy.ttl.max,
+            Answer::Service(service) => service.ttl.max,
+        };
+        let longest = Duration::from_secs(names.iter().map(ttl).max().unwrap_or(0).into());
         let shares = names.iter().map(|chosen| self.name_shares(chosen, weight(chosen), situations));
         let mut shares: Vec<NameShares> = shares.collect();
         shares.sort_by(|one, other| other.weight.total_cmp(&one.weight));
@@ -128,7 +133,7 @@ impl State {
             panics: shares.iter().filter(|name| name.panics).count(),
             names: shares,
             is_counted: total > 0,
-            follows: self.gslb.verdict.hold + regions::largest_ttl(&self.compiled),
+            follows: self.gslb.verdict.hold + longest,
         })
     }
 
