@@ -14,24 +14,18 @@ use crate::region::{Region, RegionSet};
 /// Everything that answers depend on: while it is the same, they are.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Seen {
-    eligible: RegionSet,
+    pub(super) eligible: RegionSet,
     last_good: RegionSet,
     presentable: RegionSet,
-    shares: Vec<u8>,
-    unsettled: RegionSet,
+    pub(super) shares: Vec<u8>,
+    pub(super) unsettled: RegionSet,
     dispensable: RegionSet,
-    down: BTreeSet<Target>,
-    unsettled_targets: BTreeSet<Target>,
+    pub(super) down: BTreeSet<Target>,
+    pub(super) unsettled_targets: BTreeSet<Target>,
     /// Addresses by service: their weights, and whether they are healthy.
-    services: BTreeMap<ServiceName, Vec<(IpAddr, u16, bool)>>,
+    pub(super) services: BTreeMap<ServiceName, Vec<(IpAddr, u16, bool)>>,
     /// The services that have not been heard of yet.
     unknown: BTreeSet<ServiceName>,
-}
-
-/// A state, and what is seen in it.
-pub(super) struct Now<'a> {
-    pub(super) state: &'a State,
-    pub(super) seen: &'a Seen,
 }
 
 impl State {
@@ -85,14 +79,14 @@ impl State {
     }
 }
 
-impl World for Now<'_> {
+impl World for Seen {
     fn plan(&self, policy: &Policy, candidates: &Candidates<'_>, together: bool) -> Plan {
         let check = policy.health.as_ref().map(super::identity);
         let among = |set: &BTreeSet<Target>, answer: &TargetAnswer| match (check, answer) {
             (Some(check), TargetAnswer::Address(address)) => set.contains(&(*address, check)),
             _ => false,
         };
-        let seen = self.seen;
+        let seen = self;
         let is_down = |answer: &TargetAnswer| among(&seen.down, answer);
         let is_unsettled = |targets: &[fulcrum_config::gslb::Target]| {
             targets.iter().any(|target| among(&seen.unsettled_targets, &target.answer))
@@ -111,14 +105,14 @@ impl World for Now<'_> {
     }
 
     fn presentable(&self) -> RegionSet {
-        self.seen.presentable
+        self.presentable
     }
 
     fn endpoints(&self, service: &ServiceAnswer) -> Plan {
-        let known = self.seen.services.get(&service.service).map_or(&[][..], Vec::as_slice);
+        let known = self.services.get(&service.service).map_or(&[][..], Vec::as_slice);
         let all = known.len();
         let healthy: Vec<_> = known.iter().filter(|(_, _, is_healthy)| *is_healthy).collect();
-        let is_unknown = self.seen.unknown.contains(&service.service);
+        let is_unknown = self.unknown.contains(&service.service);
         let is_unsettled = healthy.len() < all || is_unknown;
         let ttl = if is_unsettled { service.ttl.min } else { service.ttl.max };
         let slice = |targets: Vec<(TargetAnswer, u64)>| match targets.is_empty() {
