@@ -1,5 +1,6 @@
 //! The command line. Options that need parsing are parsed here; what they mean is in the file of each command.
 
+mod dns;
 mod instances;
 mod registry;
 
@@ -14,6 +15,8 @@ use hyper::header::HeaderValue;
 
 use crate::admin::EndpointPath;
 use crate::client::ServerAddress;
+
+pub(crate) use self::dns::{ExplainCommand, ExplainDnsOptions};
 
 pub(crate) use self::instances::{
     DeregisterOptions, InstancePath, InstancesOptions, Pair, RegisterOptions, RegistryOptions,
@@ -56,6 +59,9 @@ pub(crate) enum Command {
     Maintenance(MaintenanceOptions),
     /// Give an endpoint another share
     Weight(WeightOptions),
+    /// Say why a running daemon does what it does
+    #[command(subcommand)]
+    Explain(ExplainCommand),
     /// List the services of a registry
     Services(ServicesOptions),
     /// List the instances of a service in a registry

@@ -6,6 +6,7 @@
 //!                │    └────► reload: changed files, SIGHUP, the admin ─► load ─► prepare ─► commit
 //!                ├─► check, schema         read a file, touch nothing else
 //!                ├─► status, reload, drain, undrain, maintenance, weight ─► ask ─► client ─► admin of a running daemon
+//!                ├─► explain ─► ask ─► client ─► admin of a running daemon
 //!                ├─► services, instances, register, deregister, watch ─► instances ─► client ─► API of a registry
 //!                ├─► registry check, export, import ─► registry_file ─► the file of a registry that does not run
 //!                └─► demo ─► `fulcrum run` and three `fulcrum demo-backend` as child processes
@@ -24,6 +25,7 @@ mod demo_backend;
 mod discovery;
 mod duration;
 mod exit;
+mod explain;
 mod generations;
 mod gslb;
 mod instances;
@@ -68,6 +70,7 @@ fn execute(command: Command) -> Exit {
         Command::Undrain(options) => order::undrain(&options),
         Command::Maintenance(options) => order::maintenance(&options),
         Command::Weight(options) => order::weight(&options),
+        Command::Explain(command) => explain::explain(&command),
         Command::Services(options) => instances::services(&options),
         Command::Instances(options) => instances::instances(&options),
         Command::Register(options) => instances::register(&options),

@@ -128,6 +128,7 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
         ),
         reload: reload(reloader.clone(), Arc::clone(&data_plane)),
         order: order::action(Arc::clone(&data_plane)),
+        answering: answering.clone(),
     });
     // The admin shows the sources: were it held by them, neither would ever end.
     let shown = Arc::downgrade(&admin);

@@ -10,7 +10,7 @@ use fulcrum_model::{DnsName, RecordData, RecordType};
 
 use crate::body::{Body, BodyWriter, Owner, Section};
 use crate::edns::ClientSubnet;
-use crate::geo::Classes;
+use crate::geo::{Class, Classes};
 use crate::policy::{Plan, is_weighted};
 use crate::region::{MAX_REGIONS, Region};
 
@@ -111,6 +111,12 @@ pub struct Whom {
 }
 
 impl Whom {
+    /// A network that was told.
+    pub(crate) fn told(net: ipnet::IpNet) -> Self {
+        let (address, source) = (net.network(), net.prefix_len());
+        Whom::of(address, Some(ClientSubnet { address, source }))
+    }
+
     /// The network that was told; else whoever asks.
     pub(crate) fn of(address: IpAddr, subnet: Option<ClientSubnet>) -> Self {
         match subnet {
@@ -131,6 +137,19 @@ pub(crate) struct Picked<'a> {
     pub(crate) part: u16,
     /// The bits of the address that the choice depends on.
     pub(crate) scope: u8,
+}
+
+/// How a client is led to what it gets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    /// Its class; `None` where it does not matter where clients are.
+    pub(crate) class: Option<Class>,
+    /// The number of the plan.
+    pub(crate) kind: usize,
+    /// The number of the slice in the plan; `None` where there is nothing.
+    pub(crate) slice: Option<usize>,
+    /// The bits of its address that this depends on.
+    pub(crate) depends: u8,
 }
 
 impl Choice {
@@ -162,24 +181,10 @@ impl Choice {
 
     /// What a client gets.
     pub(crate) fn pick(&self, record_type: u16, whom: Whom, rng: &mut Rng) -> Picked<'_> {
-        let (kind, scope) = match &self.places {
-            None => (0, 0),
-            Some(places) => {
-                let (class, scope) = places.classes.class_of(whom.address, whom.bits);
-                (places.kinds.get(usize::from(class.0)).map_or(0, |kind| usize::from(*kind)), scope)
-            }
-        };
-        let slices = self.kinds.get(kind).map_or(&[][..], |kind| &kind.slices);
-        let mut depends = scope;
-        let slice = match slices {
-            [] => None,
-            [only] => Some(only),
-            several => {
-                depends = depends.max(self.key_bits(whom));
-                let place = mix(self.client(whom)) >> 32;
-                several.iter().find(|slice| place < slice.until)
-            }
-        };
+        let way = self.way(whom);
+        let mut depends = way.depends;
+        let slices = self.kinds.get(way.kind).map_or(&[][..], |kind| &kind.slices);
+        let slice = way.slice.and_then(|place| slices.get(place));
         let Some(slice) = slice else { return Picked { body: None, part: 0, scope: depends.min(whom.told) } };
         let draw = match RecordType(record_type) {
             _ if !slice.alias.bodies.is_empty() => &slice.alias,
@@ -191,6 +196,30 @@ impl Choice {
             depends = depends.max(self.key_bits(whom));
         }
         Picked { body: draw.pick(|| self.client(whom), rng), part: slice.part, scope: depends.min(whom.told) }
+    }
+
+    /// Which of the plans that this was made of speaks of a client, and which of its slices.
+    #[inline]
+    pub(crate) fn way(&self, whom: Whom) -> Way {
+        let (class, kind, scope) = match &self.places {
+            None => (None, 0, 0),
+            Some(places) => {
+                let (class, scope) = places.classes.class_of(whom.address, whom.bits);
+                let kind = places.kinds.get(usize::from(class.0)).map_or(0, |kind| usize::from(*kind));
+                (Some(class), kind, scope)
+            }
+        };
+        let slices = self.kinds.get(kind).map_or(&[][..], |kind| &kind.slices);
+        let (slice, depends) = match slices {
+            [] => (None, scope),
+            [_] => (Some(0), scope),
+            several => {
+                let place = mix(self.client(whom)) >> 32;
+                let slice = several.iter().position(|slice| place < slice.until);
+                (slice, scope.max(self.key_bits(whom)))
+            }
+        };
+        Way { class, kind, slice, depends }
     }
 
     /// How many bits of the address tell a client from others.

@@ -197,6 +197,27 @@ impl Chosen {
         }
     }
 
+    /// The same, with what was answered last where that is what a panic is to have: what answers are made of.
+    pub fn plans_in_force(&self, gslb: &Gslb, world: &dyn World) -> Vec<Plan> {
+        let mut plans = self.plans(gslb, world);
+        if *self.panic() == Panic::LastGood {
+            let orders: Vec<&[usize]> = match &self.order {
+                Order::Places { orders, .. } => orders.iter().map(AsRef::as_ref).collect(),
+                Order::Together | Order::Configured => vec![&[]],
+            };
+            orders.into_iter().zip(&mut plans).for_each(|(order, plan)| self.good.keep(order, plan));
+        }
+        plans
+    }
+
+    /// In which order clients of a kind get the regions of the policy: their places in it.
+    pub(crate) fn order(&self, kind: usize, all: usize) -> Vec<usize> {
+        match &self.order {
+            Order::Together | Order::Configured => (0..all).collect(),
+            Order::Places { orders, .. } => orders.get(kind).map_or_else(Vec::new, |order| order.to_vec()),
+        }
+    }
+
     /// By what regions are put in order, if it depends on where clients are.
     pub fn ranking(&self) -> Option<Ranking> {
         match &self.order {
@@ -227,14 +248,7 @@ impl Chosen {
                 service.max_answers,
             ),
         };
-        let mut plans = self.plans(gslb, world);
-        if *self.panic() == Panic::LastGood {
-            let orders: Vec<&[usize]> = match &self.order {
-                Order::Places { orders, .. } => orders.iter().map(AsRef::as_ref).collect(),
-                Order::Together | Order::Configured => vec![&[]],
-            };
-            orders.into_iter().zip(&mut plans).for_each(|(order, plan)| self.good.keep(order, plan));
-        }
+        let plans = self.plans_in_force(gslb, world);
         let manner = Manner { owner: &self.owner, choose, max_answers: max_answers.get() };
         Choice::new(manner, places, &plans).counting(Arc::clone(&self.counts))
     }

@@ -15,6 +15,7 @@ pub mod compiled;
 mod cookie;
 mod counters;
 mod edns;
+pub mod explain;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod geo;

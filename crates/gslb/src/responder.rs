@@ -1,5 +1,6 @@
 //! The responder: what is seen comes in, verdicts are made of it, and what is answered follows.
 
+mod explain;
 mod regions;
 mod world;
 

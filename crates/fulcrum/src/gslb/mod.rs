@@ -5,6 +5,7 @@
 //!                   │ verdicts ─► state_dir
 //! ```
 
+mod explain;
 mod metrics;
 mod status;
 

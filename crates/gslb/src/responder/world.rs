@@ -13,15 +13,15 @@ use crate::region::{Region, RegionSet};
 /// Everything that answers depend on: while it is the same, they are.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Seen {
-    eligible: RegionSet,
+    pub(super) eligible: RegionSet,
     last_good: RegionSet,
     presentable: RegionSet,
-    shares: Vec<u8>,
-    unsettled: RegionSet,
+    pub(super) shares: Vec<u8>,
+    pub(super) unsettled: RegionSet,
     down: BTreeSet<Target>,
-    unsettled_targets: BTreeSet<Target>,
+    pub(super) unsettled_targets: BTreeSet<Target>,
     /// Addresses by service: their weights, and whether they are healthy.
-    services: BTreeMap<fulcrum_model::ServiceName, Vec<(IpAddr, u16, bool)>>,
+    pub(super) services: BTreeMap<fulcrum_model::ServiceName, Vec<(IpAddr, u16, bool)>>,
 }
 
 /// A state, and what is seen in it.
