@@ -434,6 +434,7 @@ impl State {
     fn checked(&mut self, target: Target, outcome: Result<(), String>, now: Now) {
         let Some(checked) = self.targets.get_mut(&target) else { return };
         let vote = if outcome.is_ok() { Vote::Ok } else { Vote::Fail };
+        checked.doubt(self.judge.as_ref(), now);
         checked.health.checked(outcome, &checked.rules, now.clock);
         let votes = checked.votes.clone();
         for (region, number) in votes {
@@ -459,6 +460,7 @@ impl State {
     /// Takes what the services of regions are like, and decides.
     fn judge(&mut self, now: Now) -> Vec<Transition> {
         for checked in self.targets.values_mut() {
+            checked.doubt(self.judge.as_ref(), now);
             checked.health.tick(&checked.rules, now.clock);
         }
         let gslb = Arc::clone(&self.gslb);
@@ -486,6 +488,16 @@ impl State {
         let eligible = judge.eligible(regions::failover(&gslb));
         self.headroom.tick(eligible, ttl, now.clock);
         transitions
+    }
+}
+
+impl Checked {
+    /// Where all that it stands for seems to fail for the sake of our own link, it does, too.
+    fn doubt(&mut self, judge: Option<&Judge>, now: Now) {
+        let Some(judge) = judge.filter(|_| !self.votes.is_empty()) else { return };
+        if self.votes.iter().all(|(region, _)| judge.is_doubted(Observer(0), *region, now)) {
+            self.health.doubted(now.clock);
+        }
     }
 }
 

@@ -49,6 +49,11 @@ impl TargetHealth {
         self.tick(rules, now);
     }
 
+    /// Whoever looks takes what fails for its own link: what was suspected is suspected from now on only.
+    pub fn doubted(&mut self, now: Duration) {
+        self.suspect = self.suspect.map(|since| if self.is_down { since } else { now });
+    }
+
     /// Lets time pass.
     pub fn tick(&mut self, rules: &TargetRules, now: Duration) {
         if self.suspect.is_some_and(|since| now.saturating_sub(since) >= rules.hold) {
@@ -114,6 +119,25 @@ mod tests {
         check("---++", "uussu");
         // Flapping is failing (gdnsd counts like this, too).
         check("-+-+-", "uuuus");
+    }
+
+    #[test]
+    fn what_is_doubted_is_held_against_nobody() {
+        let mut health = TargetHealth::default();
+        let mut fail = |second, is_doubted| {
+            let now = Duration::from_secs(second);
+            if is_doubted {
+                health.doubted(now);
+            }
+            health.checked(Err("refused".to_owned()), &RULES, now);
+            health.is_down()
+        };
+        for second in 0..100 {
+            assert!(!fail(second, true), "{second}");
+        }
+        assert!(!fail(108, false));
+        assert!(fail(109, false), "ten seconds after the last doubt");
+        assert!(fail(110, true), "what was decided stands");
     }
 
     #[test]
