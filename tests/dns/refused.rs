@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::mmdb::{Writer, nested};
-use super::{start_with, yaml};
+use super::yaml;
 use crate::harness::{Fulcrum, fulcrum};
 
 const MORE: &str = "  geo: { nets: \"@DIR@/nets.txt\", database: \"@DIR@/places.mmdb\", default: us }\n  regions: { eu: { match: \"continent:EU\" }, us: { match: default } }\n";

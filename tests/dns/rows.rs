@@ -8,57 +8,90 @@
 //! | R17 – R19 transfers, classes, ANY | all | all | |
 //! | R20 – R26 EDNS | all | all | R25 RFC 9018's own examples: crates/gslb, `cookie` |
 //! | R27 – R31 subnets of clients | all | R27, R28, R31 | scopes of random maps: crates/gslb, `geo` |
-//! | R32 transport | all | | `answers`; other addresses of one link: `network` |
-//! | R33 reloads | | | `changes` |
+//! | R32 transport | all | | `answers` |
+//! | R33 reloads | all rows, during reloads | | `changes` |
 //! | R34 no signatures | all | all | |
 
+use std::fs::{self, File};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use super::start_with;
 use crate::harness::{Fulcrum, fulcrum};
 
-/// A daemon that has everything that rows ask for, at this address.
-fn start(bind: &str) -> Fulcrum {
+/// The configuration that has everything that rows ask for, at this address and in this turn.
+fn everything(bind: &str, turn: u8) -> String {
     let many: Vec<String> = (1..=200).map(|number| format!("192.0.2.{number}")).collect();
     let text: Vec<String> = ['a', 'b', 'c', 'd'].map(|letter| letter.to_string().repeat(220)).to_vec();
-    let yaml = include_str!("rows.yaml")
+    include_str!("rows.yaml")
         .replace("@BIND@", bind)
+        .replace("@TURN@", &turn.to_string())
         .replace("@MANY@", &format!("[{}]", many.join(", ")))
-        .replace("@TEXT@", &format!("[{}]", text.join(", ")));
+        .replace("@TEXT@", &format!("[{}]", text.join(", ")))
+}
+
+fn start(bind: &str) -> Fulcrum {
     let files = [
         ("nets.txt", "192.0.2.0/24 eu\n198.51.100.128/25 eu\n2001:db8::/32 eu\n127.0.0.7 eu\n"),
         ("cookie.new", "e5e973e5a6b2a43f48e7dc849e37bfcf\n"),
         ("cookie.old", "dd3bdf9344b678b185a6f5cb60fca715\n"),
     ];
-    start_with(&yaml, &files)
+    start_with(&everything(bind, 1), &files)
 }
 
+/// All rows, while the configuration is exchanged all the time, every other time for one that is refused.
 #[test]
 fn dnspython_finds_every_row_so() {
     let fulcrum = start(":0");
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let python = top.join("target/dnspython/bin/python");
-    assert!(python.exists(), "{} is missing: `make dnspython` installs it", python.display());
-    let port = fulcrum.dns().rsplit(':').next().expect("a port");
-    let output = Command::new(python)
-        .args([top.join("tests/dns/witness").as_os_str(), port.as_ref()])
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output()
-        .expect("it is there");
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mut witness = Witness::start(&fulcrum);
+    let mut turns = (1..=250).cycle();
+    let status = loop {
+        if let Some(status) = witness.0.try_wait().expect("our child") {
+            break status;
+        }
+        let turn = turns.next().expect("it has no end");
+        fulcrum.move_config(&everything(":0", turn));
+        assert_eq!(fulcrum.reload_with(&["--wait"]).code, Some(0));
+        fulcrum.move_config(
+            &everything(":0", turn).replace("other: { cname: one }", "other: { cname: one, a: 192.0.2.1 }"),
+        );
+        assert_eq!(fulcrum.reload_with(&["--wait"]).code, Some(1));
+    };
+    let told = fs::read_to_string(fulcrum.directory().join("told")).expect("it was written");
     print!("{told}");
-    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
-    let shown: Vec<&str> =
+    assert!(status.success(), "{told}");
+    let mut shown: Vec<&str> =
         told.lines().filter_map(|line| line.split_once(" ok: ")).map(|(row, _)| row).collect();
-    let elsewhere = [16, 33];
-    let mut rows: Vec<String> =
-        (1..=34).filter(|row| !elsewhere.contains(row)).map(|row| format!("R{row}")).collect();
+    shown.sort_unstable();
+    let mut rows: Vec<String> = (1..=34).filter(|row| *row != 16).map(|row| format!("R{row}")).collect();
     rows.push("ECS".to_owned());
     rows.sort_unstable();
-    let mut shown: Vec<String> = shown.into_iter().map(str::to_owned).collect();
-    shown.sort_unstable();
     assert_eq!(shown, rows, "no row is left out");
+}
+
+/// The program that asks, until it is dropped. What it says goes to the file `told`.
+struct Witness(Child);
+
+impl Witness {
+    #[track_caller]
+    fn start(fulcrum: &Fulcrum) -> Self {
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let python = top.join("target/dnspython/bin/python");
+        assert!(python.exists(), "{} is missing: `make dnspython` installs it", python.display());
+        let port = fulcrum.dns().rsplit(':').next().expect("a port");
+        let told = File::create(fulcrum.directory().join("told")).expect("room for a file");
+        let mut command = Command::new(python);
+        command.args([top.join("tests/dns/witness").as_os_str(), port.as_ref()]);
+        command.env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null()).stdout(told);
+        Witness(command.spawn().expect("it is there"))
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// What dig is told, in one text: status and flags, answers and authority, sorted.
@@ -245,7 +278,7 @@ fn a_dname_is_refused_when_it_is_read() {
     let directory = tempfile::tempdir().expect("room for a directory");
     let path = |name: &str| directory.path().join(name).display().to_string();
     let zone = "$TTL 300\n@ SOA ns1 hostmaster 1 1h 10m 14d 60\n@ NS ns1\nns1 A 192.0.2.53\nold DNAME new\n";
-    std::fs::write(path("zone"), zone).expect("room for a file");
+    fs::write(path("zone"), zone).expect("room for a file");
     let inline = "{ soa: { primary: ns1, contact: h }, ns: [ns1], names: { ns1: { a: 192.0.2.53 }, old: { type39: '\\# 1 00' } } }";
     for (source, said) in
         [(format!("{{ file: \"{}\" }}", path("zone")), "line 5: "), (inline.to_owned(), "fulcrum.yaml:3:")]
@@ -254,7 +287,7 @@ fn a_dname_is_refused_when_it_is_read() {
             "version: 1\nstate_dir: \"{}\"\ngslb: {{ bind: \"127.0.0.1:5353\", zones: {{ example.com: {source} }} }}\n",
             path("state")
         );
-        std::fs::write(path("fulcrum.yaml"), yaml).expect("room for a file");
+        fs::write(path("fulcrum.yaml"), yaml).expect("room for a file");
         let output = fulcrum(["check", "-c", &path("fulcrum.yaml")]);
         let told = format!("{}{}", output.stdout, output.stderr);
         assert!(output.code != Some(0) && told.contains(said) && told.contains("DNAME"), "{told}");

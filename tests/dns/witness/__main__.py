@@ -2,8 +2,8 @@
 
     target/dnspython/bin/python tests/dns/witness PORT
 
-The daemon answers at every address of this host. Rows are what has to be so of a name server that does as the RFCs say; R16
-and R33 are shown elsewhere (see rows.rs). Two rows read packets of the loopback interface, which takes root.
+The daemon answers at every address of this host. Rows are what has to be so of a name server that does as the RFCs say; R16 is
+shown elsewhere (see rows.rs). R33 waits for reloads. Two rows read packets of the loopback interface, which takes root.
 """
 
 import sys

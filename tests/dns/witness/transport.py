@@ -7,7 +7,7 @@ import time
 import dns.flags
 import dns.query
 
-from asking import ask, datagrams, framed, NAMES, of_zone, PORT, query, read, received, row, sniffer, tcp
+from asking import ask, datagrams, framed, NAMES, of_zone, PORT, query, read, received, row, sniffer, tcp, udp
 
 
 @row("R32", "connections carry many questions; datagrams come from where they were sent to")
@@ -49,6 +49,20 @@ def transport():
         ask(query("text.example.com", "TXT", use_edns=0, payload=1232))
         # Routers may cut it (RFC 9715 §3.1 leaves it to us; a lost datagram is worse).
         assert {flags & 2 for flags, _, _ in datagrams(seen)} == {0}
+
+
+@row("R33", "reloads lose no question and mix no answer")
+def reloads():
+    seen, began = [], time.monotonic()
+    with udp() as asker:
+        while len(seen) < 5:
+            assert time.monotonic() < began + 30, f"no reloads: {seen}"
+            for _ in range(100):
+                asker.send(query("turn.example.com").to_wire())
+                numbers = {int(address.to_text().rsplit(".", 1)[1]) for rrset in read(asker.recv(65535)).answer for address in rrset}
+                assert len(numbers) == 1, numbers
+                if seen[-1:] != [*numbers]:
+                    seen += numbers
 
 
 @row("R34", "no signatures, whoever wants them")

@@ -48,3 +48,40 @@ fn apex_above(name: &DnsName, zone: &DnsName, lower: &BTreeSet<&DnsName>) -> Opt
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::zone::tests::{APEX, records};
+
+    /// What is hidden of `example.com` with these records beside others of these zones.
+    #[track_caller]
+    fn check(text: &str, zones: &[&str], expected: &[&str]) {
+        let zones: Vec<DnsName> = zones.iter().map(|zone| zone.parse().expect("a name")).collect();
+        let apex: DnsName = "example.com".parse().expect("a name");
+        let errors =
+            hidden(&apex, &records(&format!("{APEX}{text}")), &zones.iter().chain([&apex]).collect());
+        assert_eq!(errors.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn what_a_lower_zone_answers_is_nothing_of_the_upper_one() {
+        let told = "has what is never answered: the zone in.example.com. is served, too, and begins there or above it";
+        check("www.in 60 A 192.0.2.1", &["in.example.org", "com", "n.example.com"], &[]);
+        check(
+            "www.in 60 A 192.0.2.1",
+            &["in.example.com"],
+            &[&format!("line 4: www.in.example.com. {told}")],
+        );
+        check(
+            "in 60 TXT a\nin 60 A 192.0.2.1",
+            &["in.example.com"],
+            &[&format!("line 4: in.example.com. {told}"), &format!("line 5: in.example.com. {told}")],
+        );
+        // Who answers there, and where they are.
+        let delegation =
+            "in 60 NS ns.in\nin 60 DS 1 8 2 abcd\nns.in 60 A 192.0.2.1\nns.in 60 AAAA 2001:db8::1";
+        check(delegation, &["in.example.com"], &[]);
+        check("a.in 60 NS ns", &["in.example.com"], &[&format!("line 4: a.in.example.com. {told}")]);
+    }
+}
