@@ -79,16 +79,15 @@ fn a_wrong_database_changes_nothing() {
     let mut broken = good.clone();
     // The first node points behind the end of everything.
     broken[..7].fill(0xff);
-    for (what, bytes) in [
-        ("nothing", Vec::new()),
-        ("a text", b"192.0.2.0/24 eu\n".repeat(100)),
-        ("half", good[..good.len() / 2].to_vec()),
-        ("the last byte", good[..good.len() - 1].to_vec()),
-        ("the first bytes", good[20..].to_vec()),
-        ("a node", broken),
+    for bytes in [
+        Vec::new(),
+        b"192.0.2.0/24 eu\n".repeat(100),
+        good[..good.len() / 2].to_vec(),
+        good[..good.len() - 1].to_vec(),
+        good[20..].to_vec(),
+        broken,
     ] {
         fs::write(&file, bytes).expect("room for a file");
-        println!("{what}");
         daemon.refuses(&["@DIR@/places.mmdb"]);
     }
     fs::remove_file(&file).expect("it is there");
