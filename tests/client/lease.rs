@@ -179,20 +179,65 @@ fn a_registry_that_is_killed_and_comes_back_finds_its_instances() {
     assert_eq!(fulcrum.instance("web/a"), None);
 }
 
-/// The first address that answers is used, whichever of them is dead.
+/// Registries that know nothing of each other all know the instance, and each goes its own way.
 #[test]
-fn another_address_is_asked_when_one_does_not_answer() {
-    let fulcrum = registry_at("127.0.0.1:0", "");
-    let dead = format!("http://{REFUSED}");
-    let alive = format!("http://{}", fulcrum.registry());
-    for (number, urls) in [[&dead, &alive], [&alive, &dead]].into_iter().cycle().take(8).enumerate() {
-        let registry = fulcrum_client::Registry::new(urls).expect("addresses");
-        let id = number.to_string();
-        let begun = Instant::now();
-        let registered = registry.register(instance(&id, "127.0.0.1:8080")).expect("a thread");
-        runtime().block_on(registered.ready()).expect("registered");
-        assert!(begun.elapsed() < Duration::from_secs(3), "without a wait: {:?}", begun.elapsed());
+fn an_instance_registers_at_every_registry() {
+    let mut registries = [registry_at("127.0.0.1:0", ""), registry_at(&free_address(), "")];
+    let urls = registries.each_ref().map(|fulcrum| format!("http://{}", fulcrum.registry()));
+    let both = fulcrum_client::Registry::new([&*urls[0], &*urls[1], &format!("http://{REFUSED}")]);
+    let both = both.expect("addresses");
+    let registered = both.register(instance("a", "127.0.0.1:8080")).expect("a thread");
+    let runtime = runtime();
+    assert_eq!(runtime.block_on(registered.ready()).expect("registered"), 1);
+    for fulcrum in &registries {
+        eventually("it is known", || fulcrum.instance("web/a"));
     }
+    let states = || registered.registries().map(|(_, status)| status.state).collect::<Vec<_>>();
+    eventually("it knows", || (states() == [State::Up, State::Up, State::Registering]).then_some(()));
+    let dead = registered.registries().nth(2).expect("the third");
+    assert!(dead.0.to_string().contains(REFUSED) && dead.1.problem.is_some());
+
+    // One takes it out: the other's clients still come.
+    registries[0].order("web/a", &json!({ "state": "drain", "reason": "disk" }));
+    eventually("it is told", || (states()[0] == State::Draining).then_some(()));
+    assert_eq!(registered.status().borrow().state, State::Up);
+    registries[1].order("web/a", &json!({ "state": "drain", "reason": "disk" }));
+    await_state(&registered, State::Draining);
+    registries[0].order("web/a", &Value::Null);
+    await_state(&registered, State::Up);
+
+    // One is gone: the other one keeps it, longer than a lease, and both are left.
+    assert_eq!(registries[1].stop(), Some(0));
+    let problem = |place| registered.registries().nth(place).and_then(|(_, status)| status.problem);
+    eventually("it is noticed", || problem(1));
+    crate::harness::hold("the other one keeps it", Duration::from_secs(4), || {
+        registries[0].instance("web/a").is_some_and(|instance| instance["health"] == "ok")
+    });
+    registries[1].restart();
+    eventually("it is heard of", || problem(1).is_none().then_some(()));
+    drop(registered);
+    for fulcrum in &registries {
+        assert_eq!(fulcrum.instance("web/a"), None);
+    }
+}
+
+#[test]
+fn who_is_replaced_at_one_registry_is_replaced() {
+    let registries = [registry_at("127.0.0.1:0", ""), registry_at("127.0.0.1:0", "")];
+    let urls = registries.each_ref().map(|fulcrum| format!("http://{}", fulcrum.registry()));
+    let both = fulcrum_client::Registry::new(&urls).expect("addresses");
+    let old = both.register(instance("a", "127.0.0.1:8080")).expect("a thread");
+    for fulcrum in &registries {
+        eventually("it is known", || fulcrum.instance("web/a"));
+    }
+    let new =
+        registry_of(registries[1].registry()).register(instance("a", "127.0.0.1:8081")).expect("a thread");
+    assert_eq!(runtime().block_on(new.ready()).expect("registered"), 2);
+    await_state(&old, State::Replaced);
+    let left = runtime().block_on(old.leave(Duration::ZERO));
+    assert!(matches!(left, Err(InstanceError::Replaced)), "{left:?}");
+    assert_eq!(registries[0].instance("web/a"), None, "nobody is sent to the old one");
+    assert_eq!(registries[1].instance("web/a").expect("the new one")["port"], 8081);
 }
 
 #[test]

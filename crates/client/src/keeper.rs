@@ -1,27 +1,32 @@
-//! The thread of an instance: it asks what the lifecycle decides, and tells what comes of it.
+//! An instance at one registry: asks what the lifecycle decides, and tells what comes of it.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fulcrum_balance::Rng;
 use serde::Deserialize;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use crate::ask::AskError;
+use crate::board::Board;
 use crate::instance::Instance;
 use crate::lifecycle::{Answer, Ask, End, Lifecycle, Stage};
 use crate::load::LoadReport;
 use crate::registered::{State, Status};
-use crate::registry::Registry;
+use crate::registry::Token;
+use crate::url::RegistryUrl;
 
-/// What the thread works with.
+/// What it works with.
 #[derive(Debug)]
 pub(crate) struct Keeper {
-    pub(crate) registry: Registry,
+    pub(crate) url: RegistryUrl,
+    pub(crate) token: Option<Token>,
     pub(crate) instance: Instance,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) load: LoadReport,
-    pub(crate) status: watch::Sender<Status>,
+    pub(crate) board: Arc<Board>,
+    /// Which one of the registries it is, on the board.
+    pub(crate) place: usize,
     pub(crate) rng: Rng,
     pub(crate) start: Instant,
     pub(crate) problem: Option<Arc<AskError>>,
@@ -99,8 +104,7 @@ impl Keeper {
     }
 
     async fn ask(&self, ask: Ask) -> Result<Answer, AskError> {
-        let url = self.registry.url(self.lifecycle.servers());
-        let (token, within) = (self.registry.token(), self.lifecycle.patience());
+        let (url, token, within) = (&self.url, self.token.as_ref(), self.lifecycle.patience());
         let question = match ask {
             Ask::Register { epoch } => self.instance.registration(epoch),
             Ask::Beat { epoch } => self.instance.heartbeat(epoch, self.load.weight(), self.load.load()),
@@ -127,19 +131,7 @@ impl Keeper {
         };
         // Who has left as it wished has no problem any more, whatever it was.
         let problem = self.problem.clone().filter(|_| self.lifecycle.end() != Some(End::Left));
-        let now = Status { state, epoch: self.lifecycle.epoch(), problem };
-        self.status.send_if_modified(|status| {
-            let is_same = |a: &Arc<AskError>, b: &Arc<AskError>| a.to_string() == b.to_string();
-            let has_same_problem = match (&status.problem, &now.problem) {
-                (Some(before), Some(after)) => is_same(before, after),
-                (before, after) => before.is_none() && after.is_none(),
-            };
-            let has_changed = (status.state, status.epoch) != (now.state, now.epoch) || !has_same_problem;
-            if has_changed {
-                *status = now;
-            }
-            has_changed
-        });
+        self.board.tell(self.place, Status { state, epoch: self.lifecycle.epoch(), problem });
     }
 }
 

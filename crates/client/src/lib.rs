@@ -1,7 +1,7 @@
 //! For services that register with a Fulcrum registry, and for gateways that call them directly.
 //!
 //! ```text
-//!   Instance ─► Registry::register ─► Registered ── a thread: lifecycle (what next, pure) ─► ask ─► registry
+//!   Instance ─► Registry::register ─► Registered ── a thread, for each registry: lifecycle (what next, pure) ─► ask ─► registry
 //!                                         └── status, load, leave, drop
 //!
 //!   Registry::watch ─► Watch ── a task: events (pure) ─► view (pure) ─► Endpoints
@@ -15,6 +15,7 @@
 
 mod ask;
 mod balancer;
+mod board;
 mod cluster;
 mod condition;
 mod events;

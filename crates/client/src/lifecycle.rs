@@ -1,4 +1,4 @@
-//! What an instance asks its registry next, and when: decisions over answers and the time, without a socket.
+//! What an instance asks a registry next, and when: decisions over answers and the time, without a socket.
 //!
 //! ```text
 //!                 registered              leave                  drain
@@ -15,7 +15,6 @@ use fulcrum_balance::Rng;
 
 use crate::ask::{AskError, Problem};
 use crate::pace::{self, Backoff};
-use crate::servers::{Failover, Servers};
 
 /// Where an instance is on its way. Times are since its start.
 #[derive(Debug)]
@@ -26,7 +25,6 @@ pub(crate) struct Lifecycle {
     /// What the registry said last of the time between heartbeats.
     pace: Duration,
     backoff: Backoff,
-    servers: Servers,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,17 +94,16 @@ pub(crate) enum Answer {
     /// There is no use in asking again.
     Never,
     /// There may be.
-    Later { after: Option<Duration>, is_of_the_server: bool },
+    Later { after: Option<Duration> },
 }
 
 impl Lifecycle {
-    pub(crate) fn new(servers: Servers) -> Self {
+    pub(crate) fn new() -> Self {
         Lifecycle {
             phase: Phase::Registering { epoch: None },
             due: Duration::ZERO,
             pace: LONGEST_ASK,
             backoff: registering(),
-            servers,
         }
     }
 
@@ -121,14 +118,9 @@ impl Lifecycle {
         Some((self.due, ask))
     }
 
-    /// How long an answer may take: two have to fit into a lease, so that another registry can be asked in time.
+    /// How long an answer may take: two questions have to fit into a lease, so that one of them may get lost.
     pub(crate) fn patience(&self) -> Duration {
         self.pace.clamp(SHORTEST_ASK, LONGEST_ASK)
-    }
-
-    /// Which registry is to be asked.
-    pub(crate) fn servers(&self) -> &Servers {
-        &self.servers
     }
 
     pub(crate) fn stage(&self) -> Option<Stage> {
@@ -175,9 +167,8 @@ impl Lifecycle {
         match (self.phase, answer) {
             (Phase::Ended(_), _) => {}
             (_, Answer::Stale) => self.phase = Phase::Ended(End::Replaced),
-            (_, Answer::Later { after, is_of_the_server }) => self.later(after, is_of_the_server, now, rng),
+            (_, Answer::Later { after }) => self.later(after, now, rng),
             (phase, answer) => {
-                self.servers.answered();
                 self.backoff.succeeded();
                 self.decided(phase, answer, now, rng);
             }
@@ -217,14 +208,12 @@ impl Lifecycle {
             (Phase::Leaving { .. }, _) => self.phase = Phase::Ended(End::Unheard),
             (_, Answer::Never) => self.phase = Phase::Ended(End::Refused),
             // An answer to another question than that which was asked.
-            (_, _) => self.later(None, true, now, rng),
+            (_, _) => self.later(None, now, rng),
         }
     }
 
-    fn later(&mut self, after: Option<Duration>, is_of_the_server: bool, now: Duration, rng: &mut Rng) {
-        let goes_on = is_of_the_server && self.servers.failed() == Failover::Next;
-        let wait = if goes_on { Duration::ZERO } else { self.backoff.failed_until(after, rng) };
-        self.due = now + wait;
+    fn later(&mut self, after: Option<Duration>, now: Duration, rng: &mut Rng) {
+        self.due = now + self.backoff.failed_until(after, rng);
         match self.phase {
             Phase::Leaving { deadline, .. } if self.due >= deadline => {
                 self.phase = Phase::Ended(End::Unheard);
@@ -245,7 +234,7 @@ impl Lifecycle {
 impl Answer {
     /// What an error means for the instance.
     pub(crate) fn of_error(error: &AskError, ask: Ask) -> Self {
-        let later = |after| Answer::Later { after, is_of_the_server: error.is_of_the_server() };
+        let later = |after| Answer::Later { after };
         let Some(problem) = error.problem() else { return later(None) };
         let Problem { after, re_register_after, .. } = *problem;
         match (problem.status, &*problem.code, ask) {

@@ -1,22 +1,19 @@
 //! The way of an instance, answer by answer.
 
-use std::num::NonZeroUsize;
-
 use super::*;
 use crate::url::RegistryUrl;
 
 const NEXT: Duration = Duration::from_secs(10);
 
-fn lifecycle(servers: usize) -> (Lifecycle, Rng) {
-    let count = NonZeroUsize::new(servers).expect("some");
-    (Lifecycle::new(Servers::new(count, 0)), Rng::from_seed(7))
+fn lifecycle() -> (Lifecycle, Rng) {
+    (Lifecycle::new(), Rng::from_seed(7))
 }
 
 fn up(epoch: u64) -> Answer {
     Answer::Registered { epoch, next: NEXT, stage: Stage::Up }
 }
 
-const LATER: Answer = Answer::Later { after: None, is_of_the_server: true };
+const LATER: Answer = Answer::Later { after: None };
 
 /// Asks what is next when it is due; the time then.
 fn answer(lifecycle: &mut Lifecycle, answer: Answer, rng: &mut Rng) -> Duration {
@@ -31,7 +28,7 @@ fn ask(lifecycle: &Lifecycle) -> Ask {
 
 /// Registered under this epoch.
 fn registered(epoch: u64) -> (Lifecycle, Rng) {
-    let (mut lifecycle, mut rng) = lifecycle(1);
+    let (mut lifecycle, mut rng) = lifecycle();
     answer(&mut lifecycle, up(epoch), &mut rng);
     assert_eq!(ask(&lifecycle), Ask::Beat { epoch });
     (lifecycle, rng)
@@ -39,7 +36,7 @@ fn registered(epoch: u64) -> (Lifecycle, Rng) {
 
 #[test]
 fn registers_at_once_and_beats_at_the_pace_of_the_registry() {
-    let (mut lifecycle, mut rng) = lifecycle(1);
+    let (mut lifecycle, mut rng) = lifecycle();
     assert_eq!(lifecycle.next(), Some((Duration::ZERO, Ask::Register { epoch: None })));
     assert_eq!((lifecycle.stage(), lifecycle.epoch()), (None, None));
     let mut last = answer(&mut lifecycle, up(3), &mut rng);
@@ -102,34 +99,21 @@ fn who_was_replaced_never_asks_again() {
     check(leaving, rng);
     let (beating, rng) = registered(2);
     check(beating, rng);
-    let (first, rng) = lifecycle(1);
+    let (first, rng) = lifecycle();
     check(first, rng);
 }
 
 #[test]
 fn what_cannot_be_registered_is_not_tried_again() {
-    let (mut lifecycle, mut rng) = lifecycle(1);
+    let (mut lifecycle, mut rng) = lifecycle();
     answer(&mut lifecycle, Answer::Never, &mut rng);
     assert_eq!((lifecycle.next(), lifecycle.end()), (None, Some(End::Refused)));
 }
 
 #[test]
-fn another_registry_is_asked_at_once_and_then_not_so_soon() {
-    let (mut lifecycle, mut rng) = lifecycle(3);
-    let mut places = Vec::new();
-    let mut waits = Vec::new();
-    for _ in 0..4 {
-        places.push(lifecycle.servers().current());
-        let now = answer(&mut lifecycle, LATER, &mut rng);
-        waits.push(lifecycle.next().expect("a registration").0 > now);
-    }
-    assert_eq!((places, waits), (vec![0, 1, 2, 0], vec![false, false, true, false]));
-    // What is said to this instance others would say, too.
-    let now = answer(&mut lifecycle, up(1), &mut rng);
-    let place = lifecycle.servers().current();
-    let rate = Answer::Later { after: Some(Duration::from_secs(2)), is_of_the_server: false };
-    let now = now.max(answer(&mut lifecycle, rate, &mut rng));
-    assert_eq!(lifecycle.servers().current(), place);
+fn nobody_is_asked_before_it_wants_to_be() {
+    let (mut lifecycle, mut rng) = registered(1);
+    let now = answer(&mut lifecycle, Answer::Later { after: Some(Duration::from_secs(2)) }, &mut rng);
     assert!(lifecycle.next().expect("a heartbeat").0 - now >= Duration::from_secs(2));
 }
 
@@ -184,7 +168,7 @@ fn a_registry_that_is_away_holds_nobody_back_for_long() {
     assert_eq!(lifecycle.end(), Some(End::Unheard));
     assert!(last < Duration::from_secs(2), "{last:?}");
 
-    let (mut lifecycle, _) = self::lifecycle(1);
+    let (mut lifecycle, _) = self::lifecycle();
     lifecycle.leave(Duration::ZERO, NEXT, Duration::ZERO);
     assert_eq!(lifecycle.end(), Some(End::Left), "it has never been there");
 }
@@ -206,30 +190,29 @@ fn errors_have_one_meaning_each() {
         let error = AskError::Refused { registry, problem };
         assert_eq!(Answer::of_error(&error, ask), expected, "{status} {code} {ask:?}");
     };
-    let later = |is_of_the_server| Answer::Later { after: None, is_of_the_server };
     let unknown = Answer::Unknown { after: Some(NEXT) };
     check(404, "unknown", beat, unknown);
     check(404, "unknown", leave, unknown);
     check(404, "", beat, unknown);
-    check(404, "not_found", beat, later(false));
-    check(404, "not_found", register, later(false));
+    check(404, "not_found", beat, LATER);
+    check(404, "not_found", register, LATER);
     for ask in [beat, register, leave] {
         check(409, "stale_epoch", ask, Answer::Stale);
-        check(429, "rate", ask, later(false));
-        check(503, "store", ask, later(true));
-        check(500, "", ask, later(true));
+        check(429, "rate", ask, LATER);
+        check(503, "store", ask, LATER);
+        check(500, "", ask, LATER);
     }
     for (status, code) in [(400, "json"), (413, "too_large"), (422, "invalid")] {
         check(status, code, register, Answer::Never);
     }
     for (status, code) in [(401, "unauthorized"), (403, "forbidden"), (403, "not_yours")] {
-        check(status, code, register, later(false));
-        check(status, code, beat, later(false));
+        check(status, code, register, LATER);
+        check(status, code, beat, LATER);
         check(status, code, leave, Answer::Never);
     }
     let registry: RegistryUrl = "http://127.0.0.1:1".parse().expect("an address");
     let late = AskError::Late { registry, within: NEXT };
-    assert_eq!(Answer::of_error(&late, beat), later(true));
+    assert_eq!(Answer::of_error(&late, beat), LATER);
 }
 
 /// Whatever is answered in whatever order: it stays within its bounds, and whoever was replaced stays away.
@@ -237,7 +220,7 @@ fn errors_have_one_meaning_each() {
 fn holds_together_under_random_answers() {
     for seed in 0..256 {
         let mut choice = Rng::from_seed(seed);
-        let (mut lifecycle, mut rng) = lifecycle(1 + (seed % 3) as usize);
+        let (mut lifecycle, mut rng) = lifecycle();
         let mut now = Duration::ZERO;
         for _ in 0..300 {
             let Some((due, asked)) = lifecycle.next() else { break };
@@ -250,7 +233,7 @@ fn holds_together_under_random_answers() {
                 0 => Answer::Stale,
                 1 => Answer::Never,
                 2..6 => Answer::Unknown { after: (choice.below(2) == 0).then_some(NEXT) },
-                6..14 => Answer::Later { after: None, is_of_the_server: choice.below(2) == 0 },
+                6..14 => LATER,
                 _ if matches!(asked, Ask::Leave { .. }) => Answer::Leaving,
                 _ => up(1 + u64::from(choice.below(3))),
             };
@@ -261,7 +244,6 @@ fn holds_together_under_random_answers() {
             if choice.below(50) == 0 {
                 lifecycle.leave(Duration::from_secs(choice.below(60).into()), NEXT, now);
             }
-            assert!(lifecycle.servers().current() < 1 + (seed % 3) as usize);
         }
     }
 }

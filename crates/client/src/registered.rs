@@ -1,36 +1,40 @@
-//! An instance that is kept registered: a thread of its own asks what [`Lifecycle`] decides.
+//! An instance that is kept registered: a thread of its own asks each registry what its [`Lifecycle`] decides.
 //!
 //! The thread has a runtime of its own, too: heartbeats come in time however busy that of the application is, and the
 //! departure goes out when the application's runtime is gone already.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use crate::ask::AskError;
+use crate::board::Board;
 use crate::instance::Instance;
 use crate::keeper::{FAREWELL, Keeper};
 use crate::lifecycle::Lifecycle;
 use crate::load::LoadReport;
 use crate::registry::{Registry, random};
+use crate::url::RegistryUrl;
 
 /// An instance that is registered, or on its way. While it is there heartbeats go out; dropping it takes the instance out,
 /// which takes two seconds at most.
 #[derive(Debug)]
 pub struct Registered {
-    /// Taken when it is dropped.
-    wishes: Option<mpsc::Sender<Duration>>,
-    status: watch::Receiver<Status>,
+    /// One for each registry; none when it is dropped.
+    wishes: Vec<mpsc::Sender<Duration>>,
+    urls: Vec<RegistryUrl>,
+    board: Arc<Board>,
     load: LoadReport,
     /// Nothing is ever sent: it is closed when the thread has ended.
     over: Receiver<()>,
 }
 
-/// What is known of the instance's place in the registry.
+/// What is known of the instance's place in a registry.
 #[derive(Clone, Debug)]
 pub struct Status {
     /// Where it stands.
@@ -56,7 +60,7 @@ pub enum State {
     Left,
     /// Another process is registered under its id: this one is to end. For ever.
     Replaced,
-    /// The registry does not take what it says of itself: see [`Status::problem`]. For ever.
+    /// No registry takes what it says of itself: see [`Status::problem`]. For ever.
     Refused,
 }
 
@@ -78,50 +82,47 @@ pub enum InstanceError {
 }
 
 impl Registry {
-    /// Registers the instance, and keeps it registered until what is returned is dropped. It returns at once: see
-    /// [`Registered::ready`]. An error says that the system gives no thread.
+    /// Registers the instance at every address, and keeps it registered until what is returned is dropped. It returns at
+    /// once: see [`Registered::ready`]. An error says that the system gives no thread.
     pub fn register(&self, instance: Instance) -> io::Result<Registered> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let mut rng = random();
-        let lifecycle = Lifecycle::new(self.servers(&mut rng));
-        let (wishes, wished) = mpsc::channel(1);
-        let first = Status { state: State::Registering, epoch: None, problem: None };
-        let (status, published) = watch::channel(first);
+        let board = Arc::new(Board::new(self.urls().len()));
         let load = LoadReport::new();
-        let (alive, over) = channel();
-        let keeper = Keeper {
-            registry: self.clone(),
-            instance,
-            lifecycle,
+        let keeper = |place: usize, url: &RegistryUrl| Keeper {
+            url: url.clone(),
+            token: self.token().cloned(),
+            instance: instance.clone(),
+            lifecycle: Lifecycle::new(),
             load: load.clone(),
-            status,
-            rng,
+            board: Arc::clone(&board),
+            place,
+            rng: random(),
             start: Instant::now(),
             problem: None,
         };
-        thread::Builder::new()
-            .name("fulcrum-lease".to_owned())
-            .spawn(move || run(&runtime, keeper, wished, alive))?;
-        Ok(Registered { wishes: Some(wishes), status: published, load, over })
+        let mut keepers = JoinSet::new();
+        let mut wishes = Vec::new();
+        for (place, url) in self.urls().iter().enumerate() {
+            let (wish, wished) = mpsc::channel(1);
+            keepers.spawn_on(keeper(place, url).keep(wished), runtime.handle());
+            wishes.push(wish);
+        }
+        let (alive, over) = channel();
+        let run = move || {
+            runtime.block_on(keepers.join_all());
+            drop(alive);
+        };
+        thread::Builder::new().name("fulcrum-lease".to_owned()).spawn(run)?;
+        Ok(Registered { wishes, urls: self.urls().to_vec(), board, load, over })
     }
 }
 
-fn run(
-    runtime: &tokio::runtime::Runtime,
-    keeper: Keeper,
-    wished: mpsc::Receiver<Duration>,
-    alive: Sender<()>,
-) {
-    runtime.block_on(keeper.keep(wished));
-    drop(alive);
-}
-
 impl Registered {
-    /// Waits until the instance is registered; its epoch. While no registry answers this takes for ever: an application
-    /// that cannot do without sets a deadline. Where the registry refuses the instance this says so, but what can
+    /// Waits until the instance is registered somewhere; its epoch there. While no registry answers this takes for ever: an
+    /// application that cannot do without sets a deadline. Where every registry refuses the instance this says so, but what can
     /// change (an unknown token) is tried again all the same while it is kept.
     pub async fn ready(&self) -> Result<u64, InstanceError> {
-        let mut status = self.status.clone();
+        let mut status = self.status();
         let is_decided = |status: &Status| status.epoch.is_some() || status.is_final() || status.is_refused();
         let decided = status.wait_for(is_decided).await.map_err(|_| InstanceError::Left)?;
         match decided.epoch {
@@ -130,9 +131,16 @@ impl Registered {
         }
     }
 
-    /// What is known now, and every change of it: `draining` for example, when an operator wants it to end.
+    /// What is known now, and every change of it: `draining` for example, when an operator wants it to end. With several
+    /// registries it is what that one says which makes most of the instance: it is `Draining` when none sends it work any
+    /// more. Who was replaced at one of them is `Replaced`.
     pub fn status(&self) -> watch::Receiver<Status> {
-        self.status.clone()
+        self.board.together()
+    }
+
+    /// What each registry says now.
+    pub fn registries(&self) -> impl Iterator<Item = (&RegistryUrl, Status)> {
+        self.urls.iter().zip(self.board.each())
     }
 
     /// Where to say how busy the instance is.
@@ -142,13 +150,12 @@ impl Registered {
 
     /// Leaves: gets no new work, and is taken out after `drain`, or at once where that is zero. This waits until then,
     /// while heartbeats go on; whoever is done earlier drops the future, which takes the instance out.
-    pub async fn leave(mut self, drain: Duration) -> Result<(), InstanceError> {
-        let wishes = self.wishes.as_ref().ok_or(InstanceError::Left)?;
-        if wishes.send(drain).await.is_err() {
-            // The thread has ended for a reason of its own.
-            return self.status.borrow().outcome();
+    pub async fn leave(self, drain: Duration) -> Result<(), InstanceError> {
+        for wishes in &self.wishes {
+            // Whoever does not listen has ended for a reason of its own.
+            let _ = wishes.send(drain).await;
         }
-        match self.status.wait_for(Status::is_final).await {
+        match self.status().wait_for(Status::is_final).await {
             Ok(status) => status.outcome(),
             Err(_) => Err(InstanceError::Left),
         }
@@ -177,7 +184,7 @@ pub async fn terminated() -> io::Result<()> {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        drop(self.wishes.take());
+        self.wishes.clear();
         // The thread has given up by then; this is for a system that is too busy to let it.
         let _ = self.over.recv_timeout(FAREWELL + FAREWELL / 2);
     }
@@ -190,9 +197,15 @@ impl Status {
     }
 
     /// Whether the registry has given a reason against the instance that time alone does not heal.
-    fn is_refused(&self) -> bool {
+    pub(crate) fn is_refused(&self) -> bool {
         let problem = self.problem.as_ref().and_then(|error| error.problem());
         problem.is_some_and(|problem| matches!(problem.status, 401 | 403 | 404))
+    }
+
+    /// Whether there is nothing new in the other one.
+    pub(crate) fn says_the_same_as(&self, other: &Status) -> bool {
+        let text = |status: &Status| status.problem.as_ref().map(|error| error.to_string());
+        (self.state, self.epoch) == (other.state, other.epoch) && text(self) == text(other)
     }
 
     fn error(&self) -> InstanceError {

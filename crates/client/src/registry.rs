@@ -1,4 +1,4 @@
-//! The registries that know the same, and how they are asked.
+//! Where registries are, and how they are asked.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -10,8 +10,8 @@ use hyper::header::HeaderValue;
 use crate::servers::Servers;
 use crate::url::{RegistryUrl, UrlError};
 
-/// Where the registry is. Several addresses are those of servers that know the same: the first that answers is kept until
-/// it does not, then the next one is asked.
+/// Where the registry is. With several addresses instances register at all of them, so that each knows everybody. Whoever
+/// watches asks one: the first that answers is kept until it does not, then the next one is asked.
 #[derive(Clone, Debug)]
 pub struct Registry {
     urls: Arc<[RegistryUrl]>,
@@ -69,7 +69,12 @@ impl Registry {
         self.token.as_ref()
     }
 
-    /// The choice among the addresses, with a random start.
+    /// All of them.
+    pub(crate) fn urls(&self) -> &[RegistryUrl] {
+        &self.urls
+    }
+
+    /// The choice among the addresses for who needs one of them, with a random start.
     pub(crate) fn servers(&self, rng: &mut Rng) -> Servers {
         let count = NonZeroUsize::new(self.urls.len()).expect("a registry has an address");
         Servers::new(count, rng.next_u64())

@@ -50,7 +50,20 @@ impl Registration {
         share(&mut self.tags, &other.tags);
         share(&mut self.meta, &other.meta);
     }
+
+    /// What its texts take in memory, about, in bytes, where it shares none of them.
+    pub fn texts(&self) -> usize {
+        let Registration { ports, locality, region, tags, meta, launch_id, .. } = self;
+        let named = [locality.as_deref(), region.as_deref(), launch_id.as_deref()];
+        let ports = ports.iter().map(|(name, _)| name);
+        let meta = meta.iter().flat_map(|(key, value)| [key, &**value]);
+        let texts = named.into_iter().flatten().chain(ports).chain(meta).chain(tags.iter().map(|tag| &**tag));
+        texts.map(|text| TEXT + text.len()).sum()
+    }
 }
+
+/// What a text takes besides its letters, about, in bytes: where it is, and the allocator's share.
+pub const TEXT: usize = 32;
 
 /// What is known of the way to an instance, apart from what it says itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

@@ -211,7 +211,11 @@ mod tests {
         check(Failure::Store, Code::Store, "1");
         check(Failure::Overload, Code::Overload, "1");
         check(Failure::Ending, Code::Ending, "1");
-        check(Failure::Refused(Refusal::Full { most: 1 }), Code::Full, "60");
+        check(
+            Failure::Refused(Refusal::Full { most: 1, of: crate::state::Room::Instances }),
+            Code::Full,
+            "60",
+        );
         check(Failure::Refused(Refusal::Unknown), Code::Unknown, "");
         check(Failure::Refused(Refusal::StaleEpoch { current }), Code::StaleEpoch, "");
         check(Failure::Refused(Refusal::NotYours), Code::NotYours, "");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use fulcrum_model::{Registration, ServiceName};
+use fulcrum_model::{Registration, ServiceName, TEXT};
 
 use super::watch::Event;
 use crate::state::{Instance, Sequence};
@@ -119,9 +119,6 @@ fn texts(registration: &Registration, after: Option<&Registration>) -> usize {
     }
     bytes
 }
-
-/// What a text takes besides its letters: where it is, and the allocator's share.
-const TEXT: usize = 32;
 
 /// Who follows more services than these goes through the events of all.
 const FEW: usize = 32;

@@ -162,11 +162,40 @@ pub enum Refusal {
     #[error("the end of the order lies in the past")]
     Past,
     /// There is room for no more.
-    #[error("the registry is full: it holds {most} at most")]
+    #[error("the registry is full: it holds {most} {of} at most")]
     Full {
         /// How many it holds.
         most: usize,
+        /// Of what.
+        of: Room,
     },
+}
+
+/// What there is only so much room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// Instances.
+    Instances,
+    /// Instances that one registers, so that others find room.
+    InstancesOfOne,
+    /// Services.
+    Services,
+    /// Texts of instances, in bytes.
+    Texts,
+    /// Texts of instances that one registers, in bytes.
+    TextsOfOne,
+}
+
+impl fmt::Display for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Room::Instances => "instances",
+            Room::InstancesOfOne => "instances of one token",
+            Room::Services => "services",
+            Room::Texts => "bytes of tags, meta and other texts",
+            Room::TextsOfOne => "bytes of tags, meta and other texts of one token",
+        })
+    }
 }
 
 /// What came of a command.

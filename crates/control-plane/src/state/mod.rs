@@ -11,7 +11,7 @@
 mod command;
 mod instance;
 mod service;
-mod ttls;
+mod tally;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -21,11 +21,12 @@ use fulcrum_model::{Registration, ServiceName, Weight};
 
 use crate::lease::Lease;
 use service::{Service, Slot};
-use ttls::Ttls;
+use tally::{Held, Tally};
 
 use command::Removal;
 pub use command::{
-    Cause, Change, Command, Departure, Done, Eviction, Evidence, Expected, Leave, MayTouch, Refusal, Register,
+    Cause, Change, Command, Departure, Done, Eviction, Evidence, Expected, Leave, MayTouch, Refusal,
+    Register, Room,
 };
 pub use instance::{
     Epoch, Hold, Incarnation, Instance, Key, Overlay, OverlayState, Principal, Sequence, Stage,
@@ -47,11 +48,13 @@ pub struct Bounds {
     pub instances: usize,
     /// Services that have or had an instance a while ago.
     pub services: usize,
+    /// What tags, meta and other texts of all instances take, in bytes.
+    pub texts: usize,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Bounds { instances: 2_000_000, services: 100_000 }
+        Bounds { instances: 2_000_000, services: 100_000, texts: 1 << 30 }
     }
 }
 
@@ -59,8 +62,7 @@ impl Default for Bounds {
 #[derive(Debug, Default)]
 pub struct State {
     services: HashMap<ServiceName, Service>,
-    instances: usize,
-    ttls: Ttls,
+    tally: Tally,
     /// When something of an instance ends, or did before its last change.
     ends: BTreeSet<(SystemTime, Key)>,
     sequence: Sequence,
@@ -95,7 +97,6 @@ impl State {
             debug_assert_eq!(change.sequence, self.sequence, "changes are undone in their order");
             self.sequence = Sequence(change.sequence.0 - 1);
             let service = self.services.get_mut(&change.key.service).expect("it has had a change");
-            let now_there = change.after.is_some();
             match &change.removal {
                 Removal::None => {}
                 Removal::Left(departed) => service.forget(departed),
@@ -108,14 +109,9 @@ impl State {
             } else {
                 service.instances.remove(&change.key.id)
             };
-            self.ttls.replace(undone.as_ref(), before.as_ref());
+            self.tally.replace(undone.as_ref(), before.as_ref());
             if let Some(before) = &change.before {
                 self.note_ends(before);
-            }
-            match (now_there, change.before.is_some()) {
-                (true, false) => self.instances -= 1,
-                (false, true) => self.instances += 1,
-                _ => {}
             }
         }
     }
@@ -133,10 +129,7 @@ impl State {
         let instance = Arc::new(instance);
         let slot = Slot { instance: Arc::clone(&instance), lease: Arc::clone(&lease) };
         let slot_before = service.instances.insert(id, slot.clone());
-        self.ttls.replace(slot_before.as_ref(), Some(&slot));
-        if slot_before.is_none() {
-            self.instances += 1;
-        }
+        self.tally.replace(slot_before.as_ref(), Some(&slot));
         self.note_ends(&instance);
         lease
     }
@@ -170,17 +163,17 @@ impl State {
 
     /// Instances of all services.
     pub fn len(&self) -> usize {
-        self.instances
+        self.tally.all().instances
     }
 
     /// Whether nothing is registered.
     pub fn is_empty(&self) -> bool {
-        self.instances == 0
+        self.len() == 0
     }
 
     /// The longest time-to-live of any instance; zero without instances.
     pub fn longest_ttl(&self) -> Duration {
-        self.ttls.longest()
+        self.tally.longest_ttl()
     }
 
     /// An instance and its lease.
@@ -217,7 +210,7 @@ impl State {
     fn register(&mut self, register: Register, now: Now) -> Result<Done, Refusal> {
         let Register { key, mut registration, incarnation, principal, epoch: believed, expected } = register;
         let key = self.shared(key);
-        self.check_room(&key)?;
+        self.check_room(&key, &registration, &principal)?;
         let service = self.services.get(&key.service);
         let known = service.and_then(|service| service.instances.get(&key.id));
         expected.check(known.map(|slot| slot.instance.sequence))?;
@@ -283,17 +276,27 @@ impl State {
         }
     }
 
-    fn check_room(&self, key: &Key) -> Result<(), Refusal> {
-        match self.services.get(&key.service) {
-            Some(service) if service.instances.contains_key(&key.id) => Ok(()),
-            _ if self.instances >= self.bounds.instances => {
-                Err(Refusal::Full { most: self.bounds.instances })
-            }
-            None if self.services.len() >= self.bounds.services => {
-                Err(Refusal::Full { most: self.bounds.services })
-            }
-            _ => Ok(()),
+    /// Nobody takes the last quarter of the room for instances, or for their texts, from all others.
+    fn check_room(&self, key: &Key, new: &Registration, owner: &Principal) -> Result<(), Refusal> {
+        let service = self.services.get(&key.service);
+        if service.is_none() && self.services.len() >= self.bounds.services {
+            return Err(Refusal::Full { most: self.bounds.services, of: Room::Services });
         }
+        let before = service.and_then(|service| service.instances.get(&key.id)).map(|slot| &slot.instance);
+        let more = usize::from(before.is_none());
+        let texts = new.texts().saturating_sub(before.map_or(0, |before| before.registration.texts()));
+        let fits = |held: Held, share: fn(usize) -> usize, of: [Room; 2]| {
+            let Bounds { instances, texts: most, .. } = self.bounds;
+            if more > 0 && held.instances >= share(instances) {
+                return Err(Refusal::Full { most: share(instances), of: of[0] });
+            }
+            if texts > 0 && held.texts + texts > share(most) {
+                return Err(Refusal::Full { most: share(most), of: of[1] });
+            }
+            Ok(())
+        };
+        fits(self.tally.all(), |all| all, [Room::Instances, Room::Texts])?;
+        fits(self.tally.of(owner), |all| all - all / 4, [Room::InstancesOfOne, Room::TextsOfOne])
     }
 
     fn leave(&mut self, leave: &Leave, now: Now) -> Result<Done, Refusal> {
@@ -425,18 +428,14 @@ impl State {
             service.forget(departed);
         }
         let slot_before = service.instances.insert(key.id.clone(), slot.clone());
-        self.ttls.replace(slot_before.as_ref(), Some(&slot));
-        if slot_before.is_none() {
-            self.instances += 1;
-        }
+        self.tally.replace(slot_before.as_ref(), Some(&slot));
         self.changed(key, slot_before, Some(instance), removal, cause)
     }
 
     fn remove(&mut self, key: &Key, cause: Cause, now: Now) -> Done {
         let service = self.services.get_mut(&key.service).expect("it was found");
         let slot = service.instances.remove(&key.id).expect("it was found");
-        self.ttls.replace(Some(&slot), None);
-        self.instances -= 1;
+        self.tally.replace(Some(&slot), None);
         let departed = Departure {
             id: key.id.clone(),
             epoch: slot.instance.epoch,

@@ -220,19 +220,56 @@ fn a_heartbeat_in_the_last_moment_saves_an_instance() {
 
 #[test]
 fn a_full_registry_refuses_new_instances_and_serves_those_it_has() {
-    let mut state = State::new(Sequence(0), Bounds { instances: 2, services: 2 });
+    let mut state = State::new(Sequence(0), Bounds { instances: 2, services: 2, texts: 1000 });
     for id in ["a", "b"] {
         step(&mut state, register(key("web", id), 1), at(0)).expect("done");
     }
-    assert_eq!(step(&mut state, register(key("web", "c"), 1), at(0)), Err(Refusal::Full { most: 2 }));
+    let full = Refusal::Full { most: 2, of: Room::Instances };
+    assert_eq!(step(&mut state, register(key("web", "c"), 1), at(0)), Err(full));
     assert_eq!(step(&mut state, register(key("web", "a"), 2), at(0)), Ok((2, Stage::Up, 1)));
+}
+
+/// With so much to say.
+fn telling(id: &str, owner: &str, bytes: usize) -> Command {
+    let Command::Register(mut register) = register(key("web", id), 1) else { unreachable!("it registers") };
+    register.principal = owner.into();
+    register.registration.meta = [("k", "x".repeat(bytes).into_boxed_str())].into_iter().collect();
+    Command::Register(register)
+}
+
+#[test]
+fn what_instances_say_is_bounded_and_leaves_room_for_others() {
+    let bounds = Bounds { instances: 100, services: 1, texts: 10_000 };
+    let mut state = State::new(Sequence(0), bounds);
+    step(&mut state, telling("a", "one", 4000), at(0)).expect("there is room");
+    let of_one = Refusal::Full { most: 7500, of: Room::TextsOfOne };
+    assert_eq!(step(&mut state, telling("b", "one", 4000), at(0)), Err(of_one));
+    assert_eq!(step(&mut state, telling("a", "one", 8000), at(0)), Err(of_one), "growing is the same");
+    step(&mut state, telling("c", "two", 4000), at(0)).expect("there is room for others");
+    let full = Refusal::Full { most: 10_000, of: Room::Texts };
+    assert_eq!(step(&mut state, telling("d", "three", 4000), at(0)), Err(full));
+    step(&mut state, telling("a", "one", 10), at(0)).expect("saying less is always possible");
+    step(&mut state, telling("d", "three", 4000), at(0)).expect("and makes room");
+    let all: usize = state.all().map(|(instance, _)| instance.registration.texts()).sum();
+    assert_eq!(state.tally.all(), Held { instances: 3, texts: all });
+}
+
+#[test]
+fn nobody_takes_the_last_quarter_of_the_places() {
+    let mut state = State::new(Sequence(0), Bounds { instances: 4, services: 1, texts: 10_000 });
+    for id in ["a", "b", "c"] {
+        step(&mut state, telling(id, "one", 1), at(0)).expect("there is room");
+    }
+    let of_one = Refusal::Full { most: 3, of: Room::InstancesOfOne };
+    assert_eq!(step(&mut state, telling("d", "one", 1), at(0)), Err(of_one));
+    step(&mut state, telling("d", "two", 1), at(0)).expect("there is room for others");
 }
 
 /// Everything that can be told apart of a state.
 fn digest(state: &State) -> String {
     let mut services: Vec<_> = state.services.iter().collect();
     services.sort_by_key(|(name, _)| *name);
-    let mut text = format!("{:?} {}", state.sequence, state.instances);
+    let mut text = format!("{:?} {}", state.sequence, state.len());
     for (name, service) in services.into_iter().filter(|(_, service)| !service.is_forgotten()) {
         let instances: Vec<_> = service.instances.values().map(|slot| &slot.instance).collect();
         let departed: BTreeMap<_, _> = service.departed.iter().collect();
@@ -302,7 +339,7 @@ fn check_invariants(state: &State, seed: u64) {
 fn holds_together_under_random_commands() {
     for seed in 0..256 {
         let mut rng = Rng::from_seed(seed);
-        let mut state = State::new(Sequence(seed), Bounds { instances: 12, services: 3 });
+        let mut state = State::new(Sequence(seed), Bounds { instances: 12, services: 3, texts: 1 << 20 });
         let mut epochs: BTreeMap<Key, (u64, SystemTime)> = BTreeMap::new();
         let mut seconds = 0;
         for _ in 0..200 {

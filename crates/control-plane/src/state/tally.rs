@@ -1,0 +1,77 @@
+//! What all instances are together, counted as they come and go.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::instance::Principal;
+use super::service::Slot;
+
+/// So that nobody has to look at all of them.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// So many instances have this time-to-live.
+    ttls: BTreeMap<Duration, usize>,
+    all: Held,
+    by_owner: HashMap<Principal, Held>,
+}
+
+/// What is in the registry of somebody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    pub(super) instances: usize,
+    /// What their texts take, in bytes.
+    pub(super) texts: usize,
+}
+
+impl Tally {
+    /// In the place of one instance, or of nobody, there is another one, or nobody.
+    pub(super) fn replace(&mut self, before: Option<&Slot>, after: Option<&Slot>) {
+        if let Some(slot) = after {
+            *self.ttls.entry(slot.instance.ttl()).or_default() += 1;
+            self.all.add(slot);
+            self.by_owner.entry(Arc::clone(&slot.instance.owner)).or_default().add(slot);
+        }
+        if let Some(slot) = before {
+            let ttl = slot.instance.ttl();
+            let count = self.ttls.get_mut(&ttl).expect("it was counted as it came");
+            *count -= 1;
+            if *count == 0 {
+                self.ttls.remove(&ttl);
+            }
+            self.all.take(slot);
+            let of_owner = self.by_owner.get_mut(&slot.instance.owner).expect("it was counted as it came");
+            of_owner.take(slot);
+            if of_owner.instances == 0 {
+                self.by_owner.remove(&slot.instance.owner);
+            }
+        }
+    }
+
+    /// The longest time-to-live; zero without instances.
+    pub(super) fn longest_ttl(&self) -> Duration {
+        self.ttls.last_key_value().map_or(Duration::ZERO, |(ttl, _)| *ttl)
+    }
+
+    /// What all hold.
+    pub(super) fn all(&self) -> Held {
+        self.all
+    }
+
+    /// What one holds who registers.
+    pub(super) fn of(&self, owner: &Principal) -> Held {
+        self.by_owner.get(owner).copied().unwrap_or_default()
+    }
+}
+
+impl Held {
+    fn add(&mut self, slot: &Slot) {
+        self.instances += 1;
+        self.texts += slot.instance.registration.texts();
+    }
+
+    fn take(&mut self, slot: &Slot) {
+        self.instances -= 1;
+        self.texts -= slot.instance.registration.texts();
+    }
+}
