@@ -103,6 +103,7 @@ mod tests {
     fn answered(code: u16, zone: u32) -> Answered {
         Answered {
             length: 100,
+            opt_length: 0,
             code,
             zone: Some(zone),
             record_type: 1,

@@ -178,3 +178,19 @@ fn no_datagram_is_larger_than_it_may_be() {
         assert!(answer.len() <= usize::from(size.clamp(512, 1232)), "{size}");
     }
 }
+
+#[test]
+fn an_answer_that_is_cut_short_keeps_its_edns() {
+    let snapshot = snapshot("www 60 A 192.0.2.1");
+    let check = |message: &[u8], expected: Vec<u8>| {
+        let (mut answer, answered) = ask(&snapshot, message, Transport::Udp).expect("one");
+        let length = truncate(&mut answer, &answered);
+        assert_eq!(answer[..length], expected);
+    };
+    let plain = query("www.example.com", 1, 1, None);
+    let cut =
+        |counts: &[u8], opt: &[u8]| [b"\xab\xcd\x87\0\0\x01".as_slice(), counts, &plain[12..], opt].concat();
+    check(&plain, cut(&[0; 6], b""));
+    let with_opt = query("www.example.com", 1, 1, Some((1232, b"\0\x03\0\0")));
+    check(&with_opt, cut(b"\0\0\0\0\0\x01", b"\0\0\x29\x04\xd0\0\0\x80\0\0\x08\0\x03\0\x04lb-1"));
+}

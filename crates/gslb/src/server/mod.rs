@@ -3,6 +3,7 @@
 //! Over UDP there is one thread per worker with a socket of its own for each address (SO_REUSEPORT), which the kernel spreads clients
 //! over. TCP has one thread with a runtime. Both call the same [`answer`](crate::answer()).
 
+mod places;
 #[allow(unsafe_code)]
 mod syscalls;
 mod tcp;

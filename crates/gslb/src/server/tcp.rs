@@ -8,11 +8,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use fulcrum_balance::Rng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::Shared;
+use super::places::{Place, Places};
 use crate::answer::{ANSWER_MAX, Client, Transport, answer};
 use crate::counters::Drop;
 
@@ -21,7 +22,7 @@ use crate::counters::Drop;
 pub struct TcpLimits {
     /// A connection without a whole query for so long is closed; and one that does not take its answers.
     pub idle: Duration,
-    /// Connections at a time.
+    /// Connections at a time: when more come, those leave that were answered longest ago.
     pub connections: u32,
 }
 
@@ -45,7 +46,7 @@ impl Service {
 
     pub(super) fn run(self, runtime: &tokio::runtime::Runtime) {
         runtime.block_on(async {
-            let places = Arc::new(Semaphore::new(self.limits.connections as usize));
+            let places = Arc::new(Places::new(self.limits.connections as usize));
             let mut accepting = JoinSet::new();
             for listener in self.listeners {
                 match tokio::net::TcpListener::from_std(listener) {
@@ -70,7 +71,7 @@ impl Service {
 struct Acceptor {
     shared: Shared,
     limits: TcpLimits,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 impl Acceptor {
@@ -86,19 +87,14 @@ impl Acceptor {
                     continue;
                 }
             };
-            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            let (place, has_displaced) = Places::take(&self.places);
+            if has_displaced {
                 self.shared.counters.dropped(self.shared.counters.tcp(), Drop::Connections, 1);
-                continue;
-            };
+            }
             let address = peer.ip().to_canonical();
-            let connection = Connection {
-                stream,
-                address,
-                shared: self.shared.clone(),
-                idle: self.limits.idle,
-                _place: place,
-            };
-            connections.spawn(connection.run());
+            let connection =
+                Connection { stream, address, shared: self.shared.clone(), idle: self.limits.idle };
+            connections.spawn(connection.run(place));
         }
     }
 }
@@ -108,12 +104,19 @@ struct Connection {
     address: IpAddr,
     shared: Shared,
     idle: Duration,
-    _place: OwnedSemaphorePermit,
 }
 
 impl Connection {
+    /// Answers until the client leaves, or until another one needs the place.
+    async fn run(self, place: Place) {
+        tokio::select! {
+            () = self.serve(&place) => {}
+            () = place.displaced() => {}
+        }
+    }
+
     /// Answers one query after the other; whoever sends many at once gets the answers in the same order.
-    async fn run(mut self) {
+    async fn serve(mut self, place: &Place) {
         let _ = self.stream.set_nodelay(true);
         let mut query = Vec::new();
         let mut out = vec![0; 2 + ANSWER_MAX];
@@ -130,6 +133,7 @@ impl Connection {
             if timeout(self.idle, self.stream.write_all(&out[..2 + length])).await.is_err() {
                 return self.shared.counters.dropped(self.shared.counters.tcp(), Drop::Idle, 1);
             }
+            place.touch();
         }
     }
 

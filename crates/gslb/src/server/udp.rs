@@ -111,7 +111,7 @@ impl Turn<'_> {
             Pass::Send => Some(answered.length),
             Pass::Slip => {
                 self.shared.counters.dropped(self.worker, Drop::Slipped, 1);
-                Some(truncate(out, answered.length))
+                Some(truncate(out, answered))
             }
             Pass::Drop => None,
         }
