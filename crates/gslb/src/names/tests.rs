@@ -163,3 +163,42 @@ fn a_zone_within_another_answers_for_its_names() {
         check("nope.example.com", "A", &format!("no name {}", number(0)));
     }
 }
+
+#[test]
+fn names_on_the_way_to_a_zone_below_are_there() {
+    let lower = "a.b 60 SOA ns1 hostmaster 1 1 1 1 60\na.b 60 NS ns1";
+    let lowest = "y.x.a.b 60 SOA ns1 hostmaster 1 1 1 1 60\ny.x.a.b 60 NS ns1";
+    let below_cut = "z.cut 60 SOA ns1 hostmaster 1 1 1 1 60\nz.cut 60 NS ns1";
+    // What the zone at the top says of the keys of the lowest one is not for it to say.
+    let others = "to-b 60 CNAME b\ncut 60 NS ns1\ny.x.a.b 60 DS 1 8 2 00ff";
+    for delegated in ["", "\na.b 60 NS ns1\na.b 60 DS 1 8 2 00ff"] {
+        let upper = format!("{APEX}{others}{delegated}");
+        let zones: [(&str, &str, &[&str]); 4] = [
+            ("example.com", &upper, &[]),
+            ("a.b.example.com", lower, &[]),
+            ("y.x.a.b.example.com", lowest, &[]),
+            ("z.cut.example.com", below_cut, &[]),
+        ];
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0]] {
+            let names = names(&order.map(|place| zones[place]));
+            let number = |zone: usize| order.iter().position(|place| *place == zone).expect("it is there");
+            let check = |name: &str, record_type: &str, expected: &str| {
+                assert_eq!(tell(&names, name, record_type), expected, "{name} {record_type} {order:?}");
+            };
+            check("b.example.com", "A", &format!("no data {}", number(0)));
+            check("x.a.b.example.com", "A", &format!("no data {}", number(1)));
+            check("nope.b.example.com", "A", &format!("no name {}", number(0)));
+            check("to-b.example.com", "A", "answer 1 0 0");
+            check("nope.a.b.example.com", "A", &format!("no name {}", number(1)));
+            check("cut.example.com", "A", "referral 0 1 1");
+            check("z.cut.example.com", "SOA", "answer 1 0 0");
+            check("y.x.a.b.example.com", "DS", &format!("no data {}", number(1)));
+            let keys = if delegated.is_empty() {
+                format!("no data {}", number(0))
+            } else {
+                "answer 1 0 0".to_owned()
+            };
+            check("a.b.example.com", "DS", &keys);
+        }
+    }
+}
