@@ -97,7 +97,7 @@ impl Turn<'_> {
             counters.dropped(self.worker, Drop::Unanswerable, 1);
             return None;
         };
-        let length = self.limited(peer, &answered, query, out);
+        let length = self.limited(peer, &answered, out);
         match length {
             Some(_) => counters.answered(self.worker, self.snapshot, &answered, Transport::Udp),
             None => counters.dropped(self.worker, Drop::Limited, 1),
@@ -105,9 +105,9 @@ impl Turn<'_> {
         length
     }
 
-    fn limited(&self, peer: SocketAddr, answered: &Answered, query: &[u8], out: &mut [u8]) -> Option<usize> {
+    fn limited(&self, peer: SocketAddr, answered: &Answered, out: &mut [u8]) -> Option<usize> {
         let Some(rate) = self.rate else { return Some(answered.length) };
-        match rate.pass(peer.ip(), question_name(query), answered, self.elapsed) {
+        match rate.pass(peer.ip(), answered, self.elapsed) {
             Pass::Send => Some(answered.length),
             Pass::Slip => {
                 self.shared.counters.dropped(self.worker, Drop::Slipped, 1);
@@ -116,13 +116,6 @@ impl Turn<'_> {
             Pass::Drop => None,
         }
     }
-}
-
-/// The name that is asked for, and what follows: enough to tell one answer from another.
-fn question_name(query: &[u8]) -> &[u8] {
-    let rest = query.get(crate::query::HEADER..).unwrap_or_default();
-    let end = rest.iter().position(|&byte| byte == 0).unwrap_or(rest.len());
-    &rest[..end]
 }
 
 fn is_nothing(error: &io::Error) -> bool {
