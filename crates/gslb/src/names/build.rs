@@ -172,17 +172,21 @@ impl Builder<'_> {
     /// The answer with these records, and with the addresses of the hosts that they name.
     fn body(&self, name: &DnsName, set: &RecordSet) -> Body {
         let mut writer = BodyWriter::new(name);
-        write_set(&mut writer, Section::Answer, Owner::Question, set.ttl, &set.data);
-        for host in set.data.iter().filter_map(host) {
+        let is_whole = write_set(&mut writer, Section::Answer, Owner::Question, set.ttl, &set.data);
+        debug_assert!(is_whole, "no zone has larger ones");
+        // Several services may be at one host.
+        let mut known = HashSet::new();
+        for host in set.data.iter().filter_map(host).filter(|host| known.insert(*host)) {
             self.addresses(&mut writer, Section::Additional, host);
         }
         writer.finish(AUTHORITATIVE)
     }
 
+    /// As far as there is room: who needs them can ask for them.
     fn addresses(&self, writer: &mut BodyWriter, section: Section, host: &DnsName) {
         let sets = self.zone.names.get(host).map_or(&[][..], Vec::as_slice);
         for set in sets.iter().filter(|set| [RecordType::A, RecordType::AAAA].contains(&set.record_type)) {
-            write_set(writer, section, Owner::Name(host), set.ttl, &set.data);
+            let _ = write_set(writer, section, Owner::Name(host), set.ttl, &set.data);
         }
     }
 
@@ -190,7 +194,9 @@ impl Builder<'_> {
     fn referral(&self, name: &DnsName) -> Body {
         let mut writer = BodyWriter::new(name);
         if let Some(servers) = self.zone.set(name, RecordType::NS) {
-            write_set(&mut writer, Section::Authority, Owner::Name(name), servers.ttl, &servers.data);
+            let owner = Owner::Name(name);
+            let is_whole = write_set(&mut writer, Section::Authority, owner, servers.ttl, &servers.data);
+            debug_assert!(is_whole, "no zone has larger ones");
             let hosts = || servers.data.iter().filter_map(host);
             for host in hosts().filter(|host| host.is_within(name)) {
                 self.addresses(&mut writer, Section::Glue, host);
@@ -207,10 +213,12 @@ impl Builder<'_> {
         let chain = self.chain(name, alias);
         let write = |links: &[(DnsName, &RecordSet)]| {
             let mut writer = BodyWriter::new(name);
-            write_set(&mut writer, Section::Answer, Owner::Question, alias.ttl, &alias.data);
+            let mut is_whole =
+                write_set(&mut writer, Section::Answer, Owner::Question, alias.ttl, &alias.data);
             for (owner, set) in links {
-                write_set(&mut writer, Section::Answer, Owner::Name(owner), set.ttl, &set.data);
+                is_whole &= write_set(&mut writer, Section::Answer, Owner::Name(owner), set.ttl, &set.data);
             }
+            debug_assert!(is_whole, "a few names are never too large");
             writer
         };
         let direct = write(&[]).finish(AUTHORITATIVE);
@@ -222,7 +230,8 @@ impl Builder<'_> {
             End::Name(target, sets) => {
                 let body = |set: &RecordSet| {
                     let mut writer = write(&chain.links);
-                    write_set(&mut writer, Section::Answer, Owner::Name(&target), set.ttl, &set.data);
+                    // Beside the links there may be no room for it: then it is asked for by itself.
+                    let _ = write_set(&mut writer, Section::Answer, Owner::Name(&target), set.ttl, &set.data);
                     (set.record_type.0, writer.finish(AUTHORITATIVE))
                 };
                 let mut writer = write(&chain.links);

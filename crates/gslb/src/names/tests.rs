@@ -39,7 +39,7 @@ fn tell(names: &Names, name: &str, record_type: &str) -> String {
 fn names_are_found() {
     let text = format!(
         "{APEX}www 60 A 192.0.2.1\nwww 60 TXT a\n@ 60 MX 10 mail\nmail 60 A 192.0.2.2\nmail 60 AAAA ::1\na.b.c 60 A 192.0.2.3\n\
-         _sip._udp 60 SRV 0 0 1 mail"
+         _sip._udp 60 SRV 0 0 1 mail\n_sip._tcp 60 SRV 0 0 1 mail\n_sip._tcp 60 SRV 0 0 2 mail\n_sip._tcp 60 SRV 0 0 1 www"
     );
     let names = names(&[("example.com", &text, &["geo.example.com"])]);
     let check = |name: &str, record_type: &str, expected: &str| {
@@ -54,6 +54,8 @@ fn names_are_found() {
     check("example.com", "MX", "answer 1 0 2");
     check("example.com", "DS", "no data 0");
     check("_sip._udp.example.com", "SRV", "answer 1 0 2");
+    // Several services at one host: its addresses come once (RFC 2181 §5).
+    check("_sip._tcp.example.com", "SRV", "answer 3 0 3");
     // Names above others are there (RFC 8020).
     check("b.c.example.com", "A", "no data 0");
     check("c.example.com", "ANY", "no data 0");
@@ -63,6 +65,7 @@ fn names_are_found() {
     check("geo.example.com", "A", "choice 7");
     check("geo.example.com", "MX", "choice 7");
     check("geo.example.com", "ANY", "any");
+    check("geo.example.com", "RRSIG", "no data 0");
     check("example.org", "A", "nowhere");
     check("com", "A", "nowhere");
     check(".", "NS", "nowhere");
@@ -116,6 +119,18 @@ fn aliases_lead_on() {
     check("to-geo.example.com", "A", "answer 1 0 0");
     check("to-empty.example.com", "A", "answer 1 0 0");
     check("to-cut.example.com", "A", "answer 1 0 0");
+}
+
+#[test]
+fn what_does_not_fit_beside_an_alias_is_asked_for_by_itself() {
+    // A few bytes less than a message holds.
+    let text: String = (0..240).map(|number| format!("large 60 TXT {number:0255}\n")).collect();
+    let text = format!("{text}large 60 TXT {:0130}", 0);
+    let names =
+        names(&[("example.com", &format!("{APEX}one 60 CNAME two\ntwo 60 CNAME large\n{text}"), &[])]);
+    assert_eq!(tell(&names, "large.example.com", "TXT"), "answer 241 0 0");
+    assert_eq!(tell(&names, "two.example.com", "TXT"), "answer 1 0 0");
+    assert_eq!(tell(&names, "one.example.com", "TXT"), "answer 2 0 0");
 }
 
 #[test]
