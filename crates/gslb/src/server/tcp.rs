@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fulcrum_balance::Rng;
+use fulcrum_config::gslb::DnsTcp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -24,6 +25,19 @@ pub struct TcpLimits {
     pub idle: Duration,
     /// Connections at a time: when more come, those leave that were answered longest ago.
     pub connections: u32,
+    /// Of a network at a time: when more of it come, its own leave.
+    pub connections_per_source: u32,
+}
+
+impl TcpLimits {
+    /// As configured.
+    pub fn of(tcp: &DnsTcp) -> Self {
+        TcpLimits {
+            idle: tcp.idle_timeout,
+            connections: tcp.max_connections.get(),
+            connections_per_source: tcp.connections_per_source.get(),
+        }
+    }
 }
 
 /// The connections of all addresses.
@@ -46,7 +60,7 @@ impl Service {
 
     pub(super) fn run(self, runtime: &tokio::runtime::Runtime) {
         runtime.block_on(async {
-            let places = Arc::new(Places::new(self.limits.connections as usize));
+            let places = Arc::new(Places::new(self.limits));
             let mut accepting = JoinSet::new();
             for listener in self.listeners {
                 match tokio::net::TcpListener::from_std(listener) {
@@ -87,11 +101,11 @@ impl Acceptor {
                     continue;
                 }
             };
-            let (place, has_displaced) = Places::take(&self.places);
+            let address = peer.ip().to_canonical();
+            let (place, has_displaced) = Places::take(&self.places, address);
             if has_displaced {
                 self.shared.counters.dropped(self.shared.counters.tcp(), Drop::Connections, 1);
             }
-            let address = peer.ip().to_canonical();
             let connection =
                 Connection { stream, address, shared: self.shared.clone(), idle: self.limits.idle };
             connections.spawn(connection.run(place));
