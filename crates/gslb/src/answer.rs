@@ -352,4 +352,4 @@ const NOT_AUTHORITATIVE: u16 = 20;
 const NOT_SUPPORTED: u16 = 21;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

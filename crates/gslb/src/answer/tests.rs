@@ -13,7 +13,7 @@ use crate::zone::{
 };
 
 /// `example.com` with these records, and `geo` with two addresses.
-fn snapshot(text: &str) -> Snapshot {
+pub(crate) fn snapshot(text: &str) -> Snapshot {
     let geo: fulcrum_model::DnsName = "geo.example.com".parse().expect("a name");
     let choices = [(geo.clone(), 0)].into_iter().collect();
     let zone = Zone::new("example.com".parse().expect("a name"), records(&format!("{APEX}{text}")), choices);
@@ -38,7 +38,7 @@ fn snapshot(text: &str) -> Snapshot {
 }
 
 /// A query in bytes; `edns` is the OPT record's size and options.
-fn query(name: &str, record_type: u16, class: u16, edns: Option<(u16, &[u8])>) -> Vec<u8> {
+pub(crate) fn query(name: &str, record_type: u16, class: u16, edns: Option<(u16, &[u8])>) -> Vec<u8> {
     let mut message = vec![0xab, 0xcd, 0x01, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(edns.is_some())];
     for label in name.split('.').filter(|label| !label.is_empty()) {
         message.push(label.len() as u8);

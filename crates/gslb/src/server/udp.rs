@@ -56,17 +56,7 @@ impl Worker {
         let mut rng = Rng::from_seed(
             u64::from(self.began.elapsed().subsec_nanos()) << 8 ^ seconds() ^ self.number as u64,
         );
-        while !self.is_ending.load(Ordering::Relaxed) {
-            match batch.receive(self.socket.as_fd()) {
-                Ok(_) => {}
-                Err(error) if is_nothing(&error) => continue,
-                Err(error) => {
-                    // What came before it is gone; a socket that goes on failing must not take the processor.
-                    tracing::warn!(%error, "receiving DNS queries failed");
-                    std::thread::sleep(super::LOOK);
-                    continue;
-                }
-            }
+        let mut answer_all = |batch: &mut Batch| {
             let turn = Turn {
                 snapshot: snapshots.load(),
                 rate: rates.load().as_ref().as_ref(),
@@ -79,6 +69,27 @@ impl Worker {
             let failed = batch.send(self.socket.as_fd());
             if failed > 0 {
                 self.shared.counters.dropped(self.number, Drop::Unsent, failed as u64);
+            }
+        };
+        while !self.is_ending.load(Ordering::Relaxed) {
+            match batch.receive(self.socket.as_fd()) {
+                Ok(_) => answer_all(&mut batch),
+                Err(error) if is_nothing(&error) => {}
+                Err(error) => {
+                    // What came before it is gone; a socket that goes on failing must not take the processor.
+                    tracing::warn!(%error, "receiving DNS queries failed");
+                    std::thread::sleep(super::LOOK);
+                }
+            }
+        }
+        // What has come is answered; not for ever, should more come all the time.
+        let waits = self.socket.set_nonblocking(true).is_err();
+        for _ in 0..if waits { 0 } else { LAST_BATCHES } {
+            match batch.receive(self.socket.as_fd()) {
+                Ok(_) => answer_all(&mut batch),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // Told of an answer that could not be delivered.
+                Err(_) => {}
             }
         }
     }
@@ -132,3 +143,6 @@ fn is_nothing(error: &io::Error) -> bool {
 fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
+
+/// More than the queries that a socket's buffer holds.
+const LAST_BATCHES: usize = 1024;
