@@ -50,6 +50,8 @@ pub struct Answered {
     pub zone: Option<u32>,
     /// The type that was asked for; 0 without a question.
     pub record_type: u16,
+    /// A number of what was answered, whatever name it was asked for by: of a code without records 0.
+    pub what: u64,
     /// The number of the choice that answered, and which of its parts did.
     pub choice: Option<(u32, u16)>,
     /// Whether the answer did not fit.
@@ -101,6 +103,7 @@ fn refuse(head: Head, code: u16, question: &[u8], has_edns: bool, out: &mut [u8]
         code,
         zone: None,
         record_type,
+        what: 0,
         choice: None,
         is_truncated: false,
         is_known: false,
@@ -124,6 +127,18 @@ struct Content<'a> {
     scope: u8,
     /// Why it is refused (RFC 8914).
     error: Option<u16>,
+}
+
+impl Content<'_> {
+    /// What is equal has one number: names that a wildcard covers, all below a delegation, all that a zone has nothing of. A
+    /// body is made once for all of them, and has one place; a choice has many bodies.
+    fn what(&self, record_type: u16) -> u64 {
+        match (self.choice, self.body) {
+            (Some((number, _)), _) => 1 << 63 | u64::from(number) << 16 | u64::from(record_type),
+            (None, Some(body)) => std::ptr::from_ref(body).addr() as u64,
+            (None, None) => 0,
+        }
+    }
 }
 
 impl<'a> Answer<'a, '_, '_> {
@@ -160,6 +175,7 @@ impl<'a> Answer<'a, '_, '_> {
             code: if content.code > 0xf { content.code } else { flags & 0xf },
             zone: content.zone,
             record_type: query.record_type,
+            what: content.what(query.record_type),
             choice: content.choice,
             is_truncated: flags & TRUNCATED != 0,
             is_known,
@@ -336,4 +352,4 @@ const NOT_AUTHORITATIVE: u16 = 20;
 const NOT_SUPPORTED: u16 = 21;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -154,8 +154,7 @@ impl Responder {
         let began = Instant::now();
         let now = Now { clock: Duration::ZERO, wall: SystemTime::now() };
         let counters = Arc::new(Counters::new(next.gslb.workers.get()));
-        let limits =
-            TcpLimits { idle: next.gslb.tcp.idle_timeout, connections: next.gslb.tcp.max_connections.get() };
+        let limits = TcpLimits::of(&next.gslb.tcp);
         let addresses = sockets.addresses().to_vec();
         let mut state = State::new(next, generation, memory, now);
         // The first answer is one of what there is, too.

@@ -71,6 +71,7 @@ fn defaults() {
     );
     assert_eq!((gslb.workers.get(), &gslb.nsid), (1, &None));
     assert_eq!((gslb.tcp.idle_timeout, gslb.tcp.max_connections.get()), (Duration::from_secs(10), 1000));
+    assert_eq!(gslb.tcp.connections_per_source.get(), 50, "a twentieth");
     assert_eq!(gslb.rate_limit, None);
     assert_eq!(gslb.headroom, Some(Headroom { low: 10, high: 30 }));
     assert_eq!(
@@ -94,7 +95,7 @@ gslb:
   bind: ["127.0.0.1:53", "[::1]:53"]
   workers: 2
   nsid: lb-1
-  tcp: { idle_timeout: 5s, max_connections: 10 }
+  tcp: { idle_timeout: 5s, max_connections: 10, connections_per_source: 3 }
   rate_limit: { responses_per_second: 50, slip: 3 }
   geo: { nets: /etc/fulcrum/nets.txt, database: /etc/fulcrum/city.mmdb, asn: /etc/fulcrum/asn.mmdb, default: us }
   regions:
@@ -109,6 +110,7 @@ gslb:
     );
     assert_eq!((gslb.bind.len(), gslb.workers.get(), gslb.nsid.as_deref()), (2, 2, Some("lb-1")));
     assert_eq!((gslb.tcp.idle_timeout, gslb.tcp.max_connections.get()), (Duration::from_secs(5), 10));
+    assert_eq!(gslb.tcp.connections_per_source.get(), 3);
     let limit = gslb.rate_limit.expect("it is given");
     assert_eq!((limit.responses_per_second.get(), limit.slip), (50, 3));
     assert_eq!(gslb.geo.nets.as_deref(), Some(Path::new("/etc/fulcrum/nets.txt")));

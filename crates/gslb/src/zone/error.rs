@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use fulcrum_model::{DnsName, DnsNameError, RecordError};
+use fulcrum_model::{DnsName, DnsNameError, RecordError, RecordType};
 
 /// A mistake in a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub enum ZoneProblem {
     Chosen(DnsName),
     /// More records of one name and type than are taken.
     TooMany(DnsName),
+    /// Records of one name and type that no message holds.
+    TooLarge(DnsName, RecordType),
     /// What the reader of a zone file met.
     Syntax(&'static str),
     /// A name in a zone file that cannot be one.
@@ -108,6 +110,9 @@ impl fmt::Display for ZoneProblem {
                 write!(f, "{name} has an address beside the policy that gives its addresses")
             }
             ZoneProblem::TooMany(name) => write!(f, "{name} has too many records of one type"),
+            ZoneProblem::TooLarge(name, record_type) => {
+                write!(f, "the {record_type} records of {name} do not fit into one message together")
+            }
             ZoneProblem::Syntax(what) => f.write_str(what),
             ZoneProblem::Name { found, error } => write!(f, "{found:?} cannot be a name: {error}"),
             ZoneProblem::Type(found) => {
