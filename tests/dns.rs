@@ -2,7 +2,16 @@
 
 mod answers;
 mod changes;
+mod drama;
+#[allow(dead_code)]
+#[path = "../crates/gslb/src/geo/tests/mmdb.rs"]
+mod mmdb;
+mod network;
+mod operate;
 mod policies;
+mod refused;
+mod rows;
+mod verdicts;
 
 use crate::harness::Fulcrum;
 

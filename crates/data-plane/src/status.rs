@@ -121,6 +121,8 @@ pub struct EndpointStatus {
 pub struct ServiceLoad {
     /// Its endpoints that have an internet address: where they are, their shares, and whether they get new requests.
     pub endpoints: Vec<(SocketAddr, u16, bool)>,
+    /// How many of all its endpoints get new requests.
+    pub healthy: u32,
     /// Requests at its endpoints, and those that wait for a place at one.
     pub requests: u64,
     /// How many requests its healthy endpoints can work on at a time; `None` where one of them has no limit.
@@ -137,6 +139,7 @@ impl DataPlane {
         let membership = service.state.membership.load();
         let mut load = ServiceLoad {
             endpoints: Vec::with_capacity(membership.endpoints.len()),
+            healthy: 0,
             requests: service.state.queue.waiting().into(),
             capacity: Some(0),
             is_unknown: service.state.is_holding(),
@@ -145,6 +148,7 @@ impl DataPlane {
             let is_healthy = endpoint.gate().lets_new_requests();
             load.requests += u64::from(endpoint.in_flight());
             if is_healthy {
+                load.healthy += 1;
                 load.capacity =
                     load.capacity.zip(endpoint.limit()).map(|(sum, limit)| sum + u64::from(limit));
             }

@@ -11,7 +11,7 @@ use crate::cookie::{COOKIE, CookieState};
 use crate::edns::{self, Edns, SUBNET_MAX};
 use crate::names::Found;
 use crate::query::{
-    AUTHORITATIVE, FORMERR, HEADER, Head, Malformed, NOTAUTH, NXDOMAIN, Query, REFUSED, TRUNCATED,
+    AUTHORITATIVE, FORMERR, HEADER, Head, Malformed, NOTAUTH, NXDOMAIN, Query, REFUSED, SERVFAIL, TRUNCATED,
 };
 use crate::snapshot::Snapshot;
 
@@ -217,7 +217,11 @@ impl<'a> Answer<'a, '_, '_> {
             Found::Choice(number, of) => {
                 let whom = Whom::of(self.client.address, query.edns.and_then(|edns| edns.subnet));
                 let choice = &snapshot.choices[number as usize];
-                let Picked { body, part, scope } = choice.pick(query.record_type, whom, self.client.rng);
+                let picked = choice.pick(query.record_type, whom, self.client.rng);
+                if picked.is_unknown {
+                    return Content { zone, ..refused(SERVFAIL, Some(NOT_READY)) };
+                }
+                let Picked { body, part, scope, .. } = picked;
                 Content {
                     body: Some(body.unwrap_or(of.none)),
                     code: 0,
@@ -350,6 +354,7 @@ const CLASS_IN: u16 = 1;
 /// Extended errors (RFC 8914 §4).
 const NOT_AUTHORITATIVE: u16 = 20;
 const NOT_SUPPORTED: u16 = 21;
+const NOT_READY: u16 = 14;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,6 +1,6 @@
 //! A configuration as far as it does not depend on what is up: read and checked, and ready for snapshots.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,11 +11,13 @@ use fulcrum_config::gslb::{
 };
 use fulcrum_model::{DnsName, RecordData, RegionName};
 
-use crate::choice::{Choice, Manner, Parts, Places};
+use crate::choice::{Choice, Manner, Places};
 use crate::geo::{Atlas, Classes, Database, Nets, Ranking, Sources};
 use crate::names::Names;
+use crate::parts::Parts;
 use crate::policy::{Candidates, Plan, Slice};
-use crate::region::Region;
+use crate::region::{Region, RegionSet};
+use crate::zone::overlap::hidden;
 use crate::zone::{Record, Zone, ZoneError};
 
 /// What is answered, but for what changes from second to second.
@@ -47,13 +49,17 @@ struct LastGood(Mutex<HashMap<Box<[usize]>, Vec<Slice>>>);
 
 impl LastGood {
     /// Remembers an answer; in a panic, the remembered one goes before what there is.
-    fn keep(&self, order: &[usize], plan: &mut Plan) {
+    fn keep(&self, order: &[usize], plan: &mut Plan, presentable: RegionSet) {
         // Whoever panicked with it left it whole: it is changed by one call.
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !plan.is_panic {
             known.insert(order.into(), plan.slices.clone());
         } else if let Some(slices) = known.get(order) {
-            plan.slices.clone_from(slices);
+            // Not with who has been taken out since.
+            let is_out = |slice: &Slice| slice.region.is_some_and(|region| !presentable.contains(region));
+            if !slices.iter().any(is_out) {
+                plan.slices.clone_from(slices);
+            }
         }
     }
 }
@@ -67,6 +73,17 @@ enum Order {
     Configured,
     /// It depends on where the client is: for each kind of clients the places of regions in the policy.
     Places { ranking: Ranking, places: Places, orders: Arc<[Box<[usize]>]> },
+}
+
+impl Order {
+    /// Whether kinds of clients mean the same.
+    fn is_like(&self, other: &Order) -> bool {
+        match (self, other) {
+            (Order::Places { orders, .. }, Order::Places { orders: others, .. }) => orders == others,
+            (Order::Places { .. }, _) | (_, Order::Places { .. }) => false,
+            _ => true,
+        }
+    }
 }
 
 /// Why a configuration cannot be answered from.
@@ -108,8 +125,9 @@ impl Compiled {
         let mut errors = Vec::new();
         let mut zones = Vec::new();
         let mut chosen = Vec::new();
+        let apexes = gslb.zones.iter().map(|zone| &zone.name).collect();
         for zone in &gslb.zones {
-            match self::zone(zone, read, &mut chosen) {
+            match self::zone(zone, read, &apexes, &mut chosen) {
                 Ok(zone) => zones.push(zone),
                 Err(found) => errors.extend(found),
             }
@@ -133,7 +151,6 @@ impl Compiled {
             before.iter().flat_map(|before| &before.chosen).map(|chosen| (&chosen.owner, chosen)).collect();
         let chosen = chosen.into_iter().map(|(owner, answer)| {
             let before = known.get(&owner);
-            let counts = before.map(|before| Arc::clone(&before.counts)).unwrap_or_default();
             // What another answer has given is none that this one would give.
             let same = before.filter(|before| before.answer == answer);
             let good = same.map(|before| Arc::clone(&before.good)).unwrap_or_default();
@@ -141,7 +158,13 @@ impl Compiled {
                 Answer::Policy(policy) => orders.of(policy),
                 Answer::Service(_) => Ok(Order::Together),
             };
-            order.map(|order| Chosen { owner, answer, order, counts, good })
+            order.map(|order| {
+                let counts = parts(gslb, &answer, &order);
+                let known =
+                    before.filter(|before| before.order.is_like(&order) && before.counts.is_like(&counts));
+                let counts = known.map_or_else(|| Arc::new(counts), |before| Arc::clone(&before.counts));
+                Chosen { owner, answer, order, counts, good }
+            })
         });
         let chosen = chosen.collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
         Ok(Compiled { names: Arc::new(Names::new(&zones)), chosen, atlas, regions })
@@ -167,14 +190,42 @@ impl Compiled {
 pub trait World {
     /// Of the regions and targets of a policy.
     fn plan(&self, policy: &Policy, candidates: &Candidates<'_>, together: bool) -> Plan;
+    /// The regions that no operator has taken out.
+    fn presentable(&self) -> RegionSet;
     /// Of a service's endpoints.
     fn endpoints(&self, service: &ServiceAnswer) -> Plan;
 }
 
 impl Chosen {
-    /// How often each region answered.
-    pub fn counts(&self) -> &Parts {
+    /// How often each target answered.
+    pub fn counts(&self) -> &Arc<Parts> {
         &self.counts
+    }
+
+    /// Whether the targets of all its regions are chosen from at once.
+    pub(crate) fn answers_together(&self) -> bool {
+        matches!(self.order, Order::Together)
+    }
+
+    /// The regions that answers by these plans name, and for how long these may be remembered at most, in seconds.
+    fn named(&self, gslb: &Gslb, plans: &[Plan]) -> Box<[(Region, u32)]> {
+        let Answer::Policy(policy) = &self.answer else { return Box::default() };
+        if matches!(policy.targets, Targets::Endpoints(_)) {
+            return Box::default();
+        }
+        let all = candidates(gslb, &policy.targets);
+        let mut named: BTreeMap<Region, u32> = BTreeMap::new();
+        for (plan, slice) in plans.iter().flat_map(|plan| plan.slices.iter().map(move |slice| (plan, slice)))
+        {
+            let is_in = |target: &Target| slice.targets.iter().any(|(answer, _)| *answer == target.answer);
+            // Where several regions answer together, those whose targets are among them.
+            let among = all.iter().filter(|(_, targets)| slice.region.is_none() && targets.iter().any(is_in));
+            for region in slice.region.into_iter().chain(among.filter_map(|(region, _)| *region)) {
+                let ttl = named.entry(region).or_default();
+                *ttl = plan.ttl.max(*ttl);
+            }
+        }
+        named.into_iter().collect()
     }
 
     /// What is answered to each kind of clients.
@@ -194,6 +245,29 @@ impl Chosen {
             Order::Together => vec![plan(&all, true)],
             Order::Configured => vec![plan(&all, false)],
             Order::Places { orders, .. } => orders.iter().map(|order| plan(order, false)).collect(),
+        }
+    }
+
+    /// The same, with what was answered last where that is what a panic is to have: what answers are made of.
+    pub fn plans_in_force(&self, gslb: &Gslb, world: &dyn World) -> Vec<Plan> {
+        let mut plans = self.plans(gslb, world);
+        if *self.panic() == Panic::LastGood {
+            let orders: Vec<&[usize]> = match &self.order {
+                Order::Places { orders, .. } => orders.iter().map(AsRef::as_ref).collect(),
+                Order::Together | Order::Configured => vec![&[]],
+            };
+            let presentable = world.presentable();
+            let plans = orders.into_iter().zip(&mut plans);
+            plans.for_each(|(order, plan)| self.good.keep(order, plan, presentable));
+        }
+        plans
+    }
+
+    /// In which order clients of a kind get the regions of the policy: their places in it.
+    pub(crate) fn order(&self, kind: usize, all: usize) -> Vec<usize> {
+        match &self.order {
+            Order::Together | Order::Configured => (0..all).collect(),
+            Order::Places { orders, .. } => orders.get(kind).map_or_else(Vec::new, |order| order.to_vec()),
         }
     }
 
@@ -227,17 +301,27 @@ impl Chosen {
                 service.max_answers,
             ),
         };
-        let mut plans = self.plans(gslb, world);
-        if *self.panic() == Panic::LastGood {
-            let orders: Vec<&[usize]> = match &self.order {
-                Order::Places { orders, .. } => orders.iter().map(AsRef::as_ref).collect(),
-                Order::Together | Order::Configured => vec![&[]],
-            };
-            orders.into_iter().zip(&mut plans).for_each(|(order, plan)| self.good.keep(order, plan));
-        }
+        let plans = self.plans_in_force(gslb, world);
         let manner = Manner { owner: &self.owner, choose, max_answers: max_answers.get() };
-        Choice::new(manner, places, &plans).counting(Arc::clone(&self.counts))
+        let named = self.named(gslb, &plans);
+        Choice::counting(manner, places, &plans, Arc::clone(&self.counts)).naming(named)
     }
+}
+
+/// What is counted of a name.
+fn parts(gslb: &Gslb, answer: &Answer, order: &Order) -> Parts {
+    let kinds = match order {
+        Order::Places { orders, .. } => orders.len(),
+        Order::Together | Order::Configured => 1,
+    };
+    let targets = match answer {
+        Answer::Policy(policy) => candidates(gslb, &policy.targets),
+        Answer::Service(_) => Vec::new(),
+    };
+    let targets = targets
+        .iter()
+        .flat_map(|(region, targets)| targets.iter().map(|target| (*region, target.answer.clone())));
+    Parts::new(targets.collect(), kinds)
 }
 
 /// The targets of a policy with the regions that they are in, in file order.
@@ -319,12 +403,17 @@ fn kinds(ranking: Ranking, classes: &Arc<Classes>, regions: &[Option<Region>]) -
 fn zone(
     configured: &ConfiguredZone,
     read: ReadZone<'_>,
+    apexes: &BTreeSet<&DnsName>,
     chosen: &mut Vec<(DnsName, Answer)>,
 ) -> Result<Zone, Vec<CompileError>> {
     let name = &configured.name;
     let (records, choices, file) = match &configured.source {
         ZoneSource::File(path) => {
             let records = read(path, name).map_err(|errors| self::errors(name, Some(path), errors))?;
+            let hidden = hidden(name, &records, apexes);
+            if !hidden.is_empty() {
+                return Err(errors(name, Some(path), hidden));
+            }
             (records, BTreeMap::new(), Some(path))
         }
         ZoneSource::Inline(zone) => {

@@ -19,6 +19,9 @@ pub struct Situation<'a> {
     pub shares: &'a [u8],
     /// The regions that may change soon.
     pub unsettled: RegionSet,
+    /// The regions that a name may leave because all of its own targets there fail. Of the others its targets stay,
+    /// whatever their checks say: for those the verdict on the region decides.
+    pub dispensable: RegionSet,
     /// Whether a target is out of order, as far as that is looked at.
     pub is_down: &'a dyn Fn(&TargetAnswer) -> bool,
     /// Whether a target may be taken out, or come back, soon.
@@ -34,6 +37,8 @@ pub struct Plan {
     pub ttl: u32,
     /// Nothing is eligible: the policy's last resort answers.
     pub is_panic: bool,
+    /// Nobody knows yet what there is: no slices do not mean that there is nothing.
+    pub is_unknown: bool,
 }
 
 /// What a part of the clients gets.
@@ -58,19 +63,24 @@ pub fn plan(policy: &Policy, candidates: &Candidates<'_>, together: bool, situat
         .iter()
         .any(|(region, _)| region.is_some_and(|region| situation.unsettled.contains(region)));
     let ttl = if unsettled || situation.is_unsettled { policy.ttl.min } else { policy.ttl.max };
-    let of = |slices: Vec<Slice>, is_panic| Plan { slices, ttl, is_panic };
-    let chosen = slices(candidates, together, situation.shares, eligible, is_good);
+    let of = |slices: Vec<Slice>, is_panic| Plan { slices, ttl, is_panic, is_unknown: false };
+    let is_dispensable =
+        |region: &Option<Region>| region.is_none_or(|region| situation.dispensable.contains(region));
+    let chosen = slices(candidates, together, situation.shares, eligible, |region, targets| {
+        let good: Vec<_> = targets.iter().filter(|target| is_good(target)).collect();
+        if good.is_empty() && !is_dispensable(region) { targets.iter().collect() } else { good }
+    });
     if !chosen.is_empty() {
         return of(chosen, false);
     }
     let among = |regions: RegionSet| {
         let is_among = |region: &Option<Region>| region.is_none_or(|region| regions.contains(region));
-        slices(candidates, together, &[], is_among, |_| true)
+        slices(candidates, together, &[], is_among, |_, targets| targets.iter().collect())
     };
     let everyone = || {
         let presentable = among(situation.presentable);
         if presentable.is_empty() {
-            slices(candidates, together, &[], |_| true, |_| true)
+            slices(candidates, together, &[], |_| true, |_, targets| targets.iter().collect())
         } else {
             presentable
         }
@@ -90,25 +100,20 @@ pub fn plan(policy: &Policy, candidates: &Candidates<'_>, together: bool, situat
     of(slices, true)
 }
 
-fn slices(
-    candidates: &Candidates<'_>,
+fn slices<'a>(
+    candidates: &Candidates<'a>,
     together: bool,
     shares: &[u8],
     eligible: impl Fn(&Option<Region>) -> bool,
-    is_good: impl Fn(&Target) -> bool,
+    in_order: impl Fn(&Option<Region>, &'a [Target]) -> Vec<&'a Target>,
 ) -> Vec<Slice> {
     let share = |region: Option<Region>| {
         region.and_then(|region| shares.get(region.index())).map_or(100, |share| u64::from(*share).min(100))
     };
     let good = candidates.iter().filter(|(region, _)| eligible(region)).map(|(region, targets)| {
         let weight = if together { share(*region) } else { 1 };
-        let targets = targets.iter().filter(|target| is_good(target));
-        (
-            *region,
-            targets
-                .map(|target| (target.answer.clone(), u64::from(target.weight) * weight))
-                .collect::<Vec<_>>(),
-        )
+        let of = |target: &Target| (target.answer.clone(), u64::from(target.weight) * weight);
+        (*region, in_order(region, targets).into_iter().map(of).collect::<Vec<_>>())
     });
     if together {
         let targets = weighty(good.flat_map(|(_, targets)| targets).collect());
@@ -190,6 +195,7 @@ mod tests {
     struct Case<'a> {
         eligible: &'a [usize],
         presentable: &'a [usize],
+        dispensable: &'a [usize],
         shares: &'a [u8],
         down: &'a [&'a str],
         panic: Panic,
@@ -199,6 +205,7 @@ mod tests {
     const CASE: Case<'static> = Case {
         eligible: &[0, 1, 2],
         presentable: &[0, 1, 2],
+        dispensable: &[0, 1, 2],
         shares: &[],
         down: &[],
         panic: Panic::All,
@@ -225,6 +232,7 @@ mod tests {
             presentable: case.presentable.iter().map(|index| region(*index)).collect(),
             shares: case.shares,
             unsettled: RegionSet::default(),
+            dispensable: case.dispensable.iter().map(|index| region(*index)).collect(),
             is_down: &is_down,
             is_unsettled: false,
         };
@@ -241,6 +249,16 @@ mod tests {
         check(&Case { down: &["192.0.2.1", "192.0.2.2"], ..CASE }, "1 100: 198.51.100.1×1");
         // Without weight is better than not at all.
         check(&Case { eligible: &[1], down: &["198.51.100.1"], ..CASE }, "1 100: 198.51.100.2×0");
+    }
+
+    #[test]
+    fn a_region_that_may_be_unseen_keeps_all_of_its_targets() {
+        let all_of_eu = &["192.0.2.1", "192.0.2.2"];
+        let held = || Case { dispensable: &[1, 2], down: all_of_eu, ..CASE };
+        check(&held(), "0 100: 192.0.2.1×60 192.0.2.2×40");
+        check(&Case { down: &["192.0.2.1"], ..held() }, "0 100: 192.0.2.2×40");
+        check(&Case { eligible: &[1, 2], ..held() }, "1 100: 198.51.100.1×1");
+        check(&Case { together: true, ..held() }, "- 100: 192.0.2.1×6000 192.0.2.2×4000 198.51.100.1×100");
     }
 
     #[test]
@@ -290,6 +308,7 @@ mod tests {
                 shares: &[],
                 presentable: RegionSet::default(),
                 unsettled: unsettled.iter().map(region).collect(),
+                dispensable: RegionSet::default(),
                 is_down: &|_| false,
                 is_unsettled: false,
             };

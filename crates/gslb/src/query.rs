@@ -233,6 +233,7 @@ const CHECKING_DISABLED: u16 = 0x0010;
 /// The query cannot be read.
 pub(crate) const FORMERR: u16 = 1;
 /// There is no such name.
+pub(crate) const SERVFAIL: u16 = 2;
 pub(crate) const NXDOMAIN: u16 = 3;
 /// That kind of query is not known.
 pub(crate) const NOTIMP: u16 = 4;

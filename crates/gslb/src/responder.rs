@@ -1,10 +1,15 @@
 //! The responder: what is seen comes in, verdicts are made of it, and what is answered follows.
 
+mod explain;
+mod exposure;
 mod regions;
+mod simulate;
+mod weights;
 mod world;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
+use std::hash::BuildHasher;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,24 +21,34 @@ use fulcrum_config::gslb::{Answer, Gslb, PolicyHealth, TargetAnswer};
 use fulcrum_model::{RegionName, ServiceName};
 use tokio::task::AbortHandle;
 
-use crate::compiled::{Compiled, candidates};
+use crate::compiled::{Chosen, Compiled, candidates};
 use crate::cookie::CookieKeys;
 use crate::counters::Counters;
 use crate::headroom::Headroom;
+use crate::query_log::{LogCounts, RunningLog};
 use crate::rate::Rate;
 use crate::region::Region;
 use crate::server::{BindError, Server, Shared, Sockets, TcpLimits};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Named, Snapshot};
 use crate::target::{TargetHealth, TargetRules};
-use crate::verdict::{Evidence, Judge, Memory, Now, Observer, Report, Standing, Transition, Vote};
+use crate::verdict::{
+    Evidence, Judge, Memory, Now, Observer, Order, Refused, Report, Source, Standing, Transition, Vote,
+};
 
+use self::exposure::Exposure;
 use self::world::Seen;
+
+pub use self::exposure::Exposed;
+pub use self::simulate::{Load, NameShares, Receiver, Simulation};
+pub use self::weights::WeightedTarget;
 
 /// A service of the balancer as names and regions need it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ServiceView {
     /// Its endpoints that have an internet address.
     pub endpoints: Vec<EndpointView>,
+    /// How many of all its endpoints get new requests.
+    pub healthy: u32,
     /// Requests in flight and queued.
     pub load: f64,
     /// How many requests its healthy endpoints can work on at a time; `None` where one of them has no limit.
@@ -84,6 +99,10 @@ struct State {
     /// What the answers in force were made of.
     seen: Option<Seen>,
     sequence: u64,
+    /// How long answers with each region are remembered.
+    exposure: Exposure,
+    /// Answers of names that are not there any more.
+    past: Answers,
 }
 
 /// A target and its check. The order is only there for a map.
@@ -98,6 +117,9 @@ struct Checked {
     votes: Vec<(Region, u8)>,
 }
 
+/// How often was answered, by region (perhaps none in particular) and by the words of the policy.
+pub type Answers = BTreeMap<(Option<RegionName>, String), u64>;
+
 /// A responder that answers.
 pub struct Responder {
     shared: Shared,
@@ -105,8 +127,12 @@ pub struct Responder {
     outside: Outside,
     began: Instant,
     server: Mutex<Option<Server>>,
+    /// What makes cookies where the configuration has no keys.
+    own_key: Arc<CookieKeys>,
     /// The checks that are made, again and again.
     probes: Mutex<BTreeMap<Target, AbortHandle>>,
+    log: Mutex<Option<RunningLog>>,
+    log_counts: Arc<LogCounts>,
     addresses: Vec<SocketAddr>,
 }
 
@@ -115,6 +141,8 @@ pub struct Responder {
 pub struct Next {
     gslb: Arc<Gslb>,
     compiled: Compiled,
+    /// Another query log, or none; nothing where it stays as it is.
+    log: Option<Option<RunningLog>>,
 }
 
 /// How a region stands, for people.
@@ -126,6 +154,12 @@ pub struct RegionStatus {
     pub standing: Standing,
     /// The part of its clients that it keeps for the sake of its headroom, in percent.
     pub headroom: u8,
+    /// What is ordered of it.
+    pub order: Option<(Order, Source)>,
+    /// Who may still be led to it.
+    pub exposed: Exposed,
+    /// What its service works on, and what it can work on, where it has a service.
+    pub load: Option<Load>,
 }
 
 impl Next {
@@ -137,7 +171,19 @@ impl Next {
     ) -> Result<Self, Vec<crate::compiled::CompileError>> {
         let before = running.map(|running| Arc::clone(&running.state().compiled));
         let compiled = Compiled::new(gslb, read, before.as_deref())?;
-        Ok(Next { gslb: Arc::new(gslb.clone()), compiled })
+        Ok(Next { gslb: Arc::new(gslb.clone()), compiled, log: None })
+    }
+
+    /// Opens what queries are written to, unless that is open. A mere check does not: it leaves no files.
+    pub fn open_log(&mut self, running: Option<&Responder>) -> std::io::Result<()> {
+        let wanted = self.gslb.query_log.as_ref();
+        let counts = running.map(|running| Arc::clone(&running.log_counts)).unwrap_or_default();
+        let current = running.map(|running| running.log());
+        let is = current.as_ref().and_then(|log| log.as_ref()).map(|log| &log.config);
+        if is != wanted {
+            self.log = Some(wanted.map(|config| RunningLog::open(config, &counts)).transpose()?);
+        }
+        Ok(())
     }
 }
 
@@ -155,14 +201,20 @@ impl Responder {
         let counters = Arc::new(Counters::new(next.gslb.workers.get()));
         let limits = TcpLimits::of(&next.gslb.tcp);
         let addresses = sockets.addresses().to_vec();
+        let mut next = next;
+        let log = next.log.take().flatten();
         let mut state = State::new(next, generation, memory, now);
         // The first answer is one of what there is, too.
         state.services = views(&outside, state.services());
-        let snapshot = state.snapshot(&counters, key);
+        let own_key = Arc::new(CookieKeys::new(vec![key]));
+        let snapshot = state.snapshot(&counters, &own_key);
+        state.exposure.begin(&state.compiled, &state.gslb);
+        state.exposure.exchange(&snapshot.choices, now.clock);
         let rate = state.gslb.rate_limit.map(Rate::new);
         let shared = Shared {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             rate: Arc::new(ArcSwap::from_pointee(rate)),
+            log: Arc::new(ArcSwap::from_pointee(log.as_ref().map(|log| log.log.clone()))),
             counters,
         };
         let server = sockets.start(&shared, limits)?;
@@ -172,7 +224,10 @@ impl Responder {
             outside,
             began,
             server: Mutex::new(Some(server)),
+            own_key,
             probes: Mutex::default(),
+            log_counts: log.as_ref().map(RunningLog::counts).unwrap_or_default(),
+            log: Mutex::new(log),
             addresses,
         };
         responder.probe_targets();
@@ -205,24 +260,31 @@ impl Responder {
         self.shared.snapshot.load_full()
     }
 
-    /// Puts another configuration in force: verdicts, counters and what is known of targets go on.
-    pub fn commit(&self, next: Next, generation: u64) {
+    /// Puts another configuration in force: verdicts, counters and what is known of targets go on. Gives what has changed
+    /// of regions.
+    #[must_use]
+    pub fn commit(&self, mut next: Next, generation: u64) -> Vec<Transition> {
+        if let Some(log) = next.log.take() {
+            self.shared.log.store(Arc::new(log.as_ref().map(|log| log.log.clone())));
+            // The thread of the one before ends when every worker has seen that.
+            *self.log() = log;
+        }
         let now = self.now();
         let mut state = self.state();
-        let cookies = Arc::clone(&self.shared.snapshot.load().cookies);
         let rate = next.gslb.rate_limit;
         let is_other = rate != state.gslb.rate_limit;
         state.replace(next, generation, now);
         // Under the lock, but for once: nobody is to be told that a new name has nothing.
         state.services = views(&self.outside, state.services());
-        let snapshot = state.snapshot_with(&self.shared.counters, cookies);
+        let snapshot = state.snapshot(&self.shared.counters, &self.own_key);
+        state.exposure.exchange(&snapshot.choices, now.clock);
         self.shared.snapshot.store(Arc::new(snapshot));
         drop(state);
         if is_other {
             self.shared.rate.store(Arc::new(rate.map(Rate::new)));
         }
         self.probe_targets();
-        self.tick();
+        self.tick()
     }
 
     /// Looks at everything, and answers accordingly. To be called every second. Gives what has changed of regions.
@@ -234,17 +296,34 @@ impl Responder {
         let mut state = self.state();
         state.services = views;
         let transitions = state.judge(now);
-        self.answer_as_seen(&mut state);
+        self.answer_as_seen(&mut state, now);
         transitions
     }
 
+    /// Orders what a region is to be, in place of what was ordered at run time before; without an order, ends that. It is
+    /// answered accordingly at once.
+    pub fn order(&self, region: &RegionName, order: Option<Order>) -> Result<Vec<Transition>, Refused> {
+        let now = self.now();
+        let mut state = self.state();
+        let place = state.gslb.regions.iter().position(|known| known.name == *region);
+        let region = place.and_then(Region::new).ok_or(Refused::UnknownRegion)?;
+        let judge = state.judge.as_mut().ok_or(Refused::UnknownRegion)?;
+        let transitions = match order {
+            Some(order) => judge.order(region, order, now)?,
+            None => judge.lift(region, now)?,
+        };
+        self.answer_as_seen(&mut state, now);
+        Ok(transitions)
+    }
+
     /// Exchanges the answers, if anything is seen otherwise than before.
-    fn answer_as_seen(&self, state: &mut State) {
+    fn answer_as_seen(&self, state: &mut State, now: Now) {
         let seen = state.see();
         if state.seen.as_ref() == Some(&seen) {
             return;
         }
-        let choices = state.compiled.choices(&state.gslb, &world::Now { state, seen: &seen });
+        let choices = state.compiled.choices(&state.gslb, &seen);
+        state.exposure.exchange(&choices, now.clock);
         let before = self.shared.snapshot.load();
         self.shared.snapshot.store(Arc::new(Snapshot { choices, ..Snapshot::clone(&before) }));
         state.seen = Some(seen);
@@ -252,14 +331,29 @@ impl Responder {
 
     /// The regions in configured order.
     pub fn regions(&self) -> Vec<RegionStatus> {
+        let now = self.now();
+        // Asked without the lock, and not as of the last look: whoever stops a region goes by it.
+        let asked = self.config().regions.iter().filter_map(|region| region.service.clone()).collect();
+        let views = views(&self.outside, asked);
         let state = self.state();
         let Some(judge) = &state.judge else { return Vec::new() };
         let status = |(region, configured): (Region, &fulcrum_config::gslb::Region)| RegionStatus {
             name: configured.name.clone(),
             standing: judge.standing(region).clone(),
-            headroom: (state.headroom.weight(region) * 100.0).round() as u8,
+            headroom: (state.headroom(region) * 100.0).round() as u8,
+            order: judge.ordered(region).map(|(order, source)| (order.clone(), source)),
+            exposed: state.exposure.exposed(region, now.clock),
+            load: load(&views, configured),
         };
         Region::first(state.gslb.regions.len()).zip(&state.gslb.regions).map(status).collect()
+    }
+
+    /// Answers by region and policy since the start.
+    pub fn answers(&self) -> Answers {
+        let state = self.state();
+        let mut answers = state.past.clone();
+        add_answers(&mut answers, &state.gslb, state.compiled.chosen().iter());
+        answers
     }
 
     /// Targets that are checked: address, whether it is left out, and what the last bad check complained of.
@@ -284,6 +378,21 @@ impl Responder {
         if let Some(server) = server {
             server.end();
         }
+        self.shared.log.store(Arc::new(None));
+        let log = self.log().take();
+        if let Some(log) = log {
+            log.end();
+        }
+    }
+
+    /// How the query log fares.
+    pub fn log_counts(&self) -> &Arc<LogCounts> {
+        &self.log_counts
+    }
+
+    fn log(&self) -> MutexGuard<'_, Option<RunningLog>> {
+        // It is only ever exchanged as a whole.
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> Now {
@@ -333,11 +442,11 @@ struct Prober {
 
 impl Prober {
     async fn run(self) {
+        // The checks of all targets are spread over the interval.
+        let spread = foldhash::fast::FixedState::default().hash_one(self.target) >> 32;
+        tokio::time::sleep(self.check.interval.mul_f64(spread as f64 / (1u64 << 32) as f64)).await;
         let mut ticks = tokio::time::interval(self.check.interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        // Names that have the same interval are not all checked at once.
-        let spread = self.target.1.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
-        tokio::time::sleep(self.check.interval.mul_f64(spread as f64 / 1024.0 / 10.0)).await;
         let port = self.check.port.map_or(0, std::num::NonZeroU16::get);
         let address = SocketAddr::new(self.target.0, port);
         loop {
@@ -356,10 +465,10 @@ impl Prober {
 
 impl State {
     fn new(next: Next, generation: u64, memory: Option<&Memory>, now: Now) -> Self {
-        let Next { gslb, compiled } = next;
+        let Next { gslb, compiled, .. } = next;
         let targets = targets(&gslb, &compiled, &BTreeMap::new());
         let judge = regions::sites(&gslb, &targets)
-            .map(|sites| Judge::new(sites, regions::rules(&gslb), memory, now));
+            .map(|sites| Judge::new(sites, regions::rules(&gslb, &compiled), memory, now));
         let headroom = Headroom::new(gslb.regions.len(), regions::headroom(&gslb));
         State {
             compiled: Arc::new(compiled),
@@ -370,15 +479,17 @@ impl State {
             services: BTreeMap::new(),
             seen: None,
             sequence: 0,
+            exposure: Exposure::default(),
+            past: BTreeMap::new(),
             gslb,
         }
     }
 
     fn replace(&mut self, next: Next, generation: u64, now: Now) {
-        let Next { gslb, compiled } = next;
+        let Next { gslb, compiled, .. } = next;
         let targets = targets(&gslb, &compiled, &self.targets);
         let sites = regions::sites(&gslb, &targets);
-        let rules = regions::rules(&gslb);
+        let rules = regions::rules(&gslb, &compiled);
         let judge = sites.map(|sites| match &self.judge {
             Some(judge) => judge.reconfigured(sites, rules, now),
             None => Judge::new(sites, rules, None, now),
@@ -388,6 +499,12 @@ impl State {
         };
         let was: Vec<_> = gslb.regions.iter().map(was).collect();
         let headroom = self.headroom.reconfigured(&was, regions::headroom(&gslb));
+        let mut exposure = std::mem::take(&mut self.exposure);
+        exposure.reconfigure(&was, now.clock);
+        let mut past = std::mem::take(&mut self.past);
+        let kept: HashSet<_> = compiled.chosen().iter().map(|chosen| Arc::as_ptr(chosen.counts())).collect();
+        let gone = |chosen: &&Chosen| !kept.contains(&Arc::as_ptr(chosen.counts()));
+        add_answers(&mut past, &self.gslb, self.compiled.chosen().iter().filter(gone));
         *self = State {
             compiled: Arc::new(compiled),
             generation,
@@ -397,29 +514,26 @@ impl State {
             services: std::mem::take(&mut self.services),
             seen: None,
             sequence: self.sequence,
+            exposure,
+            past,
             gslb,
         };
     }
 
-    fn snapshot(&self, counters: &Counters, key: [u8; 16]) -> Snapshot {
+    fn snapshot(&self, counters: &Counters, own_key: &Arc<CookieKeys>) -> Snapshot {
         let keys: Vec<[u8; 16]> = self.gslb.cookie_keys.iter().map(|key| key.expose()).collect();
-        let cookies = CookieKeys::new(if keys.is_empty() { vec![key] } else { keys });
-        self.snapshot_with(counters, Arc::new(cookies))
-    }
-
-    fn snapshot_with(&self, counters: &Counters, cookies: Arc<CookieKeys>) -> Snapshot {
-        let keys: Vec<[u8; 16]> = self.gslb.cookie_keys.iter().map(|key| key.expose()).collect();
-        let cookies = if keys.is_empty() { cookies } else { Arc::new(CookieKeys::new(keys)) };
+        let cookies = if keys.is_empty() { Arc::clone(own_key) } else { Arc::new(CookieKeys::new(keys)) };
         let (zone_cells, nowhere_cells) = counters.of_zones(self.compiled.names.zones());
         let seen = self.see();
         Snapshot {
             generation: self.generation,
             names: Arc::clone(&self.compiled.names),
-            choices: self.compiled.choices(&self.gslb, &world::Now { state: self, seen: &seen }),
+            choices: self.compiled.choices(&self.gslb, &seen),
             cookies,
             identity: self.gslb.nsid.as_deref().unwrap_or_default().as_bytes().into(),
             zone_cells: zone_cells.into(),
             nowhere_cells,
+            regions: self.gslb.regions.iter().map(|region| Named(region.name.clone())).collect(),
         }
     }
 
@@ -432,6 +546,7 @@ impl State {
     fn checked(&mut self, target: Target, outcome: Result<(), String>, now: Now) {
         let Some(checked) = self.targets.get_mut(&target) else { return };
         let vote = if outcome.is_ok() { Vote::Ok } else { Vote::Fail };
+        checked.doubt(self.judge.as_ref(), now);
         checked.health.checked(outcome, &checked.rules, now.clock);
         let votes = checked.votes.clone();
         for (region, number) in votes {
@@ -456,15 +571,12 @@ impl State {
 
     /// Takes what the services of regions are like, and decides.
     fn judge(&mut self, now: Now) -> Vec<Transition> {
-        for checked in self.targets.values_mut() {
-            checked.health.tick(&checked.rules, now.clock);
-        }
         let gslb = Arc::clone(&self.gslb);
         let ttl = regions::largest_ttl(&self.compiled);
         for (region, configured) in Region::first(gslb.regions.len()).zip(&gslb.regions) {
             let view = configured.service.as_ref().and_then(|service| self.services.get(service));
             let Some(view) = view.cloned() else { continue };
-            let healthy = view.endpoints.iter().filter(|endpoint| endpoint.is_healthy).count() as u32;
+            let healthy = view.healthy;
             let evidence = Evidence { healthy, load: view.load, capacity: view.capacity, data_ready: true };
             let vote = match healthy {
                 _ if view.is_unknown => Vote::Unknown,
@@ -484,6 +596,37 @@ impl State {
         let eligible = judge.eligible(regions::failover(&gslb));
         self.headroom.tick(eligible, ttl, now.clock);
         transitions
+    }
+}
+
+/// What the service of a region works on.
+fn load(views: &BTreeMap<ServiceName, ServiceView>, region: &fulcrum_config::gslb::Region) -> Option<Load> {
+    let view = views.get(region.service.as_ref()?)?;
+    Some(Load { load: view.load, capacity: view.capacity })
+}
+
+/// Adds up how often each region answered for these names.
+fn add_answers<'a>(to: &mut Answers, gslb: &Gslb, names: impl Iterator<Item = &'a Chosen>) {
+    for chosen in names {
+        let policy = match &chosen.answer {
+            Answer::Policy(policy) => explain::words(policy).join("+"),
+            Answer::Service(_) => "service".to_owned(),
+        };
+        for (region, count) in chosen.counts().regions() {
+            let region = region.and_then(|region| gslb.regions.get(region.index()));
+            let key = (region.map(|region| region.name.clone()), policy.clone());
+            *to.entry(key).or_default() += count;
+        }
+    }
+}
+
+impl Checked {
+    /// Where all that it stands for seems to fail for the sake of our own link, it does, too.
+    fn doubt(&mut self, judge: Option<&Judge>, now: Now) {
+        let Some(judge) = judge.filter(|_| !self.votes.is_empty()) else { return };
+        if self.votes.iter().all(|(region, _)| judge.is_doubted(Observer(0), *region, now)) {
+            self.health.doubted();
+        }
     }
 }
 
@@ -517,6 +660,7 @@ fn targets(
                         rise: health.check.rise.get(),
                         fall: health.check.fall.get(),
                         hold: health.hold,
+                        interval: health.check.interval,
                     },
                     check: Arc::new(health.check.clone()),
                     votes: Vec::new(),
@@ -535,7 +679,6 @@ fn targets(
 
 /// A check's identity: equal ones are made once.
 pub(crate) fn identity(health: &PolicyHealth) -> u64 {
-    use std::hash::BuildHasher;
     foldhash::fast::FixedState::default().hash_one(health)
 }
 

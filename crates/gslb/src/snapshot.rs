@@ -24,7 +24,13 @@ pub struct Snapshot {
     pub nowhere_cells: Arc<ZoneCells>,
     /// What this server is called, at most [`IDENTITY_MAX`] bytes; empty for a secret.
     pub identity: Arc<[u8]>,
+    /// What the numbers of regions stand for.
+    pub regions: Arc<[Named]>,
 }
+
+/// What a region is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named(pub fulcrum_model::RegionName);
 
 /// The longest name of a server.
 pub const IDENTITY_MAX: usize = 128;

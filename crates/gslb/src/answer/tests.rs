@@ -24,7 +24,7 @@ pub(crate) fn snapshot(text: &str) -> Snapshot {
             .map(|text| (fulcrum_config::gslb::TargetAnswer::Address(text.parse().expect("an address")), 1))
             .into(),
     };
-    let plan = policy::Plan { slices: vec![slice], ttl: 30, is_panic: false };
+    let plan = policy::Plan { slices: vec![slice], ttl: 30, is_panic: false, is_unknown: false };
     let manner = Manner { owner: &geo, choose: fulcrum_config::gslb::Choose::All, max_answers: 8 };
     Snapshot {
         generation: 1,
@@ -34,6 +34,7 @@ pub(crate) fn snapshot(text: &str) -> Snapshot {
         identity: Arc::from(*b"lb-1"),
         zone_cells: Arc::from([]),
         nowhere_cells: crate::counters::ZoneCells::alone(),
+        regions: Arc::from([]),
     }
 }
 

@@ -108,6 +108,7 @@ fn snapshot() -> Snapshot {
         identity: Arc::from([b'x'; crate::snapshot::IDENTITY_MAX]),
         zone_cells: Arc::from([]),
         nowhere_cells: ZoneCells::alone(),
+        regions: Arc::from([]),
     }
 }
 
@@ -117,7 +118,12 @@ fn plan(targets: &[&str]) -> Plan {
         Err(_) => TargetAnswer::Alias(text.parse().expect("a name")),
     };
     let targets = targets.iter().map(|text| (answer(text), 1)).collect();
-    Plan { slices: vec![Slice { until: ALL, region: None, targets }], ttl: 60, is_panic: false }
+    Plan {
+        slices: vec![Slice { until: ALL, region: None, targets }],
+        ttl: 60,
+        is_panic: false,
+        is_unknown: false,
+    }
 }
 
 const ZONE: &str = "$TTL 300

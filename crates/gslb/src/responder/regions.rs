@@ -1,9 +1,11 @@
 //! From the configuration of regions to what the judge goes by.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 use std::time::{Duration, SystemTime};
 
 use fulcrum_config::gslb::{self as config, Answer, Gslb, OverrideState};
+use fulcrum_model::ServiceName;
 
 use super::{Checked, Target};
 use crate::compiled::Compiled;
@@ -31,14 +33,23 @@ pub(super) fn sites(gslb: &Gslb, targets: &BTreeMap<Target, Checked>) -> Option<
             reason: order.reason.as_str().into(),
         })
     };
-    let site = |(region, targets): (&config::Region, &u8)| Site {
+    let identity = |index: usize, service: Option<&ServiceName>| {
+        let numbered = targets.iter().flat_map(|(target, checked)| {
+            let of = checked.votes.iter().filter(move |(region, _)| region.index() == index);
+            of.map(move |(_, number)| (*number, *target))
+        });
+        let numbered: BTreeMap<u8, Target> = numbered.collect();
+        foldhash::fast::FixedState::default().hash_one((service, numbered))
+    };
+    let site = |(index, (region, count)): (usize, (&config::Region, &u8))| Site {
         name: region.name.clone(),
-        targets: *targets,
+        targets: *count,
+        identity: identity(index, region.service.as_ref()),
         observers: Vec::new(),
         order: order(region),
     };
-    let regions: Vec<Site> = gslb.regions.iter().zip(&counts).map(site).collect();
-    let here = Watcher { name: "here".into(), home: None };
+    let regions: Vec<Site> = gslb.regions.iter().zip(&counts).enumerate().map(site).collect();
+    let here = Watcher { name: "here".into(), home: gslb.home.clone() };
     // Names are unique, and there are at most 64: what remains is that there are none.
     Sites::new(regions, vec![here]).ok()
 }
@@ -55,7 +66,7 @@ pub(super) fn next_number(counts: &mut [u8], region: Region) -> Option<u8> {
     Some(*count - 1)
 }
 
-pub(super) fn rules(gslb: &Gslb) -> Rules {
+pub(super) fn rules(gslb: &Gslb, compiled: &Compiled) -> Rules {
     let config::Verdict { hold, failover: _, failback, failback_hold, ramp, brake } = &gslb.verdict;
     let intervals = gslb.zones.iter().filter_map(|zone| match &zone.source {
         config::ZoneSource::Inline(zone) => Some(&zone.names),
@@ -76,6 +87,8 @@ pub(super) fn rules(gslb: &Gslb) -> Rules {
         },
         failback_hold: *failback_hold,
         ramp: Ramp::new(ramp.clone()).unwrap_or_default(),
+        // Nobody has seen a step when the next one comes sooner than clients ask again.
+        ramp_step: Rules::default().ramp_step.max(largest_ttl(compiled)),
         brake: *brake,
         ..Rules::default()
     }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use fulcrum_config::gslb::{Panic, Policy, ServiceAnswer, TargetAnswer};
+use fulcrum_model::ServiceName;
 
 use super::{State, Target, regions};
 use crate::compiled::World;
@@ -13,24 +14,34 @@ use crate::region::{Region, RegionSet};
 /// Everything that answers depend on: while it is the same, they are.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Seen {
-    eligible: RegionSet,
+    pub(super) eligible: RegionSet,
     last_good: RegionSet,
     presentable: RegionSet,
-    shares: Vec<u8>,
-    unsettled: RegionSet,
-    down: BTreeSet<Target>,
-    unsettled_targets: BTreeSet<Target>,
+    pub(super) shares: Vec<u8>,
+    pub(super) unsettled: RegionSet,
+    dispensable: RegionSet,
+    pub(super) down: BTreeSet<Target>,
+    pub(super) unsettled_targets: BTreeSet<Target>,
     /// Addresses by service: their weights, and whether they are healthy.
-    services: BTreeMap<fulcrum_model::ServiceName, Vec<(IpAddr, u16, bool)>>,
-}
-
-/// A state, and what is seen in it.
-pub(super) struct Now<'a> {
-    pub(super) state: &'a State,
-    pub(super) seen: &'a Seen,
+    pub(super) services: BTreeMap<ServiceName, Vec<(IpAddr, u16, bool)>>,
+    /// The services that have not been heard of yet.
+    unknown: BTreeSet<ServiceName>,
 }
 
 impl State {
+    /// The part of its clients that a region keeps for the sake of its headroom: all, where that is not looked at.
+    pub(super) fn headroom(&self, region: Region) -> f64 {
+        let configured = self.gslb.regions.get(region.index());
+        let is_looked_at =
+            self.gslb.headroom.is_some() && configured.is_some_and(|region| region.service.is_some());
+        if is_looked_at { self.headroom.weight(region) } else { 1.0 }
+    }
+
+    fn unknown_services(&self) -> BTreeSet<ServiceName> {
+        let is_unknown = |name: &&ServiceName| self.services.get(*name).is_none_or(|view| view.is_unknown);
+        self.gslb.services().filter(is_unknown).cloned().collect()
+    }
+
     /// What is seen at the moment.
     pub(super) fn see(&self) -> Seen {
         let failover = regions::failover(&self.gslb);
@@ -39,7 +50,7 @@ impl State {
         let panics = judge.is_some_and(|judge| judge.panic(failover).is_some());
         let share = |region: Region| {
             let share = judge.map_or(100, |judge| judge.standing(region).share_for(failover));
-            (f64::from(share) * self.headroom.weight(region)).ceil() as u8
+            (f64::from(share) * self.headroom(region)).ceil() as u8
         };
         let endpoints = |view: &super::ServiceView| {
             let endpoint =
@@ -59,21 +70,23 @@ impl State {
             presentable: judge.map_or_else(|| all().collect(), crate::verdict::Judge::presentable),
             shares: all().map(share).collect(),
             unsettled: judge.map_or(RegionSet::EMPTY, crate::verdict::Judge::unsettled),
+            dispensable: judge.map_or(RegionSet::EMPTY, |judge| judge.dispensable(failover)),
             down: of(crate::target::TargetHealth::is_down),
             unsettled_targets: of(crate::target::TargetHealth::is_unsettled),
+            unknown: self.unknown_services(),
             services: self.services.iter().map(|(name, view)| (name.clone(), endpoints(view))).collect(),
         }
     }
 }
 
-impl World for Now<'_> {
+impl World for Seen {
     fn plan(&self, policy: &Policy, candidates: &Candidates<'_>, together: bool) -> Plan {
         let check = policy.health.as_ref().map(super::identity);
         let among = |set: &BTreeSet<Target>, answer: &TargetAnswer| match (check, answer) {
             (Some(check), TargetAnswer::Address(address)) => set.contains(&(*address, check)),
             _ => false,
         };
-        let seen = self.seen;
+        let seen = self;
         let is_down = |answer: &TargetAnswer| among(&seen.down, answer);
         let is_unsettled = |targets: &[fulcrum_config::gslb::Target]| {
             targets.iter().any(|target| among(&seen.unsettled_targets, &target.answer))
@@ -84,25 +97,30 @@ impl World for Now<'_> {
             presentable: seen.presentable,
             shares: &seen.shares,
             unsettled: seen.unsettled,
+            dispensable: seen.dispensable,
             is_down: &is_down,
             is_unsettled: candidates.iter().any(|(_, targets)| is_unsettled(targets)),
         };
         plan(policy, candidates, together, &situation)
     }
 
+    fn presentable(&self) -> RegionSet {
+        self.presentable
+    }
+
     fn endpoints(&self, service: &ServiceAnswer) -> Plan {
-        let known = self.seen.services.get(&service.service).map_or(&[][..], Vec::as_slice);
+        let known = self.services.get(&service.service).map_or(&[][..], Vec::as_slice);
         let all = known.len();
         let healthy: Vec<_> = known.iter().filter(|(_, _, is_healthy)| *is_healthy).collect();
-        let is_unsettled = healthy.len() < all
-            || self.state.services.get(&service.service).is_none_or(|view| view.is_unknown);
+        let is_unknown = self.unknown.contains(&service.service);
+        let is_unsettled = healthy.len() < all || is_unknown;
         let ttl = if is_unsettled { service.ttl.min } else { service.ttl.max };
         let slice = |targets: Vec<(TargetAnswer, u64)>| match targets.is_empty() {
             true => Vec::new(),
             false => vec![Slice { until: ALL, region: None, targets }],
         };
         if !healthy.is_empty() {
-            return Plan { slices: slice(joined(healthy.into_iter())), ttl, is_panic: false };
+            return Plan { slices: slice(joined(healthy.into_iter())), ttl, is_panic: false, is_unknown };
         }
         let slices = match &service.panic {
             Panic::All | Panic::LastGood => slice(joined(known.iter())),
@@ -111,7 +129,7 @@ impl World for Now<'_> {
             }
             Panic::NoData => Vec::new(),
         };
-        Plan { slices, ttl, is_panic: true }
+        Plan { slices, ttl, is_panic: true, is_unknown }
     }
 }
 

@@ -13,7 +13,8 @@ fn shared() -> Shared {
     let mut snapshot = snapshot("www 60 A 192.0.2.1");
     (_, snapshot.nowhere_cells) = counters.of_zones([].into_iter());
     let snapshot = Arc::new(ArcSwap::from_pointee(snapshot));
-    Shared { snapshot, rate: Arc::new(ArcSwap::from_pointee(None)), counters }
+    let (rate, log) = (Arc::new(ArcSwap::from_pointee(None)), Arc::new(ArcSwap::from_pointee(None)));
+    Shared { snapshot, rate, counters, log }
 }
 
 /// A query with this number.

@@ -7,7 +7,7 @@ use crate::region::{Region, RegionSet};
 
 impl Judge {
     /// The judge of a new configuration, who goes on where this one is: nothing that was seen has to be seen again.
-    /// A region with another number of targets keeps its verdict, but is looked at anew.
+    /// A region with other targets keeps its verdict, but is looked at anew.
     pub fn reconfigured(&self, sites: Sites, rules: Rules, now: Now) -> Judge {
         let mut next = Judge::new(sites, rules, None, now);
         let regions: Vec<(Region, Region)> =
@@ -40,10 +40,12 @@ impl Judge {
         for (name, number) in names.iter().zip(0..) {
             let Some(&before) = old.get(&**name) else { continue };
             for &(from, to) in regions {
-                let tallies = self.tallies(before, from);
-                let target = next.tallies_mut(Observer(number), to);
-                if tallies.len() == target.len() {
-                    target.copy_from_slice(tallies);
+                let looked_at = |judge: &Judge, region| {
+                    let site = judge.sites().site(region)?;
+                    Some((site.targets, site.identity))
+                };
+                if looked_at(self, from) == looked_at(next, to) {
+                    next.tallies_mut(Observer(number), to).copy_from_slice(self.tallies(before, from));
                 }
             }
         }

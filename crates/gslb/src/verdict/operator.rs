@@ -32,6 +32,15 @@ pub struct Order {
     pub reason: Arc<str>,
 }
 
+/// Where an order comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// It was given while the daemon ran.
+    RunTime,
+    /// It is among `overrides`.
+    Configuration,
+}
+
 /// The longest reason, in bytes.
 const MAX_REASON: usize = 500;
 
@@ -111,6 +120,13 @@ impl Judge {
         Ok(self.settle(now))
     }
 
+    /// What is ordered of a region, and whether that was at run time.
+    pub fn ordered(&self, region: Region) -> Option<(&Order, Source)> {
+        let orders = &self.watched(region)?.orders;
+        let source = if orders.given.is_some() { Source::RunTime } else { Source::Configuration };
+        orders.in_force().map(|order| (order, source))
+    }
+
     /// Ends what was ordered at run time.
     pub fn lift(&mut self, region: Region, now: Now) -> Result<Vec<Transition>, Refused> {
         self.find(region)?.orders.given.take().ok_or(Refused::NothingToLift)?;
@@ -140,6 +156,10 @@ impl Judge {
     /// Sees which orders are over, and lets regions that are out of them go on from where they are.
     pub(super) fn follow_orders(&mut self, now: Now) {
         for watched in &mut self.watched {
+            // Who says that it is down confirms it: clients do not go back to it when the order ends.
+            if watched.orders.forced() == Some(Forced::Down) && watched.is_out_by_itself() {
+                watched.course.acknowledged = true;
+            }
             match watched.orders.follow(now.wall) {
                 Some(Forced::Down | Forced::Drain) => watched.course.come_in(&self.rules),
                 Some(Forced::Up) => watched.course.stay_in(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Failover, Judge, Reason, Standing, State, Ttl};
+use super::{Failover, Forced, Judge, Outcome, Reason, Standing, State, Ttl};
 use crate::region::{Region, RegionSet};
 
 /// Why names answer as they do when everything is lost.
@@ -42,6 +42,21 @@ impl Judge {
     /// The regions that may change soon: answers with them have the smaller time-to-live.
     pub fn unsettled(&self) -> RegionSet {
         self.sites().regions().filter(|&region| self.standing(region).ttl == Ttl::Low).collect()
+    }
+
+    /// The regions that a name may leave by itself when all of its own targets there fail: others see the region well, so
+    /// it is the name's own fault and neither the region's nor that of the link it is seen by; and no word keeps it.
+    pub fn dispensable(&self, failover: Failover) -> RegionSet {
+        let is_dispensable = |region: &Region| {
+            let watched = self.watched(*region);
+            watched.is_some_and(|watched| {
+                watched.seen.outcome == Outcome::Ok && watched.orders.forced() != Some(Forced::Up)
+            })
+        };
+        match failover {
+            Failover::Auto => self.sites().regions().filter(is_dispensable).collect(),
+            Failover::Confirm => RegionSet::EMPTY,
+        }
     }
 
     /// For the panic mode `last_good`: the regions that were eligible when one was last seen well, but for those that

@@ -156,8 +156,12 @@ impl Watched {
     /// Whether it is known to be out, so that its failing says nothing of the link it is seen by.
     pub(super) fn is_out(&self) -> bool {
         let is_ordered_out = matches!(self.orders.forced(), Some(Forced::Down | Forced::Drain));
-        is_ordered_out
-            || matches!((self.course.stage, self.course.step), (Stage::Down, _) | (Stage::Recovering, None))
+        is_ordered_out || self.is_out_by_itself()
+    }
+
+    /// The same, whatever is ordered.
+    pub(super) fn is_out_by_itself(&self) -> bool {
+        matches!((self.course.stage, self.course.step), (Stage::Down, _) | (Stage::Recovering, None))
     }
 
     /// Whether its last word was that it has not got its data.

@@ -47,6 +47,8 @@ pub struct Site {
     /// How many addresses of it are looked at: 0 to 16. An observer holds a region for failed when all of them fail.
     /// Without any nobody votes, and only an operator takes the region out.
     pub targets: u8,
+    /// What the targets are: while it is the same, what was seen of them goes over to another configuration.
+    pub identity: u64,
     /// Who looks at it; empty means: every observer.
     pub observers: Vec<Observer>,
     /// What the configuration orders. An order that is given at run time goes before it.

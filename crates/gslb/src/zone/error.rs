@@ -41,6 +41,13 @@ pub enum ZoneProblem {
     TwoAliases(DnsName),
     /// A CNAME beside other records (RFC 2181 §10.1).
     AliasAndOthers(DnsName),
+    /// A record at or below the top of another zone that is served, too.
+    Hidden {
+        /// Whose it is.
+        name: DnsName,
+        /// The other zone.
+        zone: DnsName,
+    },
     /// A delegation of what is answered here, or of a wildcard.
     Delegated(DnsName),
     /// An address beside a policy that gives the addresses of the name.
@@ -89,6 +96,12 @@ impl fmt::Display for ZoneProblem {
             }
             ZoneProblem::AliasAndOthers(name) => {
                 write!(f, "{name} has a CNAME and something else: an alias has nothing beside it")
+            }
+            ZoneProblem::Hidden { name, zone } => {
+                write!(
+                    f,
+                    "{name} has what is never answered: the zone {zone} is served, too, and begins there or above it"
+                )
             }
             ZoneProblem::Delegated(name) => {
                 write!(f, "{name} cannot be delegated: it is a wildcard, or answered by a policy")

@@ -2,6 +2,7 @@
 
 mod error;
 pub mod file;
+pub(crate) mod overlap;
 
 use std::collections::BTreeMap;
 use std::path::Path;

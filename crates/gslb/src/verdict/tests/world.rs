@@ -186,7 +186,13 @@ pub(super) fn at(clock: Duration) -> Now {
 }
 
 pub(super) fn site(name: &str) -> Site {
-    Site { name: name.parse().expect("a name"), targets: TARGETS, observers: Vec::new(), order: None }
+    Site {
+        name: name.parse().expect("a name"),
+        targets: TARGETS,
+        identity: 0,
+        observers: Vec::new(),
+        order: None,
+    }
 }
 
 pub(super) fn sites(regions: usize, homes: &[Option<u8>]) -> Sites {
