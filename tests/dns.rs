@@ -3,6 +3,7 @@
 mod answers;
 mod changes;
 mod policies;
+mod services;
 mod verdicts;
 
 use crate::harness::Fulcrum;

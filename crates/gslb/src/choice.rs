@@ -11,6 +11,7 @@ use fulcrum_model::{DnsName, RecordData, RecordType};
 use crate::body::{Body, BodyWriter, Owner, Section};
 use crate::edns::ClientSubnet;
 use crate::geo::Classes;
+use crate::hosts::{Endpoint, Hosts};
 use crate::policy::{Plan, is_weighted};
 use crate::region::{MAX_REGIONS, Region};
 
@@ -24,6 +25,8 @@ pub struct Choice {
     /// The bits of an address that tell one client from another.
     key: (u8, u8),
     counts: Arc<Parts>,
+    /// The endpoints of a service; `None` where it is none that answers.
+    hosts: Option<Arc<Hosts>>,
 }
 
 /// How often each region answered; the last counts answers that are of none.
@@ -148,12 +151,27 @@ impl Choice {
             slices: plan.slices.iter().map(|slice| self::slice(manner, plan.ttl, slice)).collect(),
             is_unknown: plan.is_unknown,
         });
-        Choice { places, kinds: kinds.collect(), key, counts: Arc::default() }
+        Choice { places, kinds: kinds.collect(), key, counts: Arc::default(), hosts: None }
     }
 
     /// Goes on counting where another choice for the same name has counted before.
     pub fn counting(self, counts: Arc<Parts>) -> Self {
         Choice { counts, ..self }
+    }
+
+    /// Answers with the ports of these endpoints, too; the plan is that of the choice.
+    pub fn serving(self, owner: &DnsName, plan: &Plan, endpoints: &[Endpoint]) -> Self {
+        Choice { hosts: Hosts::new(owner, plan, endpoints).map(Arc::new), ..self }
+    }
+
+    /// What an endpoint with this label has of a type; `None` where there is no such endpoint.
+    pub(crate) fn host(&self, label: &[u8], record_type: u16) -> Option<Option<&Body>> {
+        self.hosts.as_ref()?.find(label, record_type)
+    }
+
+    /// Whether nothing is known yet of the endpoints of its service.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.kinds.first().is_some_and(|kind| kind.is_unknown)
     }
 
     /// How often each region answered.
@@ -189,6 +207,10 @@ impl Choice {
         let nothing = Picked { body: None, is_unknown: false, part: 0, scope: depends.min(whom.told) };
         let Some(slice) = slice else { return Picked { is_unknown, ..nothing } };
         let draw = match RecordType(record_type) {
+            RecordType::SRV if self.hosts.is_some() => {
+                let body = self.hosts.as_ref().and_then(|hosts| hosts.ports());
+                return Picked { body, part: slice.part, scope: 0, ..nothing };
+            }
             _ if !slice.alias.bodies.is_empty() => &slice.alias,
             RecordType::A => &slice.a,
             RecordType::AAAA => &slice.aaaa,

@@ -13,6 +13,7 @@ use fulcrum_model::{DnsName, RecordData, RegionName};
 
 use crate::choice::{Choice, Manner, Parts, Places};
 use crate::geo::{Atlas, Classes, Database, Nets, Ranking, Sources};
+use crate::hosts::Endpoint;
 use crate::names::Names;
 use crate::policy::{Candidates, Plan, Slice};
 use crate::region::{Region, RegionSet};
@@ -175,6 +176,10 @@ pub trait World {
     fn presentable(&self) -> RegionSet;
     /// Of a service's endpoints.
     fn endpoints(&self, service: &ServiceAnswer) -> Plan;
+    /// The endpoints of a service with their ports.
+    fn hosts(&self, _service: &ServiceAnswer) -> Vec<Endpoint> {
+        Vec::new()
+    }
 }
 
 impl Chosen {
@@ -246,7 +251,13 @@ impl Chosen {
                 .for_each(|(order, plan)| self.good.keep(order, plan, presentable));
         }
         let manner = Manner { owner: &self.owner, choose, max_answers: max_answers.get() };
-        Choice::new(manner, places, &plans).counting(Arc::clone(&self.counts))
+        let choice = Choice::new(manner, places, &plans).counting(Arc::clone(&self.counts));
+        match (&self.answer, plans.first()) {
+            (Answer::Service(service), Some(plan)) => {
+                choice.serving(&self.owner, plan, &world.hosts(service))
+            }
+            _ => choice,
+        }
     }
 }
 

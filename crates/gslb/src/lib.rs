@@ -9,16 +9,19 @@
 //! What a query costs is decided when the snapshot is built: an answer is looked up, copied and patched.
 
 mod answer;
+pub mod ask;
 mod body;
 mod choice;
 pub mod compiled;
 mod cookie;
 mod counters;
+pub mod directory;
 mod edns;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod geo;
 pub mod headroom;
+pub mod hosts;
 mod names;
 pub mod policy;
 mod query;

@@ -50,6 +50,8 @@ pub struct ServiceView {
 pub struct EndpointView {
     /// Where it is.
     pub address: IpAddr,
+    /// Where it serves.
+    pub port: u16,
     /// Its share.
     pub weight: u16,
     /// Whether it gets new requests.
@@ -423,6 +425,7 @@ impl State {
             identity: self.gslb.nsid.as_deref().unwrap_or_default().as_bytes().into(),
             zone_cells: zone_cells.into(),
             nowhere_cells,
+            directory: None,
         }
     }
 

@@ -1,13 +1,14 @@
 //! What is seen at the moment, as policies ask for it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use fulcrum_config::gslb::{Panic, Policy, ServiceAnswer, TargetAnswer};
 use fulcrum_model::ServiceName;
 
 use super::{State, Target, regions};
 use crate::compiled::World;
+use crate::hosts::Endpoint;
 use crate::policy::{ALL, Candidates, Plan, Situation, Slice, plan};
 use crate::region::{Region, RegionSet};
 
@@ -24,6 +25,8 @@ pub(super) struct Seen {
     unsettled_targets: BTreeSet<Target>,
     /// Addresses by service: their weights, and whether they are healthy.
     services: BTreeMap<ServiceName, Vec<(IpAddr, u16, bool)>>,
+    /// The ports of the same endpoints.
+    ports: BTreeMap<ServiceName, Vec<u16>>,
     /// The services that have not been heard of yet.
     unknown: BTreeSet<ServiceName>,
 }
@@ -63,6 +66,7 @@ impl State {
                 |endpoint: &super::EndpointView| (endpoint.address, endpoint.weight, endpoint.is_healthy);
             view.endpoints.iter().map(endpoint).collect()
         };
+        let ports = |view: &super::ServiceView| view.endpoints.iter().map(|endpoint| endpoint.port).collect();
         let of = |is: fn(&crate::target::TargetHealth) -> bool| {
             self.targets
                 .iter()
@@ -81,11 +85,22 @@ impl State {
             unsettled_targets: of(crate::target::TargetHealth::is_unsettled),
             unknown: self.unknown_services(),
             services: self.services.iter().map(|(name, view)| (name.clone(), endpoints(view))).collect(),
+            ports: self.services.iter().map(|(name, view)| (name.clone(), ports(view))).collect(),
         }
     }
 }
 
 impl World for Now<'_> {
+    fn hosts(&self, service: &ServiceAnswer) -> Vec<Endpoint> {
+        let host = |endpoint: &super::EndpointView| Endpoint {
+            address: SocketAddr::new(endpoint.address, endpoint.port),
+            weight: endpoint.weight,
+            is_healthy: endpoint.is_healthy,
+        };
+        let view = self.state.services.get(&service.service);
+        view.map_or_else(Vec::new, |view| view.endpoints.iter().map(host).collect())
+    }
+
     fn plan(&self, policy: &Policy, candidates: &Candidates<'_>, together: bool) -> Plan {
         let check = policy.health.as_ref().map(super::identity);
         let among = |set: &BTreeSet<Target>, answer: &TargetAnswer| match (check, answer) {
