@@ -2,6 +2,7 @@
 
 mod answers;
 mod changes;
+mod operate;
 mod policies;
 mod services;
 mod verdicts;

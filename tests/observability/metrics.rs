@@ -53,7 +53,7 @@ fn daemon_that_has_seen_everything(upstream: &Upstream) -> Fulcrum {
               compat: { dns: { bind: \"127.0.0.1:0\", domain: example.com } } }")
         .top(
             "state_dir: \"@DIR@/state\"\ngslb: { bind: \"127.0.0.1:0\", regions: { eu: {} }, zones: { example.com: { soa: { primary: a., \
-             contact: b. }, ns: [a.], names: { www: { policy: failover, regions: { eu: [192.0.2.1] } } } } } }",
+             contact: b. }, ns: [a.], names: { www: { policy: failover, regions: { eu: [192.0.2.1] } }, w: { policy: weighted, endpoints: [192.0.2.1] } } } } }",
         );
     let fulcrum = Fulcrum::start(&with_tcp_listener(&fulcrum.yaml()));
     assert_eq!(fulcrum.ask_registry("GET", "/v1/services", "").status, 200);

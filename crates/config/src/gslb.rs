@@ -22,6 +22,7 @@ pub use zone::{Answer, InlineZone, Name, ServiceAnswer, ServiceChoose, Ttl, Zone
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use fulcrum_model::{RegionName, ServiceName};
@@ -39,6 +40,8 @@ pub struct Gslb {
     pub tcp: DnsTcp,
     /// How many equal answers a client network gets over UDP. Default no limit.
     pub rate_limit: Option<ResponseRate>,
+    /// Where a sample of the questions is written down. Default nowhere.
+    pub query_log: Option<QueryLog>,
     /// Where clients are.
     pub geo: Geo,
     /// In file order, which is that of preference where nothing else decides; at most [`MOST_REGIONS`]; names are
@@ -104,6 +107,15 @@ pub struct ResponseRate {
     /// One of so many answers above the rate is sent empty and truncated, so that a real client comes back
     /// over TCP; 0: none is. Default 2; at most 10.
     pub slip: u8,
+}
+
+/// Where a sample of the questions is written down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryLog {
+    /// A file, which is appended to. An absolute path.
+    pub path: PathBuf,
+    /// One of so many. Default 100.
+    pub one_in: NonZeroU32,
 }
 
 /// A key of server cookies, which never prints.

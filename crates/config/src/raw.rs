@@ -19,7 +19,8 @@ mod zone;
 pub(crate) use discovery::{RawDiscovery, RawHttpSource};
 pub(crate) use endpoint::RawEndpoint;
 pub(crate) use gslb::{
-    RawDnsTcp, RawGeo, RawGslb, RawHeadroom, RawRegion, RawRegionOverride, RawResponseRate, RawVerdict,
+    RawDnsTcp, RawGeo, RawGslb, RawHeadroom, RawQueryLog, RawRegion, RawRegionOverride, RawResponseRate,
+    RawVerdict,
 };
 pub(crate) use health::{
     ProbeMethod, RawExpect, RawHealth, RawHealthLong, RawOutlier, RawPanic, RawTcpProbe,

@@ -1,5 +1,6 @@
 //! The command line. Options that need parsing are parsed here; what they mean is in the file of each command.
 
+mod dns;
 mod instances;
 mod registry;
 
@@ -14,6 +15,11 @@ use hyper::header::HeaderValue;
 
 use crate::admin::EndpointPath;
 use crate::client::ServerAddress;
+
+pub(crate) use self::dns::{
+    ExplainCommand, ExplainDnsOptions, OrderTarget, RegionDownOptions, RegionOrderOptions, RegionTarget,
+    SimulateCommand, TermOptions,
+};
 
 pub(crate) use self::instances::{
     DeregisterOptions, InstancePath, InstancesOptions, Pair, RegisterOptions, RegistryOptions,
@@ -48,14 +54,24 @@ pub(crate) enum Command {
     Status(StatusOptions),
     /// Have a running daemon read its configuration anew
     Reload(ReloadOptions),
-    /// Give an endpoint no new work; what it has finishes
+    /// Give an endpoint no new work, or a region no new clients; what it has finishes
     Drain(DrainOptions),
-    /// Clear every order that an endpoint was given at run time
-    Undrain(OrderOptions),
+    /// Clear every order that an endpoint or a region was given at run time
+    Undrain(UndrainOptions),
+    /// Hold a region for up, whatever is seen
+    Up(RegionOrderOptions),
+    /// Hold a region for down, whatever is seen
+    Down(RegionOrderOptions),
     /// Give an endpoint no work at all, not even that of clients that are pinned to it
     Maintenance(MaintenanceOptions),
     /// Give an endpoint another share
     Weight(WeightOptions),
+    /// Say why a running daemon does what it does
+    #[command(subcommand)]
+    Explain(ExplainCommand),
+    /// Say what a running daemon would do, without doing it
+    #[command(subcommand)]
+    Simulate(SimulateCommand),
     /// List the services of a registry
     Services(ServicesOptions),
     /// List the instances of a service in a registry
@@ -130,7 +146,7 @@ pub(crate) struct ReloadOptions {
 }
 
 /// Which endpoint is meant.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct OrderOptions {
     /// The service and the id of the endpoint, as `fulcrum status` shows them
     #[arg(value_name = "SERVICE/ENDPOINT")]
@@ -144,23 +160,41 @@ pub(crate) struct OrderOptions {
     pub(crate) format: Format,
 }
 
+/// `fulcrum undrain`
+#[derive(Clone, Debug, Args)]
+pub(crate) struct UndrainOptions {
+    /// The service and the id of the endpoint, or a region, as `fulcrum status` shows them
+    #[arg(value_name = "SERVICE/ENDPOINT|region/REGION")]
+    pub(crate) target: OrderTarget,
+
+    #[command(flatten)]
+    pub(crate) daemon: DaemonOptions,
+
+    /// How it is then in a line, or the daemon's own JSON
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
 /// `fulcrum drain`
 #[derive(Debug, Args)]
 pub(crate) struct DrainOptions {
     #[command(flatten)]
-    pub(crate) order: OrderOptions,
+    pub(crate) order: UndrainOptions,
 
-    /// Why, for whoever looks at the status
+    /// Why, for whoever looks at the status; of a region it has to be said
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
 
-    /// Return when nothing is in flight there any more
+    #[command(flatten)]
+    pub(crate) term: TermOptions,
+
+    /// Return when nothing is in flight there any more, and nobody is led to the region
     #[arg(long)]
     pub(crate) watch: bool,
 
-    /// How long to watch; the endpoint drains on after that
-    #[arg(long, value_name = "DURATION", value_parser = crate::duration::parse, default_value = "5m", requires = "watch")]
-    pub(crate) deadline: Duration,
+    /// How long to watch; it drains on after that [default: 5m; of a region, 5m after the last answer is forgotten]
+    #[arg(long, value_name = "DURATION", value_parser = crate::duration::parse, requires = "watch")]
+    pub(crate) deadline: Option<Duration>,
 }
 
 /// `fulcrum maintenance`
@@ -186,7 +220,7 @@ pub(crate) struct WeightOptions {
 }
 
 /// Which daemon is meant.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct DaemonOptions {
     /// unix:/path or http://host:port
     #[arg(
@@ -259,8 +293,8 @@ fn backend_name(text: &str) -> Result<HeaderValue, String> {
     HeaderValue::from_str(text).map_err(|error| error.to_string())
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 64 bad configuration, 69 daemon not reachable";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 it would not fit, 4 nobody can tell whether it fits, 64 bad configuration, \
+     69 daemon not reachable";
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,10 @@ pub(crate) enum Exit {
     Failed,
     /// The command line makes no sense: 2.
     Usage,
+    /// What was simulated would not fit: 3.
+    NoRoom,
+    /// Nobody can tell whether what was simulated would fit: 4.
+    Untold,
     /// The configuration cannot be used as it is, or one of its sockets cannot be bound: 64.
     BadConfig,
     /// No daemon answers: 69.
@@ -24,6 +28,8 @@ impl Exit {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::Usage => 2,
+            Exit::NoRoom => 3,
+            Exit::Untold => 4,
             Exit::BadConfig => 64,
             Exit::Unreachable => 69,
         }

@@ -6,6 +6,7 @@
 //!                │    └────► reload: changed files, SIGHUP, the admin ─► load ─► prepare ─► commit
 //!                ├─► check, schema         read a file, touch nothing else
 //!                ├─► status, reload, drain, undrain, maintenance, weight ─► ask ─► client ─► admin of a running daemon
+//!                ├─► explain, simulate, up, down ─► ask ─► client ─► admin of a running daemon
 //!                ├─► services, instances, register, deregister, watch ─► instances ─► client ─► API of a registry
 //!                ├─► registry check, export, import ─► registry_file ─► the file of a registry that does not run
 //!                └─► demo ─► `fulcrum run` and three `fulcrum demo-backend` as child processes
@@ -24,6 +25,7 @@ mod demo_backend;
 mod discovery;
 mod duration;
 mod exit;
+mod explain;
 mod generations;
 mod gslb;
 mod instances;
@@ -32,6 +34,7 @@ mod order;
 mod output;
 mod parent;
 mod process_metrics;
+mod region_order;
 mod registry;
 mod registry_file;
 mod reload;
@@ -39,6 +42,7 @@ mod run;
 mod schema;
 mod shutdown;
 mod signals;
+mod simulate;
 mod status;
 mod telemetry;
 
@@ -66,8 +70,12 @@ fn execute(command: Command) -> Exit {
         Command::Reload(options) => reload::command::reload(&options),
         Command::Drain(options) => order::drain(&options),
         Command::Undrain(options) => order::undrain(&options),
+        Command::Up(options) => region_order::up(&options),
+        Command::Down(options) => region_order::down(&options),
         Command::Maintenance(options) => order::maintenance(&options),
         Command::Weight(options) => order::weight(&options),
+        Command::Explain(command) => explain::explain(&command),
+        Command::Simulate(command) => simulate::simulate(&command),
         Command::Services(options) => instances::services(&options),
         Command::Instances(options) => instances::instances(&options),
         Command::Register(options) => instances::register(&options),

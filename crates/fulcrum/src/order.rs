@@ -6,7 +6,7 @@
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use fulcrum_data_plane::{DataPlane, Override};
 use hyper::{Method, StatusCode};
@@ -15,11 +15,14 @@ use crate::admin::{
     EndpointPath, EndpointStatus, NoEndpoint, OrderAction, OrderDocument, OrderedState, StatusDocument,
 };
 use crate::ask::{self, AskError};
-use crate::cli::{DrainOptions, Format, MaintenanceOptions, OrderOptions, WeightOptions};
+use crate::cli::{
+    DrainOptions, Format, MaintenanceOptions, OrderOptions, OrderTarget, RegionTarget, UndrainOptions,
+    WeightOptions,
+};
 use crate::client::{ANSWER_WITHIN, Reply};
 use crate::exit::Exit;
-use crate::output;
 use crate::status::line_of;
+use crate::{output, region_order};
 
 /// What the admin does with an order: says so once, and has the data plane follow it.
 pub(crate) fn action(data_plane: Arc<DataPlane>) -> OrderAction {
@@ -63,13 +66,33 @@ fn no_endpoint(data_plane: &DataPlane, EndpointPath { service, endpoint }: &Endp
 
 /// `fulcrum drain`
 pub(crate) fn drain(options: &DrainOptions) -> Exit {
-    let change = |order| state(order, OrderedState::Drain, options.reason.as_deref());
-    let ordered = change_order(&options.order, change);
+    let order = match of_endpoint(&options.order) {
+        Ok(order) => order,
+        Err(region) => return region_order::drain(region, options),
+    };
+    let until = options.term.end(SystemTime::now());
+    let change = |before| {
+        let order = state(before, OrderedState::Drain, options.reason.as_deref());
+        OrderDocument { until, ..order }
+    };
+    let ordered = change_order(&order, change);
     let watched = ordered.and_then(|exit| match options.watch {
-        true => watch(&options.order, options.deadline),
+        true => watch(&order, options.deadline.unwrap_or(DEADLINE)),
         false => Ok(exit),
     });
     watched.unwrap_or_else(|error| error.tell())
+}
+
+/// The options for an endpoint, or the region that is meant.
+fn of_endpoint(options: &UndrainOptions) -> Result<OrderOptions, &RegionTarget> {
+    match &options.target {
+        OrderTarget::Region(region) => Err(region),
+        OrderTarget::Endpoint(endpoint) => Ok(OrderOptions {
+            endpoint: endpoint.clone(),
+            daemon: options.daemon.clone(),
+            format: options.format,
+        }),
+    }
 }
 
 /// `fulcrum maintenance`
@@ -85,10 +108,14 @@ pub(crate) fn weight(options: &WeightOptions) -> Exit {
 }
 
 /// `fulcrum undrain`
-pub(crate) fn undrain(options: &OrderOptions) -> Exit {
-    let target = options.endpoint.target();
-    let reply = ask::ask(&options.daemon.admin, Method::DELETE, &target, ANSWER_WITHIN);
-    reply.and_then(|reply| show(options, &reply)).unwrap_or_else(|error| error.tell())
+pub(crate) fn undrain(options: &UndrainOptions) -> Exit {
+    let order = match of_endpoint(options) {
+        Ok(order) => order,
+        Err(region) => return region_order::undrain(region, options),
+    };
+    let target = order.endpoint.target();
+    let reply = ask::ask(&order.daemon.admin, Method::DELETE, &target, ANSWER_WITHIN);
+    reply.and_then(|reply| show(&order, &reply)).unwrap_or_else(|error| error.tell())
 }
 
 /// Another state, for a reason of its own and until further notice; a weight stays.
@@ -183,6 +210,9 @@ fn give_up(options: &OrderOptions, why: &str) -> Exit {
 
 /// States in which an endpoint takes no new work.
 const WITHDRAWN: [&str; 2] = ["draining", "maintenance"];
+
+/// How long an endpoint is watched.
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// Quick for a person; nothing for a daemon.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(200);

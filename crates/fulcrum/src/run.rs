@@ -128,6 +128,7 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
         ),
         reload: reload(reloader.clone(), Arc::clone(&data_plane)),
         order: order::action(Arc::clone(&data_plane)),
+        answering: answering.clone(),
     });
     // The admin shows the sources: were it held by them, neither would ever end.
     let shown = Arc::downgrade(&admin);
@@ -161,7 +162,7 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
     let data = Arc::clone(&data_plane);
     let owner = Owner { files, config, data_plane: data, admin, instances, responder, telemetry, history };
     let owner = owner.start(requests, touched, stopped)?;
-    let signal = ending(&mut signals, &reloader, &data_plane).await;
+    let signal = ending(&mut signals, &reloader, &data_plane, &answering).await;
     tracing::info!("{signal}: ending");
     // A reload that has begun is finished; what it changed is what ends.
     let _ = stop.send(());
@@ -190,12 +191,18 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
 }
 
 /// Waits for a signal that ends the daemon, and does what the others ask for.
-async fn ending(signals: &mut Signals, reloader: &Reloader, data_plane: &Arc<DataPlane>) -> Signal {
+async fn ending(
+    signals: &mut Signals,
+    reloader: &Reloader,
+    data_plane: &Arc<DataPlane>,
+    answering: &Answering,
+) -> Signal {
     loop {
         match signals.next().await {
             ending @ (Signal::Terminate | Signal::Interrupt) => return ending,
             Signal::Hangup => reloader.signal(),
             Signal::User1 => {
+                answering.reopen_log();
                 let data_plane = Arc::clone(data_plane);
                 // It waits for a reload that is being prepared.
                 let _ = tokio::task::spawn_blocking(move || data_plane.reopen_access_log()).await;

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use fulcrum_balance::{Alias, Rng};
 use fulcrum_config::gslb::{Choose, TargetAnswer};
@@ -10,10 +9,11 @@ use fulcrum_model::{DnsName, RecordData, RecordType};
 
 use crate::body::{Body, BodyWriter, Owner, Section};
 use crate::edns::ClientSubnet;
-use crate::geo::Classes;
+use crate::geo::{Class, Classes};
 use crate::hosts::{Endpoint, Hosts};
+use crate::parts::Parts;
 use crate::policy::{Plan, is_weighted};
-use crate::region::{MAX_REGIONS, Region};
+use crate::region::Region;
 
 /// What answers for a name where it depends on who asks.
 #[derive(Clone, Debug)]
@@ -27,24 +27,8 @@ pub struct Choice {
     counts: Arc<Parts>,
     /// The endpoints of a service; `None` where it is none that answers.
     hosts: Option<Arc<Hosts>>,
-}
-
-/// How often each region answered; the last counts answers that are of none.
-#[derive(Debug)]
-pub struct Parts([AtomicU64; MAX_REGIONS + 1]);
-
-impl Default for Parts {
-    fn default() -> Self {
-        Parts(std::array::from_fn(|_| AtomicU64::new(0)))
-    }
-}
-
-impl Parts {
-    /// Answers by region, and those of no region in particular.
-    pub fn counts(&self) -> impl Iterator<Item = (Option<Region>, u64)> {
-        let count = |(place, cell): (usize, &AtomicU64)| (Region::new(place), cell.load(Ordering::Relaxed));
-        self.0.iter().enumerate().map(count).filter(|(_, count)| *count > 0)
-    }
+    /// The regions that answers name, and for how long these may be remembered at most, in seconds.
+    named: Box<[(Region, u32)]>,
 }
 
 /// Where clients are, and what kind that makes them.
@@ -67,7 +51,6 @@ struct Kind {
 #[derive(Clone, Debug)]
 struct Slice {
     until: u64,
-    part: u16,
     a: Draw,
     aaaa: Draw,
     /// An alias answers whatever the type is.
@@ -78,6 +61,8 @@ struct Slice {
 #[derive(Clone, Debug)]
 struct Draw {
     bodies: Box<[Body]>,
+    /// Where each of them is counted.
+    cells: Box<[u16]>,
     how: How,
 }
 
@@ -116,6 +101,12 @@ pub struct Whom {
 }
 
 impl Whom {
+    /// A network that was told.
+    pub(crate) fn told(net: ipnet::IpNet) -> Self {
+        let (address, source) = (net.network(), net.prefix_len());
+        Whom::of(address, Some(ClientSubnet { address, source }))
+    }
+
     /// The network that was told; else whoever asks.
     pub(crate) fn of(address: IpAddr, subnet: Option<ClientSubnet>) -> Self {
         match subnet {
@@ -134,29 +125,47 @@ pub(crate) struct Picked<'a> {
     pub(crate) body: Option<&'a Body>,
     /// `None`, but nobody knows yet whether there is.
     pub(crate) is_unknown: bool,
-    /// Which part answered, for counters.
+    /// Where it is counted.
     pub(crate) part: u16,
     /// The bits of the address that the choice depends on.
     pub(crate) scope: u8,
 }
 
+/// How a client is led to what it gets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    /// Its class; `None` where it does not matter where clients are.
+    pub(crate) class: Option<Class>,
+    /// The number of the plan.
+    pub(crate) kind: usize,
+    /// The number of the slice in the plan; `None` where there is nothing.
+    pub(crate) slice: Option<usize>,
+    /// The bits of its address that this depends on.
+    pub(crate) depends: u8,
+}
+
 impl Choice {
     /// Of these plans, one for each kind of clients; without places there is one kind.
     pub fn new(manner: Manner<'_>, places: Option<Places>, plans: &[Plan]) -> Self {
+        Choice::counting(manner, places, plans, Arc::default())
+    }
+
+    /// The same, and answers are counted there.
+    pub fn counting(manner: Manner<'_>, places: Option<Places>, plans: &[Plan], counts: Arc<Parts>) -> Self {
         let key = match manner.choose {
             Choose::Sticky { v4, v6 } => (v4, v6),
             _ => SLICE_KEY,
         };
-        let kinds = plans.iter().map(|plan| Kind {
-            slices: plan.slices.iter().map(|slice| self::slice(manner, plan.ttl, slice)).collect(),
-            is_unknown: plan.is_unknown,
+        let kinds = plans.iter().enumerate().map(|(kind, plan)| {
+            let slice = |slice| self::slice(manner, (plan.ttl, &counts, kind), slice);
+            Kind { slices: plan.slices.iter().map(slice).collect(), is_unknown: plan.is_unknown }
         });
-        Choice { places, kinds: kinds.collect(), key, counts: Arc::default(), hosts: None }
+        Choice { places, kinds: kinds.collect(), key, counts, named: Box::default(), hosts: None }
     }
 
-    /// Goes on counting where another choice for the same name has counted before.
-    pub fn counting(self, counts: Arc<Parts>) -> Self {
-        Choice { counts, ..self }
+    /// Its answers name these regions, and may be remembered for so long.
+    pub(crate) fn naming(self, named: Box<[(Region, u32)]>) -> Self {
+        Choice { named, ..self }
     }
 
     /// Answers with the ports of these endpoints, too; the plan is that of the choice.
@@ -174,53 +183,69 @@ impl Choice {
         self.kinds.first().is_some_and(|kind| kind.is_unknown)
     }
 
-    /// How often each region answered.
+    /// The regions that its answers name, and for how long these may be remembered at most, in seconds.
+    pub(crate) fn named(&self) -> &[(Region, u32)] {
+        &self.named
+    }
+
+    /// How often each target answered.
     pub fn counts(&self) -> &Arc<Parts> {
         &self.counts
     }
 
     pub(crate) fn count(&self, part: u16) {
-        self.counts.0[usize::from(part).min(MAX_REGIONS)].fetch_add(1, Ordering::Relaxed);
+        self.counts.count(part);
     }
 
     /// What a client gets.
     pub(crate) fn pick(&self, record_type: u16, whom: Whom, rng: &mut Rng) -> Picked<'_> {
-        let (kind, scope) = match &self.places {
-            None => (0, 0),
-            Some(places) => {
-                let (class, scope) = places.classes.class_of(whom.address, whom.bits);
-                (places.kinds.get(usize::from(class.0)).map_or(0, |kind| usize::from(*kind)), scope)
-            }
-        };
+        let way = self.way(whom);
+        let mut depends = way.depends;
         let (slices, is_unknown) =
-            self.kinds.get(kind).map_or((&[][..], false), |kind| (&kind.slices, kind.is_unknown));
-        let mut depends = scope;
-        let slice = match slices {
-            [] => None,
-            [only] => Some(only),
-            several => {
-                depends = depends.max(self.key_bits(whom));
-                let place = mix(self.client(whom)) >> 32;
-                several.iter().find(|slice| place < slice.until)
-            }
-        };
+            self.kinds.get(way.kind).map_or((&[][..], false), |kind| (&kind.slices, kind.is_unknown));
+        let slice = way.slice.and_then(|place| slices.get(place));
         let nothing = Picked { body: None, is_unknown: false, part: 0, scope: depends.min(whom.told) };
         let Some(slice) = slice else { return Picked { is_unknown, ..nothing } };
         let draw = match RecordType(record_type) {
             RecordType::SRV if self.hosts.is_some() => {
                 let body = self.hosts.as_ref().and_then(|hosts| hosts.ports());
-                return Picked { body, part: slice.part, scope: 0, ..nothing };
+                return Picked { body, scope: 0, ..nothing };
             }
             _ if !slice.alias.bodies.is_empty() => &slice.alias,
             RecordType::A => &slice.a,
             RecordType::AAAA => &slice.aaaa,
-            _ => return Picked { part: slice.part, scope: 0, ..nothing },
+            _ => return Picked { scope: 0, ..nothing },
         };
         if matches!(draw.how, How::Sticky(_)) {
             depends = depends.max(self.key_bits(whom));
         }
-        let body = draw.pick(|| self.client(whom), rng);
-        Picked { body, part: slice.part, scope: depends.min(whom.told), ..nothing }
+        let place = draw.pick(|| self.client(whom), rng);
+        let part = draw.cells.get(place).copied().unwrap_or(0);
+        Picked { body: draw.bodies.get(place), part, scope: depends.min(whom.told), ..nothing }
+    }
+
+    /// Which of the plans that this was made of speaks of a client, and which of its slices.
+    #[inline]
+    pub(crate) fn way(&self, whom: Whom) -> Way {
+        let (class, kind, scope) = match &self.places {
+            None => (None, 0, 0),
+            Some(places) => {
+                let (class, scope) = places.classes.class_of(whom.address, whom.bits);
+                let kind = places.kinds.get(usize::from(class.0)).map_or(0, |kind| usize::from(*kind));
+                (Some(class), kind, scope)
+            }
+        };
+        let slices = self.kinds.get(kind).map_or(&[][..], |kind| &kind.slices);
+        let (slice, depends) = match slices {
+            [] => (None, scope),
+            [_] => (Some(0), scope),
+            several => {
+                let place = mix(self.client(whom)) >> 32;
+                let slice = several.iter().position(|slice| place < slice.until);
+                (slice, scope.max(self.key_bits(whom)))
+            }
+        };
+        Way { class, kind, slice, depends }
     }
 
     /// How many bits of the address tell a client from others.
@@ -244,15 +269,15 @@ impl Choice {
 }
 
 impl Draw {
-    fn pick(&self, client: impl FnOnce() -> u64, rng: &mut Rng) -> Option<&Body> {
-        let place = match &self.how {
+    /// The number of one of its bodies.
+    fn pick(&self, client: impl FnOnce() -> u64, rng: &mut Rng) -> usize {
+        match &self.how {
             How::First => 0,
             How::Even => rng.below(self.bodies.len() as u32) as usize,
             How::Weighted(_) if self.bodies.is_empty() => 0,
             How::Weighted(alias) => alias.draw(rng),
             How::Sticky(seeds) => nearest(seeds, client()),
-        };
-        self.bodies.get(place)
+        }
     }
 }
 
@@ -267,15 +292,23 @@ fn nearest(seeds: &[(u64, f64)], client: u64) -> usize {
     scores.min_by(|(_, one), (_, other)| one.total_cmp(other)).map_or(0, |(place, _)| place)
 }
 
-fn slice(manner: Manner<'_>, ttl: u32, slice: &crate::policy::Slice) -> Slice {
+fn slice(
+    manner: Manner<'_>,
+    (ttl, counts, kind): (u32, &Parts, usize),
+    slice: &crate::policy::Slice,
+) -> Slice {
     let of = |record: fn(&TargetAnswer) -> Option<RecordData>| {
-        let records: Vec<(RecordData, u64)> =
-            slice.targets.iter().filter_map(|(answer, weight)| Some((record(answer)?, *weight))).collect();
-        draw(manner, ttl, &records)
+        let (mut records, mut cells) = (Vec::new(), Vec::new());
+        for (answer, weight) in &slice.targets {
+            if let Some(data) = record(answer) {
+                records.push((data, *weight));
+                cells.push(counts.cell(kind, slice.region, answer));
+            }
+        }
+        draw(manner, ttl, &records, cells.into())
     };
     Slice {
         until: slice.until,
-        part: slice.region.map_or(u16::MAX, |region| region.index() as u16),
         a: of(|answer| match answer {
             TargetAnswer::Address(IpAddr::V4(address)) => Some(RecordData::A(*address)),
             _ => None,
@@ -292,7 +325,7 @@ fn slice(manner: Manner<'_>, ttl: u32, slice: &crate::policy::Slice) -> Slice {
 }
 
 /// Bodies that begin with one record each, and go on with those behind it.
-fn draw(manner: Manner<'_>, ttl: u32, records: &[(RecordData, u64)]) -> Draw {
+fn draw(manner: Manner<'_>, ttl: u32, records: &[(RecordData, u64)], cells: Box<[u16]>) -> Draw {
     let is_alias = matches!(records.first(), Some((RecordData::Cname(_), _)));
     let length = if is_alias { 1 } else { usize::from(manner.max_answers).min(records.len()) };
     let begin = |start: usize| {
@@ -303,7 +336,11 @@ fn draw(manner: Manner<'_>, ttl: u32, records: &[(RecordData, u64)]) -> Draw {
         writer.finish(crate::query::AUTHORITATIVE)
     };
     if records.len() <= 1 || manner.choose == Choose::First {
-        return Draw { bodies: records.first().map(|_| begin(0)).into_iter().collect(), how: How::First };
+        return Draw {
+            bodies: records.first().map(|_| begin(0)).into_iter().collect(),
+            cells,
+            how: How::First,
+        };
     }
     // Weights of zero are there only when all are.
     let total = records.iter().map(|(_, weight)| *weight).max().unwrap_or(0).max(1);
@@ -317,7 +354,7 @@ fn draw(manner: Manner<'_>, ttl: u32, records: &[(RecordData, u64)]) -> Draw {
             &records.iter().map(|(_, weight)| scaled(*weight)).collect::<Vec<_>>(),
         ))),
     };
-    Draw { bodies: (0..records.len()).map(begin).collect(), how }
+    Draw { bodies: (0..records.len()).map(begin).collect(), cells, how }
 }
 
 /// A number of a target, the same at every server: FNV-1a.

@@ -11,10 +11,11 @@ use fulcrum_config::gslb::{
 };
 use fulcrum_model::{DnsName, RecordData, RegionName};
 
-use crate::choice::{Choice, Manner, Parts, Places};
+use crate::choice::{Choice, Manner, Places};
 use crate::geo::{Atlas, Classes, Database, Nets, Ranking, Sources};
 use crate::hosts::Endpoint;
 use crate::names::Names;
+use crate::parts::Parts;
 use crate::policy::{Candidates, Plan, Slice};
 use crate::region::{Region, RegionSet};
 use crate::zone::{Record, Zone, ZoneError};
@@ -72,6 +73,17 @@ enum Order {
     Configured,
     /// It depends on where the client is: for each kind of clients the places of regions in the policy.
     Places { ranking: Ranking, places: Places, orders: Arc<[Box<[usize]>]> },
+}
+
+impl Order {
+    /// Whether kinds of clients mean the same.
+    fn is_like(&self, other: &Order) -> bool {
+        match (self, other) {
+            (Order::Places { orders, .. }, Order::Places { orders: others, .. }) => orders == others,
+            (Order::Places { .. }, _) | (_, Order::Places { .. }) => false,
+            _ => true,
+        }
+    }
 }
 
 /// Why a configuration cannot be answered from.
@@ -138,7 +150,6 @@ impl Compiled {
             before.iter().flat_map(|before| &before.chosen).map(|chosen| (&chosen.owner, chosen)).collect();
         let chosen = chosen.into_iter().map(|(owner, answer)| {
             let before = known.get(&owner);
-            let counts = before.map(|before| Arc::clone(&before.counts)).unwrap_or_default();
             // What another answer has given is none that this one would give.
             let same = before.filter(|before| before.answer == answer);
             let good = same.map(|before| Arc::clone(&before.good)).unwrap_or_default();
@@ -146,7 +157,13 @@ impl Compiled {
                 Answer::Policy(policy) => orders.of(policy),
                 Answer::Service(_) => Ok(Order::Together),
             };
-            order.map(|order| Chosen { owner, answer, order, counts, good })
+            order.map(|order| {
+                let counts = parts(gslb, &answer, &order);
+                let known =
+                    before.filter(|before| before.order.is_like(&order) && before.counts.is_like(&counts));
+                let counts = known.map_or_else(|| Arc::new(counts), |before| Arc::clone(&before.counts));
+                Chosen { owner, answer, order, counts, good }
+            })
         });
         let chosen = chosen.collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
         Ok(Compiled { names: Arc::new(Names::new(&zones)), chosen, atlas, regions })
@@ -183,9 +200,35 @@ pub trait World {
 }
 
 impl Chosen {
-    /// How often each region answered.
-    pub fn counts(&self) -> &Parts {
+    /// How often each target answered.
+    pub fn counts(&self) -> &Arc<Parts> {
         &self.counts
+    }
+
+    /// Whether the targets of all its regions are chosen from at once.
+    pub(crate) fn answers_together(&self) -> bool {
+        matches!(self.order, Order::Together)
+    }
+
+    /// The regions that answers by these plans name, and for how long these may be remembered at most, in seconds.
+    fn named(&self, gslb: &Gslb, plans: &[Plan]) -> Box<[(Region, u32)]> {
+        let Answer::Policy(policy) = &self.answer else { return Box::default() };
+        if matches!(policy.targets, Targets::Endpoints(_)) {
+            return Box::default();
+        }
+        let all = candidates(gslb, &policy.targets);
+        let mut named: BTreeMap<Region, u32> = BTreeMap::new();
+        for (plan, slice) in plans.iter().flat_map(|plan| plan.slices.iter().map(move |slice| (plan, slice)))
+        {
+            let is_in = |target: &Target| slice.targets.iter().any(|(answer, _)| *answer == target.answer);
+            // Where several regions answer together, those whose targets are among them.
+            let among = all.iter().filter(|(_, targets)| slice.region.is_none() && targets.iter().any(is_in));
+            for region in slice.region.into_iter().chain(among.filter_map(|(region, _)| *region)) {
+                let ttl = named.entry(region).or_default();
+                *ttl = plan.ttl.max(*ttl);
+            }
+        }
+        named.into_iter().collect()
     }
 
     /// What is answered to each kind of clients.
@@ -205,6 +248,29 @@ impl Chosen {
             Order::Together => vec![plan(&all, true)],
             Order::Configured => vec![plan(&all, false)],
             Order::Places { orders, .. } => orders.iter().map(|order| plan(order, false)).collect(),
+        }
+    }
+
+    /// The same, with what was answered last where that is what a panic is to have: what answers are made of.
+    pub fn plans_in_force(&self, gslb: &Gslb, world: &dyn World) -> Vec<Plan> {
+        let mut plans = self.plans(gslb, world);
+        if *self.panic() == Panic::LastGood {
+            let orders: Vec<&[usize]> = match &self.order {
+                Order::Places { orders, .. } => orders.iter().map(AsRef::as_ref).collect(),
+                Order::Together | Order::Configured => vec![&[]],
+            };
+            let presentable = world.presentable();
+            let plans = orders.into_iter().zip(&mut plans);
+            plans.for_each(|(order, plan)| self.good.keep(order, plan, presentable));
+        }
+        plans
+    }
+
+    /// In which order clients of a kind get the regions of the policy: their places in it.
+    pub(crate) fn order(&self, kind: usize, all: usize) -> Vec<usize> {
+        match &self.order {
+            Order::Together | Order::Configured => (0..all).collect(),
+            Order::Places { orders, .. } => orders.get(kind).map_or_else(Vec::new, |order| order.to_vec()),
         }
     }
 
@@ -238,20 +304,10 @@ impl Chosen {
                 service.max_answers,
             ),
         };
-        let mut plans = self.plans(gslb, world);
-        if *self.panic() == Panic::LastGood {
-            let orders: Vec<&[usize]> = match &self.order {
-                Order::Places { orders, .. } => orders.iter().map(AsRef::as_ref).collect(),
-                Order::Together | Order::Configured => vec![&[]],
-            };
-            let presentable = world.presentable();
-            orders
-                .into_iter()
-                .zip(&mut plans)
-                .for_each(|(order, plan)| self.good.keep(order, plan, presentable));
-        }
+        let plans = self.plans_in_force(gslb, world);
         let manner = Manner { owner: &self.owner, choose, max_answers: max_answers.get() };
-        let choice = Choice::new(manner, places, &plans).counting(Arc::clone(&self.counts));
+        let named = self.named(gslb, &plans);
+        let choice = Choice::counting(manner, places, &plans, Arc::clone(&self.counts)).naming(named);
         match (&self.answer, plans.first()) {
             (Answer::Service(service), Some(plan)) => {
                 choice.serving(&self.owner, plan, &world.hosts(service))
@@ -259,6 +315,22 @@ impl Chosen {
             _ => choice,
         }
     }
+}
+
+/// What is counted of a name.
+fn parts(gslb: &Gslb, answer: &Answer, order: &Order) -> Parts {
+    let kinds = match order {
+        Order::Places { orders, .. } => orders.len(),
+        Order::Together | Order::Configured => 1,
+    };
+    let targets = match answer {
+        Answer::Policy(policy) => candidates(gslb, &policy.targets),
+        Answer::Service(_) => Vec::new(),
+    };
+    let targets = targets
+        .iter()
+        .flat_map(|(region, targets)| targets.iter().map(|target| (*region, target.answer.clone())));
+    Parts::new(targets.collect(), kinds)
 }
 
 /// The targets of a policy with the regions that they are in, in file order.

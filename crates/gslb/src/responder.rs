@@ -1,9 +1,13 @@
 //! The responder: what is seen comes in, verdicts are made of it, and what is answered follows.
 
+mod explain;
+mod exposure;
 mod regions;
+mod simulate;
+mod weights;
 mod world;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::future::Future;
 use std::hash::BuildHasher;
 use std::net::{IpAddr, SocketAddr};
@@ -17,18 +21,26 @@ use fulcrum_config::gslb::{Answer, Gslb, PolicyHealth, TargetAnswer};
 use fulcrum_model::{RegionName, ServiceName};
 use tokio::task::AbortHandle;
 
-use crate::compiled::{Compiled, candidates};
+use crate::compiled::{Chosen, Compiled, candidates};
 use crate::cookie::CookieKeys;
 use crate::counters::Counters;
 use crate::headroom::Headroom;
+use crate::query_log::{LogCounts, RunningLog};
 use crate::rate::Rate;
 use crate::region::Region;
 use crate::server::{BindError, Server, Shared, Sockets, TcpLimits};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Named, Snapshot};
 use crate::target::{TargetHealth, TargetRules};
-use crate::verdict::{Evidence, Judge, Memory, Now, Observer, Report, Standing, Transition, Vote};
+use crate::verdict::{
+    Evidence, Judge, Memory, Now, Observer, Order, Refused, Report, Source, Standing, Transition, Vote,
+};
 
+use self::exposure::Exposure;
 use self::world::Seen;
+
+pub use self::exposure::Exposed;
+pub use self::simulate::{Load, NameShares, Receiver, Simulation};
+pub use self::weights::WeightedTarget;
 
 /// A service of the balancer as names and regions need it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -89,6 +101,10 @@ struct State {
     /// What the answers in force were made of.
     seen: Option<Seen>,
     sequence: u64,
+    /// How long answers with each region are remembered.
+    exposure: Exposure,
+    /// Answers of names that are not there any more.
+    past: Answers,
 }
 
 /// A target and its check. The order is only there for a map.
@@ -103,6 +119,9 @@ struct Checked {
     votes: Vec<(Region, u8)>,
 }
 
+/// How often was answered, by region (perhaps none in particular) and by the words of the policy.
+pub type Answers = BTreeMap<(Option<RegionName>, String), u64>;
+
 /// A responder that answers.
 pub struct Responder {
     shared: Shared,
@@ -114,6 +133,8 @@ pub struct Responder {
     own_key: Arc<CookieKeys>,
     /// The checks that are made, again and again.
     probes: Mutex<BTreeMap<Target, AbortHandle>>,
+    log: Mutex<Option<RunningLog>>,
+    log_counts: Arc<LogCounts>,
     addresses: Vec<SocketAddr>,
 }
 
@@ -122,6 +143,8 @@ pub struct Responder {
 pub struct Next {
     gslb: Arc<Gslb>,
     compiled: Compiled,
+    /// Another query log, or none; nothing where it stays as it is.
+    log: Option<Option<RunningLog>>,
 }
 
 /// How a region stands, for people.
@@ -133,6 +156,12 @@ pub struct RegionStatus {
     pub standing: Standing,
     /// The part of its clients that it keeps for the sake of its headroom, in percent.
     pub headroom: u8,
+    /// What is ordered of it.
+    pub order: Option<(Order, Source)>,
+    /// Who may still be led to it.
+    pub exposed: Exposed,
+    /// What its service works on, and what it can work on, where it has a service.
+    pub load: Option<Load>,
 }
 
 impl Next {
@@ -144,7 +173,19 @@ impl Next {
     ) -> Result<Self, Vec<crate::compiled::CompileError>> {
         let before = running.map(|running| Arc::clone(&running.state().compiled));
         let compiled = Compiled::new(gslb, read, before.as_deref())?;
-        Ok(Next { gslb: Arc::new(gslb.clone()), compiled })
+        Ok(Next { gslb: Arc::new(gslb.clone()), compiled, log: None })
+    }
+
+    /// Opens what queries are written to, unless that is open. A mere check does not: it leaves no files.
+    pub fn open_log(&mut self, running: Option<&Responder>) -> std::io::Result<()> {
+        let wanted = self.gslb.query_log.as_ref();
+        let counts = running.map(|running| Arc::clone(&running.log_counts)).unwrap_or_default();
+        let current = running.map(|running| running.log());
+        let is = current.as_ref().and_then(|log| log.as_ref()).map(|log| &log.config);
+        if is != wanted {
+            self.log = Some(wanted.map(|config| RunningLog::open(config, &counts)).transpose()?);
+        }
+        Ok(())
     }
 }
 
@@ -163,15 +204,20 @@ impl Responder {
         let limits =
             TcpLimits { idle: next.gslb.tcp.idle_timeout, connections: next.gslb.tcp.max_connections.get() };
         let addresses = sockets.addresses().to_vec();
+        let mut next = next;
+        let log = next.log.take().flatten();
         let mut state = State::new(next, generation, memory, now);
         // The first answer is one of what there is, too.
         state.services = views(&outside, state.services());
         let own_key = Arc::new(CookieKeys::new(vec![key]));
         let snapshot = state.snapshot(&counters, &own_key);
+        state.exposure.begin(&state.compiled, &state.gslb);
+        state.exposure.exchange(&snapshot.choices, now.clock);
         let rate = state.gslb.rate_limit.map(Rate::new);
         let shared = Shared {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             rate: Arc::new(ArcSwap::from_pointee(rate)),
+            log: Arc::new(ArcSwap::from_pointee(log.as_ref().map(|log| log.log.clone()))),
             counters,
         };
         let server = sockets.start(&shared, limits)?;
@@ -183,6 +229,8 @@ impl Responder {
             server: Mutex::new(Some(server)),
             own_key,
             probes: Mutex::default(),
+            log_counts: log.as_ref().map(RunningLog::counts).unwrap_or_default(),
+            log: Mutex::new(log),
             addresses,
         };
         responder.probe_targets();
@@ -218,7 +266,12 @@ impl Responder {
     /// Puts another configuration in force: verdicts, counters and what is known of targets go on. Gives what has changed
     /// of regions.
     #[must_use]
-    pub fn commit(&self, next: Next, generation: u64) -> Vec<Transition> {
+    pub fn commit(&self, mut next: Next, generation: u64) -> Vec<Transition> {
+        if let Some(log) = next.log.take() {
+            self.shared.log.store(Arc::new(log.as_ref().map(|log| log.log.clone())));
+            // The thread of the one before ends when every worker has seen that.
+            *self.log() = log;
+        }
         let now = self.now();
         let mut state = self.state();
         let rate = next.gslb.rate_limit;
@@ -227,6 +280,7 @@ impl Responder {
         // Under the lock, but for once: nobody is to be told that a new name has nothing.
         state.services = views(&self.outside, state.services());
         let snapshot = state.snapshot(&self.shared.counters, &self.own_key);
+        state.exposure.exchange(&snapshot.choices, now.clock);
         self.shared.snapshot.store(Arc::new(snapshot));
         drop(state);
         if is_other {
@@ -245,17 +299,34 @@ impl Responder {
         let mut state = self.state();
         state.services = views;
         let transitions = state.judge(now);
-        self.answer_as_seen(&mut state);
+        self.answer_as_seen(&mut state, now);
         transitions
     }
 
+    /// Orders what a region is to be, in place of what was ordered at run time before; without an order, ends that. It is
+    /// answered accordingly at once.
+    pub fn order(&self, region: &RegionName, order: Option<Order>) -> Result<Vec<Transition>, Refused> {
+        let now = self.now();
+        let mut state = self.state();
+        let place = state.gslb.regions.iter().position(|known| known.name == *region);
+        let region = place.and_then(Region::new).ok_or(Refused::UnknownRegion)?;
+        let judge = state.judge.as_mut().ok_or(Refused::UnknownRegion)?;
+        let transitions = match order {
+            Some(order) => judge.order(region, order, now)?,
+            None => judge.lift(region, now)?,
+        };
+        self.answer_as_seen(&mut state, now);
+        Ok(transitions)
+    }
+
     /// Exchanges the answers, if anything is seen otherwise than before.
-    fn answer_as_seen(&self, state: &mut State) {
+    fn answer_as_seen(&self, state: &mut State, now: Now) {
         let seen = state.see();
         if state.seen.as_ref() == Some(&seen) {
             return;
         }
-        let choices = state.compiled.choices(&state.gslb, &world::Now { state, seen: &seen });
+        let choices = state.compiled.choices(&state.gslb, &seen);
+        state.exposure.exchange(&choices, now.clock);
         let before = self.shared.snapshot.load();
         self.shared.snapshot.store(Arc::new(Snapshot { choices, ..Snapshot::clone(&before) }));
         state.seen = Some(seen);
@@ -263,14 +334,29 @@ impl Responder {
 
     /// The regions in configured order.
     pub fn regions(&self) -> Vec<RegionStatus> {
+        let now = self.now();
+        // Asked without the lock, and not as of the last look: whoever stops a region goes by it.
+        let asked = self.config().regions.iter().filter_map(|region| region.service.clone()).collect();
+        let views = views(&self.outside, asked);
         let state = self.state();
         let Some(judge) = &state.judge else { return Vec::new() };
         let status = |(region, configured): (Region, &fulcrum_config::gslb::Region)| RegionStatus {
             name: configured.name.clone(),
             standing: judge.standing(region).clone(),
             headroom: (state.headroom(region) * 100.0).round() as u8,
+            order: judge.ordered(region).map(|(order, source)| (order.clone(), source)),
+            exposed: state.exposure.exposed(region, now.clock),
+            load: load(&views, configured),
         };
         Region::first(state.gslb.regions.len()).zip(&state.gslb.regions).map(status).collect()
+    }
+
+    /// Answers by region and policy since the start.
+    pub fn answers(&self) -> Answers {
+        let state = self.state();
+        let mut answers = state.past.clone();
+        add_answers(&mut answers, &state.gslb, state.compiled.chosen().iter());
+        answers
     }
 
     /// Targets that are checked: address, whether it is left out, and what the last bad check complained of.
@@ -295,6 +381,21 @@ impl Responder {
         if let Some(server) = server {
             server.end();
         }
+        self.shared.log.store(Arc::new(None));
+        let log = self.log().take();
+        if let Some(log) = log {
+            log.end();
+        }
+    }
+
+    /// How the query log fares.
+    pub fn log_counts(&self) -> &Arc<LogCounts> {
+        &self.log_counts
+    }
+
+    fn log(&self) -> MutexGuard<'_, Option<RunningLog>> {
+        // It is only ever exchanged as a whole.
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn now(&self) -> Now {
@@ -367,7 +468,7 @@ impl Prober {
 
 impl State {
     fn new(next: Next, generation: u64, memory: Option<&Memory>, now: Now) -> Self {
-        let Next { gslb, compiled } = next;
+        let Next { gslb, compiled, .. } = next;
         let targets = targets(&gslb, &compiled, &BTreeMap::new());
         let judge = regions::sites(&gslb, &targets)
             .map(|sites| Judge::new(sites, regions::rules(&gslb, &compiled), memory, now));
@@ -381,12 +482,14 @@ impl State {
             services: BTreeMap::new(),
             seen: None,
             sequence: 0,
+            exposure: Exposure::default(),
+            past: BTreeMap::new(),
             gslb,
         }
     }
 
     fn replace(&mut self, next: Next, generation: u64, now: Now) {
-        let Next { gslb, compiled } = next;
+        let Next { gslb, compiled, .. } = next;
         let targets = targets(&gslb, &compiled, &self.targets);
         let sites = regions::sites(&gslb, &targets);
         let rules = regions::rules(&gslb, &compiled);
@@ -399,6 +502,12 @@ impl State {
         };
         let was: Vec<_> = gslb.regions.iter().map(was).collect();
         let headroom = self.headroom.reconfigured(&was, regions::headroom(&gslb));
+        let mut exposure = std::mem::take(&mut self.exposure);
+        exposure.reconfigure(&was, now.clock);
+        let mut past = std::mem::take(&mut self.past);
+        let kept: HashSet<_> = compiled.chosen().iter().map(|chosen| Arc::as_ptr(chosen.counts())).collect();
+        let gone = |chosen: &&Chosen| !kept.contains(&Arc::as_ptr(chosen.counts()));
+        add_answers(&mut past, &self.gslb, self.compiled.chosen().iter().filter(gone));
         *self = State {
             compiled: Arc::new(compiled),
             generation,
@@ -408,6 +517,8 @@ impl State {
             services: std::mem::take(&mut self.services),
             seen: None,
             sequence: self.sequence,
+            exposure,
+            past,
             gslb,
         };
     }
@@ -420,12 +531,13 @@ impl State {
         Snapshot {
             generation: self.generation,
             names: Arc::clone(&self.compiled.names),
-            choices: self.compiled.choices(&self.gslb, &world::Now { state: self, seen: &seen }),
+            choices: self.compiled.choices(&self.gslb, &seen),
             cookies,
             identity: self.gslb.nsid.as_deref().unwrap_or_default().as_bytes().into(),
             zone_cells: zone_cells.into(),
             nowhere_cells,
             directory: None,
+            regions: self.gslb.regions.iter().map(|region| Named(region.name.clone())).collect(),
         }
     }
 
@@ -487,6 +599,27 @@ impl State {
         let eligible = judge.eligible(regions::failover(&gslb));
         self.headroom.tick(eligible, ttl, now.clock);
         transitions
+    }
+}
+
+/// What the service of a region works on.
+fn load(views: &BTreeMap<ServiceName, ServiceView>, region: &fulcrum_config::gslb::Region) -> Option<Load> {
+    let view = views.get(region.service.as_ref()?)?;
+    Some(Load { load: view.load, capacity: view.capacity })
+}
+
+/// Adds up how often each region answered for these names.
+fn add_answers<'a>(to: &mut Answers, gslb: &Gslb, names: impl Iterator<Item = &'a Chosen>) {
+    for chosen in names {
+        let policy = match &chosen.answer {
+            Answer::Policy(policy) => explain::words(policy).join("+"),
+            Answer::Service(_) => "service".to_owned(),
+        };
+        for (region, count) in chosen.counts().regions() {
+            let region = region.and_then(|region| gslb.regions.get(region.index()));
+            let key = (region.map(|region| region.name.clone()), policy.clone());
+            *to.entry(key).or_default() += count;
+        }
     }
 }
 

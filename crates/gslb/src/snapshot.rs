@@ -26,6 +26,8 @@ pub struct Snapshot {
     pub nowhere_cells: Arc<ZoneCells>,
     /// What this server is called, at most [`IDENTITY_MAX`] bytes; empty for a secret.
     pub identity: Arc<[u8]>,
+    /// What the numbers of regions stand for.
+    pub regions: Arc<[Named]>,
     /// The services of a registry: they are answered instead of the names.
     pub directory: Option<Arc<Directory>>,
 }
@@ -36,6 +38,10 @@ impl Snapshot {
         if self.directory.is_some() { DIRECTORY_DATAGRAM_MAX } else { DATAGRAM_MAX }
     }
 }
+
+/// What a region is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named(pub fulcrum_model::RegionName);
 
 /// The longest name of a server.
 pub const IDENTITY_MAX: usize = 128;

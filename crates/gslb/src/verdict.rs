@@ -36,7 +36,7 @@ use std::time::{Duration, SystemTime};
 pub use ballot::{Outcome, Votes};
 pub use judge::{Judge, Taken};
 pub use memory::Memory;
-pub use operator::{Forced, Order, Refused};
+pub use operator::{Forced, Order, Refused, Source};
 pub use panic::Panic;
 pub use recorder::{RECORDED, Transition};
 pub use rules::{Failback, Quorum, Ramp, Rules};

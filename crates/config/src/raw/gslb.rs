@@ -26,6 +26,8 @@ fields! {
         tcp: RawDnsTcp,
         /// How many equal answers a client network gets over UDP, or none for no limit. Default none.
         rate_limit: Switch<RawResponseRate>,
+        /// Where a sample of the questions is written down, or none. Default none.
+        query_log: Switch<RawQueryLog>,
         /// Where clients are found.
         geo: RawGeo,
         /// The sites that clients can be sent to, by name; at most 64. Their order is that of preference where nothing
@@ -61,6 +63,14 @@ fields! {
         /// One of so many answers above the rate is sent empty and truncated, so that a real client comes back over
         /// TCP; 0: none is. Default 2.
         slip: Whole<0, 10>,
+    }
+
+    /// Where a sample of the questions is written down.
+    RawQueryLog {
+        /// A file, which is appended to.
+        path: FilePath = required,
+        /// One of so many questions is written down. Default 100.
+        one_in: Whole<1, 1_000_000>,
     }
 
     /// Where clients are found.

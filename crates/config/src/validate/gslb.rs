@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use crate::code::Code;
 use crate::decode::{At, OneOrMany, Switch};
-use crate::gslb::{CookieKey, DnsTcp, Geo, Gslb, Headroom, ResponseRate};
-use crate::raw::{RawDnsTcp, RawGeo, RawGslb, RawHeadroom, RawResponseRate};
+use crate::gslb::{CookieKey, DnsTcp, Geo, Gslb, Headroom, QueryLog, ResponseRate};
+use crate::raw::{RawDnsTcp, RawGeo, RawGslb, RawHeadroom, RawQueryLog, RawResponseRate};
 use crate::secret::SecretText;
 use crate::source::Place;
 
@@ -52,6 +52,7 @@ pub(crate) fn gslb(raw: RawGslb, names: &Names, context: &mut Context<'_>) -> Op
         nsid: raw.nsid.and_then(|nsid| identifier(nsid, context)),
         tcp: tcp(raw.tcp),
         rate_limit: raw.rate_limit.and_then(|limit| rate_limit(&limit.0?)),
+        query_log: raw.query_log.and_then(|log| query_log(log.0?)),
         headroom: headroom(raw.headroom, context),
         cookie_keys: raw.cookie_keys.map(|keys| cookie_keys(&keys, context)).unwrap_or_default(),
         bind: bind?,
@@ -74,6 +75,10 @@ fn rate_limit(raw: &RawResponseRate) -> Option<ResponseRate> {
         responses_per_second: count(raw.responses_per_second?.0),
         slip: u8::try_from(slip).unwrap_or(u8::MAX),
     })
+}
+
+fn query_log(raw: RawQueryLog) -> Option<QueryLog> {
+    Some(QueryLog { path: raw.path?.0, one_in: count(raw.one_in.map_or(100, |one_in| one_in.0)) })
 }
 
 /// The types of the raw values keep them between.

@@ -71,7 +71,7 @@ fn defaults() {
     );
     assert_eq!((gslb.workers.get(), &gslb.nsid), (1, &None));
     assert_eq!((gslb.tcp.idle_timeout, gslb.tcp.max_connections.get()), (Duration::from_secs(10), 1000));
-    assert_eq!(gslb.rate_limit, None);
+    assert_eq!((gslb.rate_limit, gslb.query_log), (None, None));
     assert_eq!(gslb.headroom, Some(Headroom { low: 10, high: 30 }));
     assert_eq!(
         (gslb.verdict.hold, gslb.verdict.failback_hold),
@@ -96,6 +96,7 @@ gslb:
   nsid: lb-1
   tcp: { idle_timeout: 5s, max_connections: 10 }
   rate_limit: { responses_per_second: 50, slip: 3 }
+  query_log: { path: /var/log/dns.log, one_in: 7 }
   geo: { nets: /etc/fulcrum/nets.txt, database: /etc/fulcrum/city.mmdb, asn: /etc/fulcrum/asn.mmdb, default: us }
   regions:
     eu: { location: [50.1, 8.7], match: ["continent:EU", "country:TR", "subdivision:US-CA", "asn:64500"], service: web }
@@ -109,6 +110,8 @@ gslb:
     );
     assert_eq!((gslb.bind.len(), gslb.workers.get(), gslb.nsid.as_deref()), (2, 2, Some("lb-1")));
     assert_eq!((gslb.tcp.idle_timeout, gslb.tcp.max_connections.get()), (Duration::from_secs(5), 10));
+    let log = gslb.query_log.as_ref().expect("it is given");
+    assert_eq!((log.path.as_path(), log.one_in.get()), (Path::new("/var/log/dns.log"), 7));
     let limit = gslb.rate_limit.expect("it is given");
     assert_eq!((limit.responses_per_second.get(), limit.slip), (50, 3));
     assert_eq!(gslb.geo.nets.as_deref(), Some(Path::new("/etc/fulcrum/nets.txt")));

@@ -150,9 +150,9 @@ fn keys_that_do_not_exist() {
         "gslb: { bind: \":53\", tls: {}, quorum: 2/3, zones: { example.com: { transfer: {} } } }",
         r#"
 E103 3:22 unknown field `tls`
-  = allowed here: bind, cookie_keys, geo, headroom, home, nsid, overrides, rate_limit, regions, tcp, verdict, workers, zones
+  = allowed here: bind, cookie_keys, geo, headroom, home, nsid, overrides, query_log, rate_limit, regions, tcp, verdict, workers, zones
 E103 3:31 unknown field `quorum`
-  = allowed here: bind, cookie_keys, geo, headroom, home, nsid, overrides, rate_limit, regions, tcp, verdict, workers, zones
+  = allowed here: bind, cookie_keys, geo, headroom, home, nsid, overrides, query_log, rate_limit, regions, tcp, verdict, workers, zones
 E103 3:68 unknown field `transfer`
   = allowed here: file, names, ns, soa, ttl
 "#,

@@ -8,12 +8,15 @@
 
 mod auth;
 mod discovery;
+mod dns;
+mod explain;
 mod gslb;
 mod metrics;
 mod order;
 mod problem;
 mod registry;
 mod server;
+mod simulate;
 mod sites;
 mod socket;
 mod status;
@@ -33,14 +36,24 @@ use prometheus::Registry;
 use serde::Serialize;
 
 use self::auth::{Door, Verdict};
+use self::dns::DnsResource;
 use self::problem::Problem;
+use crate::gslb::Answering;
 use crate::reload::{Mistakes, Reloaded};
 
 pub(crate) use self::discovery::DiscoveryStatus;
-pub(crate) use self::gslb::{GslbRegionStatus, GslbStatus, GslbTargetStatus};
+pub(crate) use self::dns::region_target;
+pub(crate) use self::explain::{
+    CandidateDocument, ChoosingDocument, ClientDocument, ExplainDocument, PanicDocument, PartDocument,
+    TargetDocument, ToldDocument, TtlDocument,
+};
+pub(crate) use self::gslb::{
+    GslbRegionStatus, GslbStatus, GslbTargetStatus, RegionOrderDocument, RegionOrderStatus, RegionState,
+};
 pub(crate) use self::metrics::registry;
 pub(crate) use self::order::{EndpointPath, NoEndpoint, OrderAction, OrderDocument, OrderedState};
 pub(crate) use self::registry::{MoodStatus, RegistryStatus, SuspectStatus};
+pub(crate) use self::simulate::{NameDocument, ReceiverDocument, ShareDocument, SimulationDocument};
 pub(crate) use self::sites::{AdminError, AdminServer, AdminSockets};
 #[cfg(test)]
 pub(crate) use self::status::QueueStatus;
@@ -63,6 +76,8 @@ pub(crate) struct Admin {
     pub(crate) reload: ReloadAction,
     /// Orders something of an endpoint.
     pub(crate) order: OrderAction,
+    /// The responder that answers DNS, if there is one.
+    pub(crate) answering: Answering,
 }
 
 /// Does what `/v1/reload` asks for.
@@ -111,6 +126,7 @@ enum Resource {
     Status,
     Reload,
     Order(Result<EndpointPath, NoEndpoint>),
+    Dns(DnsResource),
 }
 
 impl Readiness {
@@ -186,6 +202,7 @@ impl Admin {
             (Resource::Metrics, _) => metrics::render(&self.registry).map_err(|error| internal(&error)),
             (Resource::Reload, _) => self.reload(question.query),
             (Resource::Order(path), _) => self.order(path, question),
+            (Resource::Dns(resource), _) => resource.serve(&self.answering, question),
             (Resource::Status, _) => json(&(self.status)(settings)),
         }
     }
@@ -199,7 +216,10 @@ impl Resource {
             "/readyz" => Some(Resource::Readiness),
             "/status" => Some(Resource::Status),
             "/v1/reload" => Some(Resource::Reload),
-            _ => EndpointPath::of_target(path).map(Resource::Order),
+            _ => {
+                let order = EndpointPath::of_target(path).map(Resource::Order);
+                order.or_else(|| DnsResource::find(path).map(Resource::Dns))
+            }
         }
     }
 
@@ -209,6 +229,7 @@ impl Resource {
             Resource::Reload => Err(Problem::Method("POST")),
             Resource::Order(_) if [Method::PUT, Method::DELETE].contains(method) => Ok(()),
             Resource::Order(_) => Err(Problem::Method("PUT, DELETE")),
+            Resource::Dns(resource) => resource.check_method(method),
             _ if [Method::GET, Method::HEAD].contains(method) => Ok(()),
             _ => Err(Problem::Method(READING)),
         }
@@ -218,7 +239,7 @@ impl Resource {
     fn is_public(&self) -> bool {
         match self {
             Resource::Metrics | Resource::Health | Resource::Readiness => true,
-            Resource::Status | Resource::Reload | Resource::Order(_) => false,
+            Resource::Status | Resource::Reload | Resource::Order(_) | Resource::Dns(_) => false,
         }
     }
 }
@@ -251,6 +272,11 @@ impl fmt::Debug for Admin {
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
+}
+
+/// `there are a, b and 7 more`.
+pub(crate) fn there_are(known: &[String]) -> String {
+    format!("there {}", order::are(known))
 }
 
 /// Of everything that is read.

@@ -166,7 +166,7 @@ impl From<Override> for OrderDocument {
 }
 
 /// The bytes that percent-encoding stands for (RFC 3986 §2.1); nothing where it is broken or not UTF-8.
-fn decoded(text: &str) -> Option<String> {
+pub(super) fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, behind @ ..] = rest {
@@ -187,7 +187,7 @@ fn decoded(text: &str) -> Option<String> {
 }
 
 /// `are a, b and 7 more`.
-fn are(known: &[String]) -> String {
+pub(super) fn are(known: &[String]) -> String {
     match known {
         [] => "is none".to_owned(),
         [only] => format!("is {only}"),

@@ -28,6 +28,10 @@ pub(crate) enum Problem {
     Incomplete,
     /// There is no such endpoint.
     NoEndpoint(NoEndpoint),
+    /// This daemon answers no DNS.
+    NoDns,
+    /// There is no such region.
+    NoRegion(String),
     /// A token is needed, and this is not it.
     Unauthorized,
     /// Needs a token, and none is configured.
@@ -43,7 +47,9 @@ pub(crate) enum Problem {
 impl Problem {
     fn status(&self) -> StatusCode {
         match self {
-            Problem::Unknown | Problem::NoEndpoint(_) => StatusCode::NOT_FOUND,
+            Problem::Unknown | Problem::NoEndpoint(_) | Problem::NoDns | Problem::NoRegion(_) => {
+                StatusCode::NOT_FOUND
+            }
             Problem::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Problem::Query | Problem::Body(_) => StatusCode::BAD_REQUEST,
             Problem::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -60,8 +66,11 @@ impl Problem {
         let text = match self {
             Problem::Body(cause) => return cause.clone().into(),
             Problem::NoEndpoint(cause) => return cause.to_string().into(),
+            Problem::NoRegion(cause) => return cause.clone().into(),
+            Problem::NoDns => "this daemon answers no DNS: its configuration has no `gslb`",
             Problem::Unknown => {
-                "there are /metrics, /healthz, /readyz, /status, /v1/reload and /v1/services/SERVICE/endpoints/ENDPOINT/override"
+                "there are /metrics, /healthz, /readyz, /status, /v1/reload, /v1/explain/dns, /v1/simulate/region-down, \
+                 /v1/gslb/regions/REGION/override and /v1/services/SERVICE/endpoints/ENDPOINT/override"
             }
             Problem::Method(_) => "this path takes other methods: see the field `Allow`",
             Problem::Query => "the query can be `wait=true` or `wait=false`",

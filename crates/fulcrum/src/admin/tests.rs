@@ -22,6 +22,7 @@ fn admin(token: Option<&str>) -> Admin {
         status: Box::new(|_| document()),
         reload: Box::new(|wait| Some(Ok(reloaded(wait)))),
         order: Box::new(ordered),
+        answering: crate::gslb::Answering::default(),
     }
 }
 

@@ -94,19 +94,24 @@ fn reload_waits_when_told_to() {
 
 #[test]
 fn orders_name_an_endpoint() {
-    fn check(line: &str, expected: (&str, bool, Duration)) {
+    fn check(line: &str, expected: (&str, bool, Option<Duration>)) {
         match parse(line) {
             Ok(Command::Drain(options)) => {
-                let found = (options.order.endpoint.to_string(), options.watch, options.deadline);
+                let target = match &options.order.target {
+                    OrderTarget::Endpoint(endpoint) => endpoint.to_string(),
+                    OrderTarget::Region(region) => region.to_string(),
+                };
+                let found = (target, options.watch, options.deadline);
                 assert_eq!(found, (expected.0.to_owned(), expected.1, expected.2), "{line}");
             }
             other => panic!("{line}: {other:?}"),
         }
     }
-    let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
-    check("fulcrum drain shop/10.0.0.1:80", ("shop/10.0.0.1:80", false, minutes(5)));
-    check("fulcrum drain shop/unix:/a.sock --watch", ("shop/unix:/a.sock", true, minutes(5)));
-    check("fulcrum drain --deadline 1m --watch shop/blue", ("shop/blue", true, minutes(1)));
+    check("fulcrum drain shop/10.0.0.1:80", ("shop/10.0.0.1:80", false, None));
+    check("fulcrum drain shop/unix:/a.sock --watch", ("shop/unix:/a.sock", true, None));
+    let minute = Some(Duration::from_secs(60));
+    check("fulcrum drain --deadline 1m --watch shop/blue", ("shop/blue", true, minute));
+    check("fulcrum drain region/eu --reason a --for 1h", ("region/eu", false, None));
     match parse("fulcrum weight shop/blue 7") {
         Ok(Command::Weight(options)) => assert_eq!(options.weight.get(), 7),
         other => panic!("{other:?}"),

@@ -43,6 +43,10 @@ struct Families {
     answers: CounterVec,
     regions: GaugeVec,
     shares: GaugeVec,
+    remembered: GaugeVec,
+    logged: CounterVec,
+    target_answers: CounterVec,
+    target_weights: GaugeVec,
     targets: GaugeVec,
 }
 
@@ -67,8 +71,8 @@ impl Families {
             )?,
             answers: counter(
                 "fulcrum_gslb_answers_total",
-                "Answers by policies, by the region that was answered.",
-                &["region"],
+                "Answers by policies, by the region that was answered and the policy.",
+                &["region", "policy"],
             )?,
             regions: gauge(
                 "fulcrum_gslb_region_state",
@@ -80,11 +84,31 @@ impl Families {
                 "The part of its clients that a region gets.",
                 &["region"],
             )?,
+            remembered: gauge(
+                "fulcrum_gslb_region_remembered_seconds",
+                "For how long answers with the region may be remembered.",
+                &["region"],
+            )?,
+            logged: counter(
+                "fulcrum_gslb_query_log_lines_total",
+                "Lines of the query log, written or lost.",
+                &["result"],
+            )?,
+            target_answers: counter(
+                "fulcrum_gslb_target_answers_total",
+                "Answers by policies that began with this target.",
+                &["name", "region", "target"],
+            )?,
+            target_weights: gauge(
+                "fulcrum_gslb_target_weight_ratio",
+                "The part of the weights of its name, or of its region in it, that a target has.",
+                &["name", "region", "target"],
+            )?,
             targets: gauge("fulcrum_gslb_targets", "Targets of policies that are checked.", &["state"])?,
         })
     }
 
-    fn collectors(&self) -> [&dyn Collector; 9] {
+    fn collectors(&self) -> [&dyn Collector; 13] {
         [
             &self.queries,
             &self.types,
@@ -94,6 +118,10 @@ impl Families {
             &self.answers,
             &self.regions,
             &self.shares,
+            &self.remembered,
+            &self.logged,
+            &self.target_answers,
+            &self.target_weights,
             &self.targets,
         ]
     }
@@ -115,23 +143,35 @@ impl Families {
         for (reason, count) in counters.drops() {
             self.drops.with_label_values(&[reason]).inc_by(count as f64);
         }
+        let log = responder.log_counts();
+        for (result, count) in [("written", log.written()), ("dropped", log.dropped())] {
+            self.logged.with_label_values(&[result]).inc_by(count as f64);
+        }
         self.show_regions(responder);
+        self.show_targets(responder);
+    }
+
+    /// Targets of names where weights count, beside their weights.
+    fn show_targets(&self, responder: &Responder) {
+        for target in responder.weights(MOST_TARGETS) {
+            let region = target.region.as_ref().map_or("none", |region| region.as_str());
+            let labels = [&*target.name.to_string(), region, &target.answer];
+            self.target_answers.with_label_values(&labels).inc_by(target.answers as f64);
+            self.target_weights.with_label_values(&labels).set(target.weight);
+        }
     }
 
     fn show_regions(&self, responder: &Responder) {
-        let config = responder.config();
-        for chosen in responder.compiled().chosen() {
-            for (region, count) in chosen.counts().counts() {
-                let region = region.and_then(|region| config.regions.get(region.index()));
-                let name = region.map_or("none", |region| region.name.as_str());
-                self.answers.with_label_values(&[name]).inc_by(count as f64);
-            }
+        for ((region, policy), count) in responder.answers() {
+            let name = region.as_ref().map_or("none", |region| region.as_str());
+            self.answers.with_label_values(&[name, &policy]).inc_by(count as f64);
         }
         for region in responder.regions() {
             let name = region.name.as_str();
             self.regions.with_label_values(&[name, region.standing.state.as_str()]).set(1.0);
             let share = f64::from(region.standing.share) / 100.0 * f64::from(region.headroom) / 100.0;
             self.shares.with_label_values(&[name]).set(share);
+            self.remembered.with_label_values(&[name]).set(region.exposed.left.as_secs_f64());
         }
         let targets = responder.targets();
         let down = targets.iter().filter(|(_, is_down, _)| *is_down).count();
@@ -139,3 +179,6 @@ impl Families {
         self.targets.with_label_values(&["up"]).set((targets.len() - down) as f64);
     }
 }
+
+/// Targets that have series of their own; those of names further down in the configuration have none.
+const MOST_TARGETS: usize = 1000;

@@ -5,7 +5,10 @@
 //!                   │ verdicts ─► state_dir
 //! ```
 
+mod explain;
 mod metrics;
+mod order;
+mod simulate;
 mod status;
 
 use std::fs;
@@ -28,6 +31,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::registry::random_seed;
 
 pub(crate) use self::metrics::GslbMetrics;
+pub(crate) use self::order::RegionError;
+use self::order::region_state;
 
 /// A responder that can be started: what can fail has been done.
 #[derive(Debug)]
@@ -42,13 +47,21 @@ pub(crate) struct PreparedResponder {
 pub(crate) enum GslbError {
     #[error("gslb: {0}")]
     Bind(#[from] BindError),
+    #[error("gslb.query_log: {0}")]
+    Log(io::Error),
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Compile(Vec<CompileError>),
 }
 
 /// The responder of this daemon, as soon as it has begun, if there is one.
 #[derive(Clone, Default)]
-pub(crate) struct Answering(Arc<OnceLock<Arc<Responder>>>);
+pub(crate) struct Answering(Arc<OnceLock<Running>>);
+
+/// A responder, and where what is held of regions is kept.
+struct Running {
+    responder: Arc<Responder>,
+    memory: PathBuf,
+}
 
 /// The responder, running.
 pub(crate) struct Gslbd {
@@ -57,11 +70,25 @@ pub(crate) struct Gslbd {
     memory: PathBuf,
 }
 
+impl Answering {
+    fn responder(&self) -> Option<&Arc<Responder>> {
+        self.0.get().map(|running| &running.responder)
+    }
+
+    /// Has the file of the query log opened anew.
+    pub(crate) fn reopen_log(&self) {
+        if let Some(responder) = self.responder() {
+            responder.log_counts().reopen();
+        }
+    }
+}
+
 impl PreparedResponder {
     /// Reads zones and places and binds the addresses, if there is a responder.
     pub(crate) fn prepare(config: &Config) -> Result<Option<Self>, GslbError> {
         let Some(gslb) = &config.gslb else { return Ok(None) };
-        let next = compile(gslb, None)?;
+        let mut next = compile(gslb, None)?;
+        next.open_log(None).map_err(GslbError::Log)?;
         Ok(Some(PreparedResponder { next, sockets: bind(gslb)?, memory: memory_file(&config.state_dir) }))
     }
 }
@@ -91,7 +118,7 @@ impl Gslbd {
             Responder::start(next, generation, sockets, outside(data_plane), (remembered.as_ref(), key))?;
         let responder = Arc::new(responder);
         // It begins once.
-        let _ = answering.0.set(Arc::clone(&responder));
+        let _ = answering.0.set(Running { responder: Arc::clone(&responder), memory: memory.clone() });
         let looks = tokio::spawn(look(Arc::clone(&responder), memory.clone()));
         Ok(Gslbd { responder, looks, memory })
     }
@@ -131,7 +158,12 @@ pub(crate) fn prepare(running: Option<&Gslbd>, wanted: &Config) -> Result<Option
             if (&is.bind, is.workers, &is.tcp) != (&shall.bind, shall.workers, &shall.tcp) {
                 return Err("gslb: to change `bind`, `workers` or `tcp` restart the daemon".to_owned());
             }
-            compile(shall, Some(&running.responder)).map(Some).map_err(|error| error.to_string())
+            let prepared = || {
+                let mut next = compile(shall, Some(&running.responder))?;
+                next.open_log(Some(&running.responder)).map_err(GslbError::Log)?;
+                Ok(next)
+            };
+            prepared().map(Some).map_err(|error: GslbError| error.to_string())
         }
     }
 }

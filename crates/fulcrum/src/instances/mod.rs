@@ -12,6 +12,7 @@ use std::time::Duration;
 use hyper::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::question::encoded;
 pub(crate) use self::watch::watch;
 
 use self::question::{Question, ask};

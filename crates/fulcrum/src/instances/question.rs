@@ -58,7 +58,7 @@ pub(super) fn ask(options: &RegistryOptions, question: Question) -> Result<Reply
 }
 
 /// A part of a path or a query, percent-encoded (RFC 3986 §2.1).
-pub(super) fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
         match byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

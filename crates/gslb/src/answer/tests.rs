@@ -35,6 +35,7 @@ fn snapshot(text: &str) -> Snapshot {
         zone_cells: Arc::from([]),
         nowhere_cells: crate::counters::ZoneCells::alone(),
         directory: None,
+        regions: Arc::from([]),
     }
 }
 

@@ -35,11 +35,13 @@ impl DirectoryServer {
             zone_cells: zone_cells.into(),
             nowhere_cells,
             identity: Arc::default(),
+            regions: Arc::default(),
             directory: Some(directory),
         };
         let shared = Shared {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
             rate: Arc::new(ArcSwap::from_pointee(None)),
+            log: Arc::new(ArcSwap::from_pointee(None)),
             counters: Arc::clone(&counters),
         };
         let addresses = sockets.addresses().to_vec();

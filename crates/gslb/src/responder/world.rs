@@ -15,26 +15,20 @@ use crate::region::{Region, RegionSet};
 /// Everything that answers depend on: while it is the same, they are.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Seen {
-    eligible: RegionSet,
+    pub(super) eligible: RegionSet,
     last_good: RegionSet,
     presentable: RegionSet,
-    shares: Vec<u8>,
-    unsettled: RegionSet,
+    pub(super) shares: Vec<u8>,
+    pub(super) unsettled: RegionSet,
     dispensable: RegionSet,
-    down: BTreeSet<Target>,
-    unsettled_targets: BTreeSet<Target>,
+    pub(super) down: BTreeSet<Target>,
+    pub(super) unsettled_targets: BTreeSet<Target>,
     /// Addresses by service: their weights, and whether they are healthy.
-    services: BTreeMap<ServiceName, Vec<(IpAddr, u16, bool)>>,
-    /// The ports of the same endpoints.
-    ports: BTreeMap<ServiceName, Vec<u16>>,
+    pub(super) services: BTreeMap<ServiceName, Vec<(IpAddr, u16, bool)>>,
+    /// The same endpoints with their ports.
+    hosts: BTreeMap<ServiceName, Vec<Endpoint>>,
     /// The services that have not been heard of yet.
     unknown: BTreeSet<ServiceName>,
-}
-
-/// A state, and what is seen in it.
-pub(super) struct Now<'a> {
-    pub(super) state: &'a State,
-    pub(super) seen: &'a Seen,
 }
 
 impl State {
@@ -66,7 +60,14 @@ impl State {
                 |endpoint: &super::EndpointView| (endpoint.address, endpoint.weight, endpoint.is_healthy);
             view.endpoints.iter().map(endpoint).collect()
         };
-        let ports = |view: &super::ServiceView| view.endpoints.iter().map(|endpoint| endpoint.port).collect();
+        let hosts = |view: &super::ServiceView| {
+            let host = |endpoint: &super::EndpointView| Endpoint {
+                address: SocketAddr::new(endpoint.address, endpoint.port),
+                weight: endpoint.weight,
+                is_healthy: endpoint.is_healthy,
+            };
+            view.endpoints.iter().map(host).collect()
+        };
         let of = |is: fn(&crate::target::TargetHealth) -> bool| {
             self.targets
                 .iter()
@@ -85,20 +86,14 @@ impl State {
             unsettled_targets: of(crate::target::TargetHealth::is_unsettled),
             unknown: self.unknown_services(),
             services: self.services.iter().map(|(name, view)| (name.clone(), endpoints(view))).collect(),
-            ports: self.services.iter().map(|(name, view)| (name.clone(), ports(view))).collect(),
+            hosts: self.services.iter().map(|(name, view)| (name.clone(), hosts(view))).collect(),
         }
     }
 }
 
-impl World for Now<'_> {
+impl World for Seen {
     fn hosts(&self, service: &ServiceAnswer) -> Vec<Endpoint> {
-        let host = |endpoint: &super::EndpointView| Endpoint {
-            address: SocketAddr::new(endpoint.address, endpoint.port),
-            weight: endpoint.weight,
-            is_healthy: endpoint.is_healthy,
-        };
-        let view = self.state.services.get(&service.service);
-        view.map_or_else(Vec::new, |view| view.endpoints.iter().map(host).collect())
+        self.hosts.get(&service.service).cloned().unwrap_or_default()
     }
 
     fn plan(&self, policy: &Policy, candidates: &Candidates<'_>, together: bool) -> Plan {
@@ -107,7 +102,7 @@ impl World for Now<'_> {
             (Some(check), TargetAnswer::Address(address)) => set.contains(&(*address, check)),
             _ => false,
         };
-        let seen = self.seen;
+        let seen = self;
         let is_down = |answer: &TargetAnswer| among(&seen.down, answer);
         let is_unsettled = |targets: &[fulcrum_config::gslb::Target]| {
             targets.iter().any(|target| among(&seen.unsettled_targets, &target.answer))
@@ -126,14 +121,14 @@ impl World for Now<'_> {
     }
 
     fn presentable(&self) -> RegionSet {
-        self.seen.presentable
+        self.presentable
     }
 
     fn endpoints(&self, service: &ServiceAnswer) -> Plan {
-        let known = self.seen.services.get(&service.service).map_or(&[][..], Vec::as_slice);
+        let known = self.services.get(&service.service).map_or(&[][..], Vec::as_slice);
         let all = known.len();
         let healthy: Vec<_> = known.iter().filter(|(_, _, is_healthy)| *is_healthy).collect();
-        let is_unknown = self.seen.unknown.contains(&service.service);
+        let is_unknown = self.unknown.contains(&service.service);
         let is_unsettled = healthy.len() < all || is_unknown;
         let ttl = if is_unsettled { service.ttl.min } else { service.ttl.max };
         let slice = |targets: Vec<(TargetAnswer, u64)>| match targets.is_empty() {

@@ -20,6 +20,7 @@ use fulcrum_config::gslb::{DnsBind, Gslb};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::counters::Counters;
+use crate::query_log::QueryLog;
 use crate::rate::Rate;
 use crate::snapshot::Snapshot;
 
@@ -51,6 +52,8 @@ pub struct Shared {
     pub snapshot: Arc<ArcSwap<Snapshot>>,
     /// How many equal answers a network gets; exchanged with the configuration.
     pub rate: Arc<ArcSwap<Option<Rate>>>,
+    /// Where a sample of the queries is noted; exchanged with the configuration.
+    pub(crate) log: Arc<ArcSwap<Option<QueryLog>>>,
     /// What has happened.
     pub counters: Arc<Counters>,
 }

@@ -142,14 +142,18 @@ impl Connection {
     fn answer(&self, query: &[u8], rng: &mut Rng, out: &mut [u8]) -> Option<usize> {
         let snapshot = self.shared.snapshot.load();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs() as u32);
-        let mut client = Client { address: self.address, transport: Transport::Tcp, now, rng };
+        let transport = Transport::Tcp;
+        let mut client = Client { address: self.address, transport, now, rng: &mut *rng };
         let counters = &self.shared.counters;
         let Some(answered) = answer(&snapshot, query, &mut client, &mut out[2..]) else {
             counters.dropped(counters.tcp(), Drop::Unanswerable, 1);
             return None;
         };
         out[..2].copy_from_slice(&(answered.length as u16).to_be_bytes());
-        counters.answered(counters.tcp(), &snapshot, &answered, Transport::Tcp);
+        counters.answered(counters.tcp(), &snapshot, &answered, transport);
+        if let Some(log) = self.shared.log.load().as_ref() {
+            log.sample(rng, &snapshot, (self.address, transport), (query, &answered));
+        }
         Some(answered.length)
     }
 }

@@ -14,6 +14,7 @@ use super::Shared;
 use super::syscalls::Batch;
 use crate::answer::{Answered, Client, Transport, answer, truncate};
 use crate::counters::Drop;
+use crate::query_log::QueryLog;
 use crate::rate::{Pass, Rate};
 use crate::snapshot::Snapshot;
 
@@ -30,6 +31,7 @@ pub(super) struct Worker {
 struct Turn<'a> {
     snapshot: &'a Snapshot,
     rate: Option<&'a Rate>,
+    log: Option<&'a QueryLog>,
     shared: &'a Shared,
     worker: usize,
     /// Seconds since 1970.
@@ -53,6 +55,7 @@ impl Worker {
         let mut batch = Batch::new(self.shared.snapshot.load().datagram_max());
         let mut snapshots = Cache::new(Arc::clone(&self.shared.snapshot));
         let mut rates = Cache::new(Arc::clone(&self.shared.rate));
+        let mut logs = Cache::new(Arc::clone(&self.shared.log));
         let mut rng = Rng::from_seed(
             u64::from(self.began.elapsed().subsec_nanos()) << 8 ^ seconds() ^ self.number as u64,
         );
@@ -70,6 +73,7 @@ impl Worker {
             let turn = Turn {
                 snapshot: snapshots.load(),
                 rate: rates.load().as_ref().as_ref(),
+                log: logs.load().as_ref().as_ref(),
                 shared: &self.shared,
                 worker: self.number,
                 now: seconds() as u32,
@@ -92,14 +96,20 @@ impl Turn<'_> {
             counters.dropped(self.worker, Drop::Unanswerable, 1);
             return None;
         }
-        let mut client = Client { address: peer.ip(), transport: Transport::Udp, now: self.now, rng };
+        let transport = Transport::Udp;
+        let mut client = Client { address: peer.ip(), transport, now: self.now, rng: &mut *rng };
         let Some(answered) = answer(self.snapshot, query, &mut client, out) else {
             counters.dropped(self.worker, Drop::Unanswerable, 1);
             return None;
         };
         let length = self.limited(peer, &answered, query, out);
         match length {
-            Some(_) => counters.answered(self.worker, self.snapshot, &answered, Transport::Udp),
+            Some(_) => {
+                counters.answered(self.worker, self.snapshot, &answered, transport);
+                if let Some(log) = self.log {
+                    log.sample(rng, self.snapshot, (peer.ip(), transport), (query, &answered));
+                }
+            }
             None => counters.dropped(self.worker, Drop::Limited, 1),
         }
         length

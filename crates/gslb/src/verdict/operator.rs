@@ -32,6 +32,15 @@ pub struct Order {
     pub reason: Arc<str>,
 }
 
+/// Where an order comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// It was given while the daemon ran.
+    RunTime,
+    /// It is among `overrides`.
+    Configuration,
+}
+
 /// The longest reason, in bytes.
 const MAX_REASON: usize = 500;
 
@@ -109,6 +118,13 @@ impl Judge {
         self.find(region)?.orders.given = Some(order);
         self.follow_orders(now);
         Ok(self.settle(now))
+    }
+
+    /// What is ordered of a region, and whether that was at run time.
+    pub fn ordered(&self, region: Region) -> Option<(&Order, Source)> {
+        let orders = &self.watched(region)?.orders;
+        let source = if orders.given.is_some() { Source::RunTime } else { Source::Configuration };
+        orders.in_force().map(|order| (order, source))
     }
 
     /// Ends what was ordered at run time.

@@ -1,0 +1,137 @@
+//! How long clients may still be led to a region by what resolvers remember.
+//!
+//! What has been answered is not known one by one; what could be answered is. As long as an answer that names a region is
+//! among those that are given, it may be remembered for its time-to-live from now on; once none is, until the last one
+//! that was has run out.
+
+use std::time::Duration;
+
+use fulcrum_config::gslb::{Answer, Gslb};
+
+use crate::choice::Choice;
+use crate::compiled::{Compiled, candidates};
+use crate::region::{MAX_REGIONS, Region};
+
+/// Who may still be led to a region.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exposed {
+    /// How many names are answered with it now.
+    pub names: usize,
+    /// The longest time-to-live of these answers, in seconds.
+    pub ttl: u32,
+    /// For how long from now answers with it may be remembered, those that are given now included.
+    pub left: Duration,
+}
+
+/// For each region, what is answered with it now, and until when what was answered before is remembered.
+#[derive(Debug)]
+pub(super) struct Exposure {
+    now: [(usize, u32); MAX_REGIONS],
+    until: [Duration; MAX_REGIONS],
+}
+
+impl Default for Exposure {
+    fn default() -> Self {
+        Exposure { now: [(0, 0); MAX_REGIONS], until: [Duration::ZERO; MAX_REGIONS] }
+    }
+}
+
+impl Exposure {
+    /// What was answered before the start is not known: anything that could have been.
+    pub(super) fn begin(&mut self, compiled: &Compiled, gslb: &Gslb) {
+        for chosen in compiled.chosen() {
+            let Answer::Policy(policy) = &chosen.answer else { continue };
+            for (region, _) in candidates(gslb, &policy.targets) {
+                let Some(region) = region else { continue };
+                let until = &mut self.until[region.index()];
+                *until = remembered(policy.ttl.max).max(*until);
+            }
+        }
+    }
+
+    /// From now on these answers are given.
+    pub(super) fn exchange(&mut self, choices: &[Choice], now: Duration) {
+        self.close(now);
+        for &(region, ttl) in choices.iter().flat_map(Choice::named) {
+            let (names, longest) = &mut self.now[region.index()];
+            (*names, *longest) = (*names + 1, ttl.max(*longest));
+        }
+    }
+
+    /// Regions have other numbers from now on: `was` has for each of them which one it was.
+    pub(super) fn reconfigure(&mut self, was: &[Option<Region>], now: Duration) {
+        self.close(now);
+        let mut until = [Duration::ZERO; MAX_REGIONS];
+        for (region, was) in Region::first(was.len()).zip(was) {
+            until[region.index()] = was.map_or(Duration::ZERO, |was| self.until[was.index()]);
+        }
+        self.until = until;
+    }
+
+    /// What is given now is given until now.
+    fn close(&mut self, now: Duration) {
+        for ((names, ttl), until) in self.now.iter_mut().zip(&mut self.until) {
+            if *names > 0 {
+                *until = (now + remembered(*ttl)).max(*until);
+            }
+            (*names, *ttl) = (0, 0);
+        }
+    }
+
+    pub(super) fn exposed(&self, region: Region, now: Duration) -> Exposed {
+        let (names, ttl) = self.now[region.index()];
+        let given = if names > 0 { remembered(ttl) } else { Duration::ZERO };
+        Exposed { names, ttl, left: self.until[region.index()].saturating_sub(now).max(given) }
+    }
+}
+
+/// How long an answer is remembered that is given now.
+fn remembered(ttl: u32) -> Duration {
+    Duration::from_secs(ttl.into()) + ON_ITS_WAY
+}
+
+/// A worker exchanges its answers between two batches, and an answer needs its time.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EU: Region = Region(0);
+    const US: Region = Region(1);
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn naming(named: &[(Region, u32)]) -> Choice {
+        let owner = "www.example.com".parse().expect("a name");
+        let choose = fulcrum_config::gslb::Choose::All;
+        let manner = crate::choice::Manner { owner: &owner, choose, max_answers: 1 };
+        Choice::new(manner, None, &[]).naming(named.into())
+    }
+
+    #[test]
+    fn what_was_answered_counts_down_once_nothing_is_answered_with_it() {
+        let mut exposure = Exposure::default();
+        exposure.exchange(&[naming(&[(EU, 60), (US, 60)]), naming(&[(EU, 300)])], seconds(10));
+        assert_eq!(exposure.exposed(EU, seconds(500)), Exposed { names: 2, ttl: 300, left: seconds(301) });
+        assert_eq!(exposure.exposed(US, seconds(500)).left, seconds(61));
+        // It is drained: the smaller one for the last moments does not make the longer one forgotten.
+        exposure.exchange(&[naming(&[(EU, 5), (US, 5)])], seconds(500));
+        assert_eq!(exposure.exposed(EU, seconds(501)), Exposed { names: 1, ttl: 5, left: seconds(300) });
+        exposure.exchange(&[naming(&[(US, 60)])], seconds(510));
+        assert_eq!(exposure.exposed(EU, seconds(520)), Exposed { names: 0, ttl: 0, left: seconds(281) });
+        assert_eq!(exposure.exposed(EU, seconds(801)).left, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_reload_changes_numbers_but_not_what_is_remembered() {
+        let mut exposure = Exposure::default();
+        exposure.exchange(&[naming(&[(US, 60)])], seconds(0));
+        exposure.reconfigure(&[Some(US), None], seconds(100));
+        exposure.exchange(&[], seconds(100));
+        assert_eq!(exposure.exposed(EU, seconds(110)).left, seconds(51));
+        assert_eq!(exposure.exposed(US, seconds(110)).left, Duration::ZERO);
+    }
+}
