@@ -38,7 +38,9 @@ help: ## this list
 	@grep -hE '^[a-z]+:.* ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.* ## /\1\t/' | while IFS=$$'\t' read -r name text; do \
 		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
-demo: ## a balancer and five backends on this machine, with nine things to try (FOR=20s: check them and exit)
+# The demo runs without them, what it prints does not.
+demo: ## a balancer and five backends on this machine, with ten things to try (FOR=20s: check them and exit)
+	@.ci/need curl dig=bind9-dnsutils || true
 	@$(CARGO) run --release --locked --quiet -p fulcrum --bin fulcrum -- demo $(if $(FOR),--for $(FOR))
 
 check: ## the quick checks of a change: format, lints, unit tests

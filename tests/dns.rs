@@ -11,6 +11,7 @@ mod operate;
 mod policies;
 mod refused;
 mod rows;
+mod services;
 mod verdicts;
 
 use crate::harness::Fulcrum;

@@ -11,6 +11,7 @@ mod hostile;
 mod load;
 pub(crate) mod mass_silence;
 mod membership;
+mod names;
 mod orders;
 mod prometheus;
 mod reload;

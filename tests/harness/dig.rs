@@ -29,14 +29,7 @@ impl Fulcrum {
     /// Asks once, without cookies; more is said by the arguments.
     #[track_caller]
     pub(crate) fn dig(&self, arguments: &[&str]) -> Dig {
-        let (address, port) = self.dns().rsplit_once(':').expect("an address and a port");
-        let server = format!("@{}", address.trim_matches(['[', ']']));
-        let mut command = Command::new("dig");
-        command
-            .args([&server, "-p", port, "+tries=1", "+time=5", "+nocookie", "+noquestion", "+nostats"])
-            .args(arguments);
-        let output = command.output().expect("dig is installed");
-        Dig::parse(&String::from_utf8_lossy(&output.stdout))
+        Dig::ask(self.dns(), arguments)
     }
 
     /// The addresses of a name, sorted.
@@ -52,6 +45,19 @@ impl Fulcrum {
 }
 
 impl Dig {
+    /// Asks a server once.
+    #[track_caller]
+    pub(crate) fn ask(server: &str, arguments: &[&str]) -> Self {
+        let (address, port) = server.rsplit_once(':').expect("an address and a port");
+        let server = format!("@{}", address.trim_matches(['[', ']']));
+        let mut command = Command::new("dig");
+        command
+            .args([&server, "-p", port, "+tries=1", "+time=5", "+nocookie", "+noquestion", "+nostats"])
+            .args(arguments);
+        let output = command.output().expect("dig is installed");
+        Dig::parse(&String::from_utf8_lossy(&output.stdout))
+    }
+
     fn parse(text: &str) -> Self {
         let after = |mark: &str, end: char| {
             let found = text.split_once(mark).map_or("", |(_, rest)| rest);

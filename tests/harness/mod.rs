@@ -29,6 +29,7 @@ pub(crate) use client::{Client, Response};
 pub(crate) use command::{Output, fulcrum, fulcrum_with_environment};
 pub(crate) use daemon::Fulcrum;
 pub(crate) use descriptors::raise_descriptors;
+pub(crate) use dig::Dig;
 pub(crate) use metrics::Metrics;
 pub(crate) use pattern::{chunked, pattern};
 pub(crate) use registry::{path_of, registration};

@@ -19,7 +19,9 @@ fn demo(arguments: &[&str]) -> (Child, TempDir) {
         .args(arguments)
         .env("FULCRUM_DEMO_WEB", any)
         .env("FULCRUM_DEMO_ADMIN", any)
-        .env("FULCRUM_DEMO_REGISTRY", any);
+        .env("FULCRUM_DEMO_REGISTRY", any)
+        .env("FULCRUM_DEMO_DNS", any)
+        .env("FULCRUM_DEMO_NAMES", any);
     (Child::spawn(command, directory.path().join("stderr")), directory)
 }
 
@@ -55,7 +57,7 @@ fn await_end(cast: &[Process]) {
 fn the_demo_checks_itself_and_leaves_no_children() {
     let (mut demo, _directory) = demo(&["--for", "5s"]);
     let text = read_to(&demo, "checked at the start");
-    for number in 1..=9 {
+    for number in 1..=10 {
         assert!(text.contains(&format!("\n{number}. ")), "no {number}. thing to try in\n{text}");
     }
     let cast = cast_of(&demo);
@@ -93,6 +95,11 @@ fn its_commands_can_be_pasted_into_a_shell() {
     }
     let refused = of("exit code").concat();
     assert!(refused.contains("did you mean `balance`?") && refused.contains("exit code 1"), "{refused}");
+    assert_eq!(of("+subnet=198.51.100.0/24"), ["192.0.2.10\n"], "Europe");
+    assert_eq!(of("+subnet=203.0.113.0/24"), ["192.0.2.20\n"], "America");
+    assert_eq!(of("colors.demo.example").concat().lines().count(), 3, "{shown:?}");
+    let crew = of("crew.svc.demo.example").concat();
+    assert!(crew.contains(" teal.crew.svc.demo.example."), "{crew}");
     let reloaded = of("reload --wait");
     assert_eq!(reloaded.len(), 2, "{shown:?}");
     assert!(reloaded.iter().all(|shown| shown.starts_with("generation ")), "{reloaded:?}");

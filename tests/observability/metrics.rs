@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::harness::{Client, Fulcrum, Metrics, REFUSED, Setup, Upstream, eventually, ok};
+use crate::harness::{Client, Dig, Fulcrum, Metrics, REFUSED, Setup, Upstream, eventually, ok};
 
 /// One metric of the reference.
 struct Documented {
@@ -49,7 +49,8 @@ fn daemon_that_has_seen_everything(upstream: &Upstream) -> Fulcrum {
         .endpoint(REFUSED)
         .service("balance: round_robin")
         .route("{ path: /app, to: app }")
-        .top("registry: { bind: \"127.0.0.1:0\", store: { embedded: @DIR@/registry.redb } }")
+        .top("registry: { bind: \"127.0.0.1:0\", store: { embedded: @DIR@/registry.redb }, \
+              compat: { dns: { bind: \"127.0.0.1:0\", domain: example.com } } }")
         .top(
             "state_dir: \"@DIR@/state\"\ngslb: { bind: \"127.0.0.1:0\", regions: { eu: {} }, zones: { example.com: { soa: { primary: a., \
              contact: b. }, ns: [a.], names: { www: { policy: failover, regions: { eu: [192.0.2.1] } }, w: { policy: weighted, endpoints: [192.0.2.1] } } } } }",
@@ -57,6 +58,8 @@ fn daemon_that_has_seen_everything(upstream: &Upstream) -> Fulcrum {
     let fulcrum = Fulcrum::start(&with_tcp_listener(&fulcrum.yaml()));
     assert_eq!(fulcrum.ask_registry("GET", "/v1/services", "").status, 200);
     assert_eq!(fulcrum.dig(&["www.example.com"]).answers, ["www.example.com. 60 IN A 192.0.2.1"]);
+    let names = fulcrum.ready["registry_dns"][0].as_str().expect("an address");
+    assert_eq!(Dig::ask(names, &["app.svc.example.com"]).status, "NXDOMAIN");
     for _ in 0..4 {
         assert_eq!(fulcrum.get("/app").status, 200);
     }

@@ -67,7 +67,7 @@ pub use load::{Loaded, load, load_text};
 pub use process::{
     AccessLog, Admin, Destination, Log, LogFormat, LogLevel, Metrics, Overload, Secret, Shutdown,
 };
-pub use registry::{AllowAddresses, Discovery, Grant, Registry, Token};
+pub use registry::{AllowAddresses, Discovery, Grant, Registry, RegistryDns, Token};
 pub use report::{Diagnostic, Report};
 pub use retry::{Retry, RetryOn};
 pub use route::{

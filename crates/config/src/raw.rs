@@ -30,7 +30,7 @@ pub(crate) use listener::{RawHttp, RawListener, SpokenProtocol};
 pub(crate) use policy::{
     DnsPanic, DnsPolicy, RawPolicyHealth, RawStickyKey, RawTarget, RawTargetLong, RawTtl, RawTtlLong,
 };
-pub(crate) use registry::{RawRegistry, RawToken};
+pub(crate) use registry::{RawRegistry, RawRegistryDns, RawToken};
 pub(crate) use retry::{RawRetry, RetryCause};
 pub(crate) use route::{
     RawHeaderEdits, RawMatch, RawPath, RawRedirect, RawRespond, RawRewrite, RawRoute, RawValueMatch,

@@ -5,8 +5,9 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fulcrum_model::{ServiceName, Source};
+use fulcrum_model::{DnsName, ServiceName, Source};
 
+use crate::gslb::DnsBind;
 use crate::process::Secret;
 
 /// The registry of this daemon.
@@ -30,6 +31,19 @@ pub struct Registry {
     pub allow_addresses: AllowAddresses,
     /// Who may do what. None: everything, but only from this machine.
     pub tokens: Vec<Token>,
+    /// Services as names of the DNS.
+    pub dns: Option<RegistryDns>,
+}
+
+/// Where the services of the registry are names of the DNS: `SERVICE.svc.DOMAIN`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegistryDns {
+    /// Where questions are taken, over UDP and TCP; 1 to 16, none overlaps with another or with a listener.
+    pub bind: Vec<DnsBind>,
+    /// The domain.
+    pub domain: DnsName,
+    /// How long an answer may be remembered, in seconds. Default 1.
+    pub ttl: u32,
 }
 
 /// Where instances may point.

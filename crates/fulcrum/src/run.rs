@@ -139,6 +139,9 @@ async fn serve(ready: Ready) -> Result<Exit, Box<dyn std::error::Error>> {
     let instances = instances.map(start).transpose()?;
     if let Some(instances) = &instances {
         metrics.register(Box::new(instances.collector()?))?;
+        if let Some(names) = instances.dns_collector() {
+            metrics.register(Box::new(names?))?;
+        }
     }
     let registry_address = instances.as_ref().map(RegistryServer::address);
     sources.begin(&data_plane, move || {
@@ -218,6 +221,8 @@ struct ReadyLine<'a> {
     admin: &'a [String],
     /// Where instances register; none where there is no registry.
     registry: Vec<String>,
+    /// Where its services are asked for as names; none where they are not.
+    registry_dns: Vec<String>,
     /// Where DNS is answered; none where it is not.
     gslb: Vec<String>,
 }
@@ -236,6 +241,11 @@ impl<'a> ReadyLine<'a> {
             listeners: listeners.collect(),
             admin,
             registry: instances.iter().map(|instances| instances.address().to_string()).collect(),
+            registry_dns: instances
+                .iter()
+                .flat_map(|instances| instances.dns_addresses())
+                .map(|address| address.to_string())
+                .collect(),
             gslb: responder.map(Gslbd::addresses).unwrap_or_default(),
         }
     }

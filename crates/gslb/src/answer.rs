@@ -8,6 +8,7 @@ use fulcrum_model::RecordType;
 use crate::body::Body;
 use crate::choice::{Picked, Whom};
 use crate::cookie::{COOKIE, CookieState};
+use crate::directory::{self, Fit, Live};
 use crate::edns::{self, Edns, SUBNET_MAX};
 use crate::names::Found;
 use crate::query::{
@@ -120,6 +121,8 @@ struct Answer<'a, 'c, 'm> {
 /// What is to be said, before it is known how much of it there is room for.
 struct Content<'a> {
     body: Option<&'a Body>,
+    /// What is put together instead of a body.
+    live: Option<Live>,
     code: u16,
     zone: Option<u32>,
     choice: Option<(u32, u16)>,
@@ -150,12 +153,22 @@ impl<'a> Answer<'a, '_, '_> {
         let with_opt = query.edns.map_or(0, |_| OPT_RECORD + options.length);
         let limit = match (client.transport, query.edns) {
             (Transport::Tcp, _) => ANSWER_MAX,
-            (Transport::Udp, Some(edns)) => usize::from(edns.size).min(DATAGRAM_MAX),
+            (Transport::Udp, Some(edns)) => usize::from(edns.size).min(snapshot.datagram_max()),
             (Transport::Udp, None) => 512,
         };
         let mut message = Message::begin(query.head, query.question, out);
         let room = limit.min(message.out.len()).saturating_sub(message.length + with_opt);
-        let (counts, flags) = content.body.map_or(([0; 3], 0), |body| {
+        let (counts, flags) = content.live.as_ref().map_or(([0; 3], 0), |live| {
+            let fit = if client.transport == Transport::Tcp { Fit::Most } else { Fit::All };
+            match live.write(message.out, message.length, room, fit) {
+                Some(written) => {
+                    message.length += written.length;
+                    (written.counts, AUTHORITATIVE)
+                }
+                None => ([0; 3], AUTHORITATIVE | TRUNCATED),
+            }
+        });
+        let (counts, flags) = content.body.map_or((counts, flags), |body| {
             let name_length = query.name().len();
             match message.body(body, room, name_length) {
                 Some(counts) => (counts, body.flags()),
@@ -184,7 +197,8 @@ impl<'a> Answer<'a, '_, '_> {
 
     fn content(&mut self) -> Content<'a> {
         let (snapshot, query) = (self.snapshot, self.query);
-        let refused = |code, error| Content { body: None, code, zone: None, choice: None, scope: 0, error };
+        let refused =
+            |code, error| Content { body: None, live: None, code, zone: None, choice: None, scope: 0, error };
         if query.is_signed {
             return refused(NOTAUTH, None);
         }
@@ -204,15 +218,37 @@ impl<'a> Answer<'a, '_, '_> {
         // Lengths of labels are below the letters.
         name.copy_from_slice(query.name());
         name.make_ascii_lowercase();
+        if let Some(directory) = &snapshot.directory {
+            let found = directory.find(name, query.record_type, self.client.address, self.client.rng);
+            return Content::of_directory(found).unwrap_or_else(|| refused(REFUSED, Some(NOT_AUTHORITATIVE)));
+        }
         let (found, zone) = snapshot.names.find(name, query.record_type);
         let zone = Some(zone).filter(|zone| *zone != u32::MAX);
-        let plain =
-            |body, code| Content { body: Some(body), code, zone, choice: None, scope: 0, error: None };
+        let plain = |body, code| Content {
+            body: Some(body),
+            live: None,
+            code,
+            zone,
+            choice: None,
+            scope: 0,
+            error: None,
+        };
         match found {
             Found::Body(body) => plain(body, 0),
             Found::Any => plain(snapshot.names.any(), 0),
             Found::NoData(zone) => plain(zone.none, 0),
             Found::NoName(zone) => plain(zone.none, NXDOMAIN),
+            Found::Below(number, of) => {
+                let label = name.get(1..1 + usize::from(name[0])).unwrap_or_default();
+                let choice = &snapshot.choices[number as usize];
+                match choice.host(label, query.record_type) {
+                    None if choice.is_unknown() => Content { zone, ..refused(SERVFAIL, Some(NOT_READY)) },
+                    None => plain(of.none, NXDOMAIN),
+                    Some(Some(body)) => plain(body, 0),
+                    Some(None) if query.record_type == RecordType::ANY.0 => plain(snapshot.names.any(), 0),
+                    Some(None) => plain(of.none, 0),
+                }
+            }
             Found::Nowhere => refused(REFUSED, Some(NOT_AUTHORITATIVE)),
             Found::Choice(number, of) => {
                 let whom = Whom::of(self.client.address, query.edns.and_then(|edns| edns.subnet));
@@ -224,6 +260,7 @@ impl<'a> Answer<'a, '_, '_> {
                 let Picked { body, part, scope, .. } = picked;
                 Content {
                     body: Some(body.unwrap_or(of.none)),
+                    live: None,
                     code: 0,
                     zone,
                     choice: body.map(|_| (number, part)),
@@ -232,6 +269,19 @@ impl<'a> Answer<'a, '_, '_> {
                 }
             }
         }
+    }
+}
+
+impl<'a> Content<'a> {
+    /// `None`: it is no name of the directory, which has one zone.
+    fn of_directory(found: directory::Found<'a>) -> Option<Self> {
+        let (body, live, code) = match found {
+            directory::Found::Body(body) | directory::Found::NoData(body) => (Some(body), None, 0),
+            directory::Found::NoName(body) => (Some(body), None, NXDOMAIN),
+            directory::Found::Live(live) => (None, Some(live), 0),
+            directory::Found::Nowhere => return None,
+        };
+        Some(Content { body, live, code, zone: Some(0), choice: None, scope: 0, error: None })
     }
 }
 
@@ -344,6 +394,9 @@ impl<'a> Message<'a> {
 
 /// The largest datagram that is sent and that we say to take (RFC 9715 §3.2).
 pub const DATAGRAM_MAX: usize = 1232;
+/// The largest datagram with services of the registry, for clients that say that they take so much: balancers that never ask over
+/// TCP. It does not leave a network of one's own.
+pub(crate) const DIRECTORY_DATAGRAM_MAX: usize = 8192;
 /// The largest answer.
 pub const ANSWER_MAX: usize = 65_535;
 /// An OPT record without options.

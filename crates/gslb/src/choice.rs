@@ -10,6 +10,7 @@ use fulcrum_model::{DnsName, RecordData, RecordType};
 use crate::body::{Body, BodyWriter, Owner, Section};
 use crate::edns::ClientSubnet;
 use crate::geo::{Class, Classes};
+use crate::hosts::{Endpoint, Hosts};
 use crate::parts::Parts;
 use crate::policy::{Plan, is_weighted};
 use crate::region::Region;
@@ -24,6 +25,8 @@ pub struct Choice {
     /// The bits of an address that tell one client from another.
     key: (u8, u8),
     counts: Arc<Parts>,
+    /// The endpoints of a service; `None` where it is none that answers.
+    hosts: Option<Arc<Hosts>>,
     /// The regions that answers name, and for how long these may be remembered at most, in seconds.
     named: Box<[(Region, u32)]>,
 }
@@ -160,12 +163,27 @@ impl Choice {
             let slice = |slice| self::slice(manner, (plan.ttl, &counts, kind), slice);
             Kind { slices: plan.slices.iter().map(slice).collect(), is_unknown: plan.is_unknown }
         });
-        Choice { places, kinds: kinds.collect(), key, counts, named: Box::default() }
+        Choice { places, kinds: kinds.collect(), key, counts, named: Box::default(), hosts: None }
     }
 
     /// Its answers name these regions, and may be remembered for so long.
     pub(crate) fn naming(self, named: Box<[(Region, u32)]>) -> Self {
         Choice { named, ..self }
+    }
+
+    /// Answers with the ports of these endpoints, too; the plan is that of the choice.
+    pub fn serving(self, owner: &DnsName, plan: &Plan, endpoints: &[Endpoint]) -> Self {
+        Choice { hosts: Hosts::new(owner, plan, endpoints).map(Arc::new), ..self }
+    }
+
+    /// What an endpoint with this label has of a type; `None` where there is no such endpoint.
+    pub(crate) fn host(&self, label: &[u8], record_type: u16) -> Option<Option<&Body>> {
+        self.hosts.as_ref()?.find(label, record_type)
+    }
+
+    /// Whether nothing is known yet of the endpoints of its service.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.kinds.first().is_some_and(|kind| kind.is_unknown)
     }
 
     /// The regions that its answers name, and for how long these may be remembered at most, in seconds.
@@ -192,6 +210,10 @@ impl Choice {
         let nothing = Picked { body: None, is_unknown: false, part: 0, scope: depends.min(whom.told) };
         let Some(slice) = slice else { return Picked { is_unknown, ..nothing } };
         let draw = match RecordType(record_type) {
+            RecordType::SRV if self.hosts.is_some() => {
+                let body = self.hosts.as_ref().and_then(|hosts| hosts.ports());
+                return Picked { body, scope: 0, ..nothing };
+            }
             _ if !slice.alias.bodies.is_empty() => &slice.alias,
             RecordType::A => &slice.a,
             RecordType::AAAA => &slice.aaaa,

@@ -13,6 +13,7 @@ use fulcrum_model::{DnsName, RecordData, RegionName};
 
 use crate::choice::{Choice, Manner, Places};
 use crate::geo::{Atlas, Classes, Database, Nets, Ranking, Sources};
+use crate::hosts::Endpoint;
 use crate::names::Names;
 use crate::parts::Parts;
 use crate::policy::{Candidates, Plan, Slice};
@@ -194,6 +195,10 @@ pub trait World {
     fn presentable(&self) -> RegionSet;
     /// Of a service's endpoints.
     fn endpoints(&self, service: &ServiceAnswer) -> Plan;
+    /// The endpoints of a service with their ports.
+    fn hosts(&self, _service: &ServiceAnswer) -> Vec<Endpoint> {
+        Vec::new()
+    }
 }
 
 impl Chosen {
@@ -304,7 +309,13 @@ impl Chosen {
         let plans = self.plans_in_force(gslb, world);
         let manner = Manner { owner: &self.owner, choose, max_answers: max_answers.get() };
         let named = self.named(gslb, &plans);
-        Choice::counting(manner, places, &plans, Arc::clone(&self.counts)).naming(named)
+        let choice = Choice::counting(manner, places, &plans, Arc::clone(&self.counts)).naming(named);
+        match (&self.answer, plans.first()) {
+            (Answer::Service(service), Some(plan)) => {
+                choice.serving(&self.owner, plan, &world.hosts(service))
+            }
+            _ => choice,
+        }
     }
 }
 

@@ -9,17 +9,20 @@
 //! What a query costs is decided when the snapshot is built: an answer is looked up, copied and patched.
 
 mod answer;
+pub mod ask;
 mod body;
 mod choice;
 pub mod compiled;
 mod cookie;
 mod counters;
+pub mod directory;
 mod edns;
 pub mod explain;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod geo;
 pub mod headroom;
+pub mod hosts;
 mod names;
 mod parts;
 pub mod policy;

@@ -58,6 +58,8 @@ pub(crate) enum Found<'a> {
     Body(&'a Body),
     /// What this choice says; nothing of the type, if it does not have any.
     Choice(u32, Zone<'a>),
+    /// One label below a name that this choice answers for: perhaps what it is made of has a name; else there is none.
+    Below(u32, Zone<'a>),
     /// Everything at once is asked for: the shortest answer (RFC 8482).
     Any,
     /// The name is there, but has nothing of the type.
@@ -109,7 +111,12 @@ impl Names {
             let found = match (&node.kind, node.wildcard) {
                 (Kind::Cut(referral), _) => Found::Body(referral),
                 (_, Some(wildcard)) => self.of(&self.nodes[wildcard as usize], record_type),
-                (_, None) => Found::NoName(self.zone(node.zone)),
+                (_, None) => {
+                    match node.choice.filter(|_| name.len() - rest.len() == 1 + usize::from(name[0])) {
+                        Some(choice) => Found::Below(choice, self.zone(node.zone)),
+                        None => Found::NoName(self.zone(node.zone)),
+                    }
+                }
             };
             return (found, node.zone);
         }

@@ -62,6 +62,8 @@ pub struct ServiceView {
 pub struct EndpointView {
     /// Where it is.
     pub address: IpAddr,
+    /// Where it serves.
+    pub port: u16,
     /// Its share.
     pub weight: u16,
     /// Whether it gets new requests.
@@ -533,6 +535,7 @@ impl State {
             identity: self.gslb.nsid.as_deref().unwrap_or_default().as_bytes().into(),
             zone_cells: zone_cells.into(),
             nowhere_cells,
+            directory: None,
             regions: self.gslb.regions.iter().map(|region| Named(region.name.clone())).collect(),
         }
     }

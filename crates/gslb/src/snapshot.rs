@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::answer::{DATAGRAM_MAX, DIRECTORY_DATAGRAM_MAX};
 use crate::choice::Choice;
 use crate::cookie::CookieKeys;
 use crate::counters::ZoneCells;
+use crate::directory::Directory;
 use crate::names::Names;
 
 /// What is answered. A change of verdicts exchanges the choices alone; names and choices are shared.
@@ -26,6 +28,15 @@ pub struct Snapshot {
     pub identity: Arc<[u8]>,
     /// What the numbers of regions stand for.
     pub regions: Arc<[Named]>,
+    /// The services of a registry: they are answered instead of the names.
+    pub directory: Option<Arc<Directory>>,
+}
+
+impl Snapshot {
+    /// The largest datagram that is sent.
+    pub(crate) fn datagram_max(&self) -> usize {
+        if self.directory.is_some() { DIRECTORY_DATAGRAM_MAX } else { DATAGRAM_MAX }
+    }
 }
 
 /// What a region is called.

@@ -1,9 +1,9 @@
 //! The registry as it is written.
 
-use crate::bind::RegistryBind;
+use crate::bind::{DnsBindText, RegistryBind};
 use crate::decode::{At, Limit, OneOrMany};
 use crate::directory::FilePath;
-use crate::duration::{Span, Timeout};
+use crate::duration::{Seconds, Span, Timeout};
 use crate::fields::fields;
 use crate::grant::GrantText;
 use crate::network::AllowedAddress;
@@ -33,6 +33,24 @@ fields! {
         allow_addresses: OneOrMany<AllowedAddress>,
         /// Who may do what. Without tokens everything is allowed, but only from this machine.
         tokens: Vec<RawToken>,
+        /// How else it is spoken to than by its API.
+        compat: RawCompat,
+    }
+
+    /// How else the registry is spoken to.
+    RawCompat {
+        /// Services as names of the DNS.
+        dns: RawRegistryDns,
+    }
+
+    /// Services as names of the DNS.
+    RawRegistryDns {
+        /// One or several addresses for questions over UDP and TCP. Whoever reaches them may ask.
+        bind: OneOrMany<DnsBindText> = required,
+        /// The domain that they are below, as SERVICE.svc.DOMAIN.
+        domain: At<String> = required,
+        /// How long an answer may be remembered. Default 1s.
+        ttl: Seconds,
     }
 
     /// Where the registry is kept.

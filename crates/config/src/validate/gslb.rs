@@ -34,7 +34,7 @@ pub(crate) fn gslb(raw: RawGslb, names: &Names, context: &mut Context<'_>) -> Op
     };
     let zones = zone::all(raw.zones, &about, context);
     let bind = raw.bind.map(|binds| {
-        at_most(binds.0.len(), MOST_BINDS, "addresses", raw.given.place_or_whole("bind"), context);
+        at_most_binds(binds.0.len(), raw.given.place_or_whole("bind"), context);
         binds.0.iter().map(|bind| bind.value.0).collect()
     });
     Some(Gslb {
@@ -140,6 +140,11 @@ fn at_most(found: usize, most: usize, nouns: &str, place: Place, context: &mut C
         let message = format!("{found} {nouns}, and {most} are the most");
         context.problems.add(Code::TooMuch, place, message);
     }
+}
+
+/// Records that there are too many addresses for questions.
+pub(super) fn at_most_binds(found: usize, place: Place, context: &mut Context<'_>) {
+    at_most(found, MOST_BINDS, "addresses", place, context);
 }
 
 /// Each has a socket per worker.

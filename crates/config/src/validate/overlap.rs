@@ -50,13 +50,15 @@ fn binds(listeners: &[NamedEntry<RawListener>], (admin, registry, gslb): Section
         .iter()
         .filter_map(|entry| entry.value.as_ref()?.bind.as_ref())
         .flat_map(|binds| binds.0.iter().map(|bind| (bind.value.0.clone(), bind.place)));
+    let services = registry.and_then(|registry| registry.compat.as_ref()?.dns.as_ref()?.bind.as_ref());
     let registry = registry.and_then(|registry| registry.bind.as_ref());
     let registry = registry.map(|bind| (bind.value.0, bind.place));
     let tcp = admin.and_then(|admin| admin.bind.as_ref()).map(|bind| (bind.value.0, bind.place));
     let tcp = tcp.into_iter().chain(registry);
     let tcp = tcp.map(|(address, place)| (Bind::Tcp { address, dual_stack: false }, place));
     // Questions are taken over UDP and TCP.
-    let dns = gslb.and_then(|gslb| gslb.bind.as_ref()).into_iter().flat_map(|binds| &binds.0);
+    let dns = gslb.and_then(|gslb| gslb.bind.as_ref()).into_iter().chain(services);
+    let dns = dns.flat_map(|binds| &binds.0);
     let dns = dns.map(|bind| {
         let DnsBind { address, dual_stack } = bind.value.0;
         (Bind::Tcp { address, dual_stack }, bind.place)

@@ -5,16 +5,17 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;
 
-use fulcrum_model::ServiceName;
+use fulcrum_model::{DnsName, ServiceName};
 
 use crate::code::Code;
 use crate::decode::{At, OneOrMany};
 use crate::network::AllowedAddress;
-use crate::raw::{RawRegistry, RawToken};
-use crate::registry::{AllowAddresses, Registry, Token};
+use crate::node::quote;
+use crate::raw::{RawRegistry, RawRegistryDns, RawToken};
+use crate::registry::{AllowAddresses, Registry, RegistryDns, Token};
 use crate::source::Place;
 
-use super::{Context, name, secret};
+use super::{Context, gslb, name, secret};
 
 /// The registry of this daemon.
 pub(crate) fn registry(raw: RawRegistry, state_dir: &Path, context: &mut Context<'_>) -> Option<Registry> {
@@ -43,8 +44,29 @@ pub(crate) fn registry(raw: RawRegistry, state_dir: &Path, context: &mut Context
         empty_protect: raw.empty_protect.unwrap_or(true),
         register_rate: rate,
         allow_addresses: allow_addresses(raw.allow_addresses),
+        dns: raw.compat.and_then(|compat| compat.dns).and_then(|raw| dns(raw, context)),
         tokens,
     })
+}
+
+fn dns(raw: RawRegistryDns, context: &mut Context<'_>) -> Option<RegistryDns> {
+    let bind = raw.bind.map(|binds| {
+        gslb::at_most_binds(binds.0.len(), raw.given.place_or_whole("bind"), context);
+        binds.0.iter().map(|bind| bind.value.0).collect()
+    });
+    let domain = raw.domain.and_then(|domain| self::domain(&domain, context));
+    Some(RegistryDns { bind: bind?, domain: domain?, ttl: raw.ttl.map_or(1, |ttl| ttl.0) })
+}
+
+/// A name with room in front of it: for an instance and a service, each as long as they may be, and `svc`.
+fn domain(text: &At<String>, context: &mut Context<'_>) -> Option<DnsName> {
+    let problem = match text.value.parse::<DnsName>() {
+        Ok(name) if name.as_wire().len() <= LONGEST_DOMAIN => return Some(name),
+        Ok(_) => format!("a domain of services has at most {LONGEST_DOMAIN} bytes"),
+        Err(error) => format!("{} is no name of the DNS: {error}", quote(&text.value)),
+    };
+    context.problems.add(Code::DnsName, text.place, problem);
+    None
 }
 
 /// A rate of zero would be no registry.
@@ -96,3 +118,6 @@ fn principal(
     places.insert(text.value.clone(), text.place);
     Some(text.value.clone())
 }
+
+/// 255 bytes of a name, less two labels of 63 and `svc`, each with its length.
+const LONGEST_DOMAIN: usize = 255 - 2 * 64 - 4;

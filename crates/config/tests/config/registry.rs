@@ -26,6 +26,7 @@ registry: { bind: "127.0.0.1:8500" }
     assert_eq!(registry.register_rate.map(|rate| rate.get()), Some(1000));
     assert_eq!(registry.allow_addresses, AllowAddresses { registrant: true, networks: Vec::new() });
     assert!(registry.tokens.is_empty());
+    assert_eq!(registry.dns, None);
 }
 
 #[test]
@@ -47,6 +48,7 @@ registry:
   register_rate: none
   allow_addresses: [10.0.0.0/8]
   tokens: [{ name: web, secret: s3cret, grants: ["register:web-*", read] }, { name: ops, secret: t, grants: admin }]
+  compat: { dns: { bind: [":8600", "127.0.0.1:53"], domain: Cluster.internal, ttl: 5s } }
 "#,
     );
     let service = &config.services[0];
@@ -55,6 +57,9 @@ registry:
     assert_eq!((registry.store.as_path(), registry.register_rate), (Path::new("/srv/r.redb"), None));
     let networks = vec!["10.0.0.0/8".parse().expect("a network")];
     assert_eq!(registry.allow_addresses, AllowAddresses { registrant: false, networks });
+    let dns = registry.dns.expect("it is given");
+    assert_eq!((dns.domain.to_string().as_str(), dns.ttl, dns.bind.len()), ("cluster.internal.", 5, 2));
+    assert!(dns.bind[0].dual_stack && !dns.bind[1].dual_stack);
     let grants: Vec<_> =
         registry.tokens.iter().map(|token| (token.name.as_str(), &token.grants[..])).collect();
     assert_eq!(
@@ -123,6 +128,35 @@ registry: { bind: "0.0.0.0:8500" }
 W309 2:19 the registry's address is public and it has no tokens
   = only clients of this machine are served until it has
   = add `tokens: [{ name: web, secret: "file:/path", grants: ["register:web", read] }]`
+"#,
+    );
+}
+
+#[test]
+fn services_as_names() {
+    let long = "a.".repeat(70);
+    check(
+        &format!(
+            r#"
+version: 1
+registry: {{ bind: "127.0.0.1:8500", compat: {{ dns: {{ bind: ":8500", domain: "{long}" }} }} }}
+"#
+        ),
+        r#"
+E203 2:60 `:8500` overlaps with `127.0.0.1:8500`
+  = the other one: f.yaml:2:19
+  = `:PORT` takes IPv4 and IPv6; for one family: `0.0.0.0:PORT` or `[::]:PORT`
+E130 2:77 a domain of services has at most 123 bytes
+"#,
+    );
+    check(
+        r#"
+version: 1
+registry: { bind: "127.0.0.1:8500", compat: { dns: { domain: "a b" } } }
+"#,
+        r#"
+E101 2:52 the key `bind` is missing
+E130 2:62 `a b` is no name of the DNS: ' ' is not allowed in a name of the DNS
 "#,
     );
 }

@@ -1,9 +1,11 @@
-//! The tour: nine things to try.
+//! The tour: ten things to try.
 
-use super::stops::{Action, Chapter, Curl, End, Load, Stop};
+use fulcrum_model::RecordType;
+
+use super::stops::{Action, Chapter, Curl, Dig, End, Load, Stop};
 
 /// The tour itself. Its order matters: later chapters look at what earlier ones did.
-pub(super) fn chapters() -> [Chapter; 9] {
+pub(super) fn chapters() -> [Chapter; 10] {
     [
         Chapter {
             title: "Load is spread: the backends take turns",
@@ -125,6 +127,30 @@ pub(super) fn chapters() -> [Chapter; 9] {
                     .shows(&["was refused", "did you mean"], "says so until it is put right"),
                 Action::Edit("balanc:", "balance:").shows(&[], "put right"),
                 Action::Fulcrum(&["reload", "--wait"]).shows(&["generation"], "in force on every worker"),
+            ],
+        },
+        Chapter {
+            title: "Names lead to the right continent, and to whoever is well",
+            stops: vec![
+                Dig::gslb("www.demo.example", RecordType::A)
+                    .from("198.51.100.0/24")
+                    .shows(&["192.0.2.10"], "a client in Europe is sent to Europe"),
+                Dig::gslb("www.demo.example", RecordType::A).from("203.0.113.0/24").shows(
+                    &["192.0.2.20"],
+                    "one in America to America; so is everybody of whom nothing is known",
+                ),
+                Dig::gslb("colors.demo.example", RecordType::SRV)
+                    .shows(
+                        &["127-0-0-1-", ".colors.demo.example."],
+                        "the healthy endpoints of a service, with their ports",
+                    )
+                    .in_a_moment(),
+                Dig::registry("_http._tcp.crew.svc.demo.example", RecordType::SRV)
+                    .shows(
+                        &["ruby.crew.svc.demo.example.", "teal.crew.svc.demo.example."],
+                        "whoever is registered, for balancers that follow names, like HAProxy",
+                    )
+                    .in_a_moment(),
             ],
         },
         Chapter {

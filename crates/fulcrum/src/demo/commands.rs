@@ -1,13 +1,14 @@
 //! The commands of the tour as they are typed into a shell.
 
 use std::env;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use hyper::Method;
 use serde_json::Value;
 
 use super::folder::DemoFolder;
-use super::stops::{Action, Curl, End, Load, Server};
+use super::stops::{Action, Curl, Dig, End, Load, NameServer, Server};
 use crate::client::ServerAddress;
 
 /// What the commands name: addresses, files, this program.
@@ -15,6 +16,10 @@ pub(super) struct Places<'a> {
     pub(super) web: ServerAddress,
     pub(super) metrics: ServerAddress,
     pub(super) registry: ServerAddress,
+    /// Of the responder.
+    pub(super) dns: SocketAddr,
+    /// Of the registry.
+    pub(super) names: SocketAddr,
     /// The admin's, with everything.
     pub(super) socket: String,
     pub(super) program: String,
@@ -28,7 +33,10 @@ impl<'a> Places<'a> {
         let admin = ready["admin"].as_array()?;
         let tcp = admin.iter().filter_map(Value::as_str).find(|address| !address.starts_with("unix:"))?;
         let registry = ready["registry"][0].as_str()?;
+        let name_server = |key: &str| ready[key][0].as_str()?.parse().ok();
         Some(Places {
+            dns: name_server("gslb")?,
+            names: name_server("registry_dns")?,
             registry: ServerAddress::Http(registry.to_owned()),
             web: ServerAddress::Http(web.to_owned()),
             metrics: ServerAddress::Http(tcp.to_owned()),
@@ -47,10 +55,18 @@ impl<'a> Places<'a> {
         }
     }
 
+    pub(super) fn name_server(&self, server: NameServer) -> SocketAddr {
+        match server {
+            NameServer::Gslb => self.dns,
+            NameServer::Registry => self.names,
+        }
+    }
+
     /// What to type.
     pub(super) fn command(&self, action: &Action) -> String {
         match action {
             Action::Curl(curl) => self.curl(curl),
+            Action::Dig(dig) => self.dig(dig),
             Action::Metrics(prefix) => format!("curl -s '{}/metrics' | grep '^{prefix}'", self.metrics),
             Action::Fulcrum(words) => self.fulcrum(words),
             Action::Failing(words) => format!("{}; echo \"exit code $?\"", self.fulcrum(words)),
@@ -78,6 +94,13 @@ impl<'a> Places<'a> {
         }
     }
 
+    fn dig(&self, dig: &Dig) -> String {
+        let Dig { server, name, record_type, subnet } = dig;
+        let server = self.name_server(*server);
+        let subnet = subnet.map_or_else(String::new, |subnet| format!(" +subnet={subnet}"));
+        format!("dig @{} -p {} +short {name} {record_type}{subnet}", server.ip(), server.port())
+    }
+
     /// The numbers are a parameter of the query, which means nothing to anyone but curl.
     fn ending(&self, load: &Load) -> String {
         let Load { target, requests, at_a_time, victim, end } = load;
@@ -100,6 +123,7 @@ fn edit(before: &str, after: &str, file: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use fulcrum_model::RecordType;
     use serde_json::json;
 
     use super::*;
@@ -110,16 +134,27 @@ mod tests {
             "listeners": { "web": ["127.0.0.1:8080"] },
             "admin": ["unix:/tmp/admin.sock", "127.0.0.1:9901"],
             "registry": ["127.0.0.1:8500"],
+            "registry_dns": ["127.0.0.1:8600"],
+            "gslb": ["127.0.0.1:5300"],
         })
     }
 
     #[test]
     fn commands_are_what_is_executed() {
-        fn check(curl: Curl, expected: &str) {
+        fn check_action(action: &Action, expected: &str) {
             let folder = DemoFolder::create().expect("a folder");
             let places = Places::new(&ready(), &folder).expect("all addresses are there");
-            assert_eq!(places.command(&Action::Curl(curl)), expected);
+            assert_eq!(places.command(action), expected);
         }
+        let check = |curl, expected| check_action(&Action::Curl(curl), expected);
+        check_action(
+            &Action::Dig(Dig::gslb("www.demo.example", RecordType::A).from("192.0.2.0/24")),
+            "dig @127.0.0.1 -p 5300 +short www.demo.example A +subnet=192.0.2.0/24",
+        );
+        check_action(
+            &Action::Dig(Dig::registry("crew.svc.demo.example", RecordType::SRV)),
+            "dig @127.0.0.1 -p 8600 +short crew.svc.demo.example SRV",
+        );
         check(Curl::get("/a?b=c"), "curl -si 'http://127.0.0.1:8080/a?b=c'");
         check(
             Curl::get("/").with("x-color", "amber"),

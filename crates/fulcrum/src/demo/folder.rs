@@ -16,6 +16,7 @@ impl DemoFolder {
         let path = new_folder(&std::env::temp_dir())?;
         let folder = DemoFolder(path);
         fs::write(folder.config(), CONFIG)?;
+        fs::write(folder.nets(), NETS)?;
         // The folder of the configuration is watched: every record would be a change in it.
         fs::create_dir(folder.path().join("log"))?;
         Ok(folder)
@@ -24,6 +25,11 @@ impl DemoFolder {
     /// The daemon's configuration.
     pub(crate) fn config(&self) -> PathBuf {
         self.path().join("demo.yaml")
+    }
+
+    /// Whose networks are where.
+    pub(crate) fn nets(&self) -> PathBuf {
+        self.path().join("nets.txt")
     }
 
     /// The daemon's admin socket.
@@ -80,6 +86,9 @@ const MOST_ATTEMPTS: u32 = 100;
 
 /// The same file that users can read and check.
 const CONFIG: &str = include_str!("../../../../config/demo.yaml");
+
+/// Networks that are nobody's (RFC 5737), and two continents.
+const NETS: &str = "198.51.100.0/24 europe\n203.0.113.0/24 america\n";
 
 #[cfg(test)]
 mod tests {

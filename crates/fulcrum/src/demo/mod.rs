@@ -4,7 +4,7 @@
 //!   demo ─┬─► fulcrum demo-backend  blue, green, amber     on ports of the kernel's choice
 //!         ├─► fulcrum run -c demo.yaml                      with those ports in its environment
 //!         ├─► fulcrum demo-backend  ruby, teal             which register themselves
-//!         └─► tour: prints nine things to try; with --for, tries them itself, twice
+//!         └─► tour: prints ten things to try; with --for, tries them itself, twice
 //! ```
 //!
 //! All of them are child processes that end with this one, even when it is killed. A backend that ends before is started
@@ -14,13 +14,14 @@ mod backend;
 mod chapters;
 mod child;
 mod commands;
+mod dig;
 mod folder;
 mod load;
 mod stops;
 mod tour;
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -109,6 +110,9 @@ impl Cast {
             ("FULCRUM_DEMO_WEB".to_owned(), free_or_any("FULCRUM_DEMO_WEB", WEB)),
             ("FULCRUM_DEMO_ADMIN".to_owned(), free_or_any("FULCRUM_DEMO_ADMIN", ADMIN)),
             ("FULCRUM_DEMO_REGISTRY".to_owned(), free_or_any("FULCRUM_DEMO_REGISTRY", REGISTRY)),
+            ("FULCRUM_DEMO_DNS".to_owned(), free_or_any("FULCRUM_DEMO_DNS", DNS)),
+            ("FULCRUM_DEMO_NAMES".to_owned(), free_or_any("FULCRUM_DEMO_NAMES", NAMES)),
+            ("FULCRUM_DEMO_NETS".to_owned(), folder.nets().display().to_string()),
             ("FULCRUM_DEMO_SOCKET".to_owned(), folder.socket().display().to_string()),
             ("FULCRUM_DEMO_STATE".to_owned(), folder.state().display().to_string()),
             ("FULCRUM_DEMO_ACCESS_LOG".to_owned(), folder.access_log().display().to_string()),
@@ -149,12 +153,12 @@ impl Cast {
         }
     }
 
-    /// The daemon first: it may still be finishing requests.
+    /// The daemon first: it may still be finishing requests. Then all backends at once: those that want to leave the registry,
+    /// which is gone, try for some seconds.
     async fn end(self) {
-        self.daemon.end().await;
-        for backend in self.backends.into_iter().chain(self.registered) {
-            backend.end().await;
-        }
+        let Cast { daemon, backends: [blue, green, amber], registered: [ruby, teal] } = self;
+        daemon.end().await;
+        tokio::join!(blue.end(), green.end(), amber.end(), ruby.end(), teal.end());
     }
 }
 
@@ -163,7 +167,8 @@ fn free_or_any(variable: &str, usual: &str) -> String {
     if let Ok(wanted) = std::env::var(variable) {
         return wanted;
     }
-    if TcpListener::bind(usual).is_ok() {
+    // DNS is asked over UDP, too.
+    if TcpListener::bind(usual).is_ok() && UdpSocket::bind(usual).is_ok() {
         return usual.to_owned();
     }
     output::line(format_args!("{usual} is taken, so another port is used."));
@@ -178,3 +183,9 @@ const ADMIN: &str = "127.0.0.1:9901";
 
 /// As in config/demo.yaml.
 const REGISTRY: &str = "127.0.0.1:8500";
+
+/// As in config/demo.yaml. The usual port is not for everybody to bind.
+const DNS: &str = "127.0.0.1:5300";
+
+/// As in config/demo.yaml.
+const NAMES: &str = "127.0.0.1:8600";

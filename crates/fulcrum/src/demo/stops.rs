@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use fulcrum_model::RecordType;
 use hyper::Method;
 
 use crate::client::Reply;
@@ -41,6 +42,8 @@ pub(super) enum Action {
     Failing(&'static [&'static str]),
     /// `fulcrum` with these words, asked of the registry.
     Registry(&'static [&'static str]),
+    /// A question of the DNS.
+    Dig(Dig),
     /// Requests that go on while a backend ends.
     Ending(Load),
     /// Every first text in the configuration becomes the second.
@@ -56,6 +59,24 @@ pub(super) struct Curl {
     pub(super) target: &'static str,
     pub(super) field: Option<(&'static str, &'static str)>,
     pub(super) times: u8,
+}
+
+/// A question of the DNS.
+pub(super) struct Dig {
+    pub(super) server: NameServer,
+    pub(super) name: &'static str,
+    pub(super) record_type: RecordType,
+    /// Asked for a client of this network.
+    pub(super) subnet: Option<&'static str>,
+}
+
+/// Who answers DNS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NameServer {
+    /// The responder.
+    Gslb,
+    /// The registry, for its services.
+    Registry,
 }
 
 /// GETs of the balancer, many at a time, and who ends in their midst.
@@ -125,6 +146,28 @@ impl Curl {
     pub(super) fn shows(self, status: u16, texts: &'static [&'static str], remark: &'static str) -> Stop {
         let expected = Expected { status, texts };
         Stop { action: Action::Curl(self), expected, remark, timing: Timing::AtOnce }
+    }
+}
+
+impl Dig {
+    /// A question to the responder.
+    pub(super) fn gslb(name: &'static str, record_type: RecordType) -> Self {
+        Dig { server: NameServer::Gslb, name, record_type, subnet: None }
+    }
+
+    /// A question to the registry.
+    pub(super) fn registry(name: &'static str, record_type: RecordType) -> Self {
+        Dig { server: NameServer::Registry, ..Dig::gslb(name, record_type) }
+    }
+
+    /// As a resolver asks for a client of this network.
+    pub(super) fn from(self, subnet: &'static str) -> Self {
+        Dig { subnet: Some(subnet), ..self }
+    }
+
+    /// What it shows makes it a stop of the tour.
+    pub(super) fn shows(self, texts: &'static [&'static str], remark: &'static str) -> Stop {
+        Action::Dig(self).shows(texts, remark)
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use super::chapters::chapters;
 use super::commands::Places;
+use super::dig;
 use super::folder::DemoFolder;
 use super::load;
 use super::stops::{Action, Curl, End, Load, Shown, Stop, Timing};
@@ -36,6 +37,9 @@ pub(crate) enum TourError {
     /// No answer.
     #[error("{command}\n  {source}")]
     NoAnswer { command: String, source: ExchangeError },
+    /// No answer of a name server.
+    #[error("{command}\n  {source}")]
+    NoName { command: String, source: io::Error },
     /// It is not dead.
     #[error("cannot kill {name}: {source}")]
     Alive { name: &'static str, source: io::Error },
@@ -56,11 +60,12 @@ impl<'a> Tour<'a> {
 
     /// The tour as text.
     pub(crate) fn print(&self) -> String {
-        let Places { web, metrics, registry, socket, .. } = &self.places;
+        let Places { web, metrics, registry, dns, names, socket, .. } = &self.places;
         let mut text = format!(
             "\nFulcrum balances {web} over the backends blue, green and amber.\n\
              The backends ruby and teal register themselves at {registry}.\n\
-             Metrics are at {metrics}/metrics, everything of the admin at {socket}.\n\nNine things to try:\n",
+             Names are asked for at {dns}, those of registered services at {names}.\n\
+             Metrics are at {metrics}/metrics, everything of the admin at {socket}.\n\nTen things to try:\n",
         );
         for (number, chapter) in (1..).zip(chapters()) {
             // Writing to a String cannot fail.
@@ -109,6 +114,11 @@ impl<'a> Tour<'a> {
                     shown.add(&self.request(curl, action).await?);
                 }
                 Ok(shown)
+            }
+            Action::Dig(dig) => {
+                let failed = |source| TourError::NoName { command: self.places.command(action), source };
+                let records = dig::ask(dig, self.places.name_server(dig.server)).await.map_err(failed)?;
+                Ok(Shown::of(&records.join("\n")))
             }
             Action::Metrics(prefix) => {
                 let mut shown = Shown::default();
@@ -205,17 +215,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nine_things_are_printed() {
+    fn ten_things_are_printed() {
         let folder = DemoFolder::create().expect("a folder");
         let ready = json!({
             "event": "ready",
             "listeners": { "web": ["127.0.0.1:8080"] },
             "admin": ["unix:/tmp/admin.sock", "127.0.0.1:9901"],
             "registry": ["127.0.0.1:8500"],
+            "registry_dns": ["127.0.0.1:8600"],
+            "gslb": ["127.0.0.1:5300"],
         });
         let text = Tour::new(&ready, &folder).expect("all addresses are there").print();
         let things =
             text.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_digit())).count();
-        assert_eq!(things, 9, "{text}");
+        assert_eq!(things, 10, "{text}");
     }
 }

@@ -185,6 +185,7 @@ fn outside(data_plane: &Arc<DataPlane>) -> Outside {
             let load = data_plane.service_load(name)?;
             let endpoint = |(address, weight, is_healthy): (std::net::SocketAddr, u16, bool)| EndpointView {
                 address: address.ip(),
+                port: address.port(),
                 weight,
                 is_healthy,
             };

@@ -4,8 +4,10 @@
 //!   instances ─► registry.bind ─► Api ─► Registry ─► follow ─► DataPlane
 //!                                           ▲ what is known of the ways │
 //!                                           └───────────────────────────┘
+//!   whoever asks ─► registry.compat.dns ─► dns: the same services as names
 //! ```
 
+mod dns;
 mod follow;
 mod status;
 
@@ -22,9 +24,13 @@ use fulcrum_control_plane::registry::{Opened, Registry, Settings};
 use fulcrum_control_plane::state::Bounds;
 use fulcrum_control_plane::store::OpenError;
 use fulcrum_data_plane::DataPlane;
+use fulcrum_gslb::server::BindError;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use self::dns::{Dns, PreparedDns};
+
+pub(crate) use self::dns::DnsMetrics;
 pub(crate) use self::status::Known;
 
 /// A registry that can be started: what can fail has been done.
@@ -32,6 +38,7 @@ pub(crate) use self::status::Known;
 pub(crate) struct PreparedRegistry {
     opened: Opened,
     listener: TcpListener,
+    dns: Option<PreparedDns>,
     config: config::Registry,
 }
 
@@ -47,6 +54,8 @@ pub(crate) enum RegistryError {
     Folder { folder: String, source: io::Error },
     #[error("registry: cannot listen on {address}: {source}")]
     Bind { address: SocketAddr, source: io::Error },
+    #[error("registry.compat.dns: {0}")]
+    Dns(#[from] BindError),
 }
 
 /// What an operator can do about it; never anything that does harm.
@@ -72,8 +81,9 @@ impl PreparedRegistry {
         }
         let settings =
             Settings { file: config.store.clone(), policy: policy(config), bounds: Bounds::default() };
+        let dns = config.dns.as_ref().map(PreparedDns::bind).transpose()?;
         let opened = Opened::open(settings, random_seed())?;
-        Ok(Some(PreparedRegistry { opened, listener, config: config.clone() }))
+        Ok(Some(PreparedRegistry { opened, listener, dns, config: config.clone() }))
     }
 }
 
@@ -88,6 +98,7 @@ pub(crate) struct RegistryServer {
     stop: watch::Sender<Duration>,
     server: JoinHandle<()>,
     follower: JoinHandle<()>,
+    dns: Option<Dns>,
 }
 
 impl RegistryServer {
@@ -98,12 +109,14 @@ impl RegistryServer {
         own: Vec<SocketAddr>,
         known: &Known,
     ) -> io::Result<Self> {
-        let PreparedRegistry { opened, listener, config } = prepared;
+        let PreparedRegistry { opened, listener, dns, config } = prepared;
         let evidence = Arc::clone(data_plane);
         let registry = opened.start(Box::new(move |service| follow::reaches(&evidence, service)))?;
         let registry = Arc::new(registry);
         let address = listener.local_addr()?;
         known.begun(address, Arc::clone(&registry));
+        let dns = dns.map(|dns| dns.start(&registry, data_plane)).transpose()?;
+        let own = own.into_iter().chain(dns.iter().flat_map(Dns::addresses).copied()).collect::<Vec<_>>();
         let settings = settings(&config, own.iter().copied().chain([address]).collect());
         let api = Arc::new(Api::new(Arc::clone(&registry), settings, Limits::default(), random_seed()));
         let (stop, stopped) = watch::channel(Duration::ZERO);
@@ -113,12 +126,22 @@ impl RegistryServer {
         if config.tokens.is_empty() {
             tracing::info!(%address, "the registry has no tokens: it serves clients of this machine only");
         }
-        Ok(RegistryServer { registry, api, address, config, own, stop, server, follower })
+        Ok(RegistryServer { registry, api, address, config, own, stop, server, follower, dns })
     }
 
     /// Where its API is served.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its services are asked for as names.
+    pub(crate) fn dns_addresses(&self) -> Vec<SocketAddr> {
+        self.dns.iter().flat_map(Dns::addresses).copied().collect()
+    }
+
+    /// The numbers of who asks for names, if anybody can.
+    pub(crate) fn dns_collector(&self) -> Option<Result<DnsMetrics, prometheus::Error>> {
+        self.dns.as_ref().map(Dns::collector)
     }
 
     /// Its numbers.
@@ -132,6 +155,9 @@ impl RegistryServer {
         // It may have ended already.
         let _ = self.stop.send(GRACE);
         let _ = self.server.await;
+        if let Some(dns) = self.dns {
+            dns.end().await;
+        }
         let registry = self.registry;
         // It waits for the last commit.
         let _ = tokio::task::spawn_blocking(move || registry.stop()).await;
@@ -142,6 +168,9 @@ impl RegistryServer {
 pub(crate) fn refuse(running: Option<&RegistryServer>, wanted: &Config) -> Option<String> {
     match (running.map(|running| &running.config), &wanted.registry) {
         (None, None) => None,
+        (Some(is), Some(shall)) if is.dns != shall.dns => {
+            Some("registry: to change `compat` restart the daemon".to_owned())
+        }
         (Some(is), Some(shall)) if is.bind == shall.bind && is.store == shall.store => None,
         (Some(_), Some(_)) => Some("registry: to change `bind` or `store` restart the daemon".to_owned()),
         (None, Some(_)) => Some("registry: to add one restart the daemon".to_owned()),
@@ -152,7 +181,7 @@ pub(crate) fn refuse(running: Option<&RegistryServer>, wanted: &Config) -> Optio
 /// Puts a configuration in force that was not refused.
 pub(crate) fn follow(running: Option<&mut RegistryServer>, wanted: &Config, own: Vec<SocketAddr>) {
     let (Some(running), Some(config)) = (running, &wanted.registry) else { return };
-    running.own = own;
+    running.own = own.into_iter().chain(running.dns_addresses()).collect();
     running.config = config.clone();
     running.registry.follow(policy(config));
     let own = running.own.iter().copied().chain([running.address]).collect();

@@ -34,6 +34,7 @@ pub(crate) fn snapshot(text: &str) -> Snapshot {
         identity: Arc::from(*b"lb-1"),
         zone_cells: Arc::from([]),
         nowhere_cells: crate::counters::ZoneCells::alone(),
+        directory: None,
         regions: Arc::from([]),
     }
 }

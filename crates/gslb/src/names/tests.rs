@@ -28,6 +28,7 @@ fn tell(names: &Names, name: &str, record_type: &str) -> String {
     match names.find(name.as_wire(), record_type.0).0 {
         Found::Body(found) => body(found),
         Found::Choice(number, _) => format!("choice {number}"),
+        Found::Below(number, zone) => format!("below {number}, no name {}", zone.number),
         Found::Any => "any".to_owned(),
         Found::NoData(zone) => format!("no data {}", zone.number),
         Found::NoName(zone) => format!("no name {}", zone.number),

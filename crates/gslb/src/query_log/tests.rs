@@ -14,6 +14,7 @@ fn snapshot() -> Snapshot {
         zone_cells: Arc::from([]),
         nowhere_cells: ZoneCells::alone(),
         regions: Arc::from([]),
+        directory: None,
     }
 }
 

@@ -35,6 +35,16 @@ impl Responder {
             names::Found::Body(_) | names::Found::Any => (Found::Records, None),
             names::Found::NoData(_) => (Found::NoData, None),
             names::Found::NoName(_) => (Found::NoName, None),
+            names::Found::Below(number, _) => {
+                let (label, choice) = (question.name.labels().next(), snapshot.choices.get(number as usize));
+                let host =
+                    label.zip(choice).and_then(|(label, choice)| choice.host(label, question.record_type.0));
+                match host {
+                    Some(Some(_)) => (Found::Records, None),
+                    Some(None) => (Found::NoData, None),
+                    None => (Found::NoName, None),
+                }
+            }
             names::Found::Nowhere => (Found::Nowhere, None),
             names::Found::Choice(number, _) => {
                 let why = Why { state: &state, seen: &seen, snapshot: &snapshot };

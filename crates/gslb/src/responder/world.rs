@@ -1,13 +1,14 @@
 //! What is seen at the moment, as policies ask for it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use fulcrum_config::gslb::{Panic, Policy, ServiceAnswer, TargetAnswer};
 use fulcrum_model::ServiceName;
 
 use super::{State, Target, regions};
 use crate::compiled::World;
+use crate::hosts::Endpoint;
 use crate::policy::{ALL, Candidates, Plan, Situation, Slice, plan};
 use crate::region::{Region, RegionSet};
 
@@ -24,6 +25,8 @@ pub(super) struct Seen {
     pub(super) unsettled_targets: BTreeSet<Target>,
     /// Addresses by service: their weights, and whether they are healthy.
     pub(super) services: BTreeMap<ServiceName, Vec<(IpAddr, u16, bool)>>,
+    /// The same endpoints with their ports.
+    hosts: BTreeMap<ServiceName, Vec<Endpoint>>,
     /// The services that have not been heard of yet.
     unknown: BTreeSet<ServiceName>,
 }
@@ -57,6 +60,14 @@ impl State {
                 |endpoint: &super::EndpointView| (endpoint.address, endpoint.weight, endpoint.is_healthy);
             view.endpoints.iter().map(endpoint).collect()
         };
+        let hosts = |view: &super::ServiceView| {
+            let host = |endpoint: &super::EndpointView| Endpoint {
+                address: SocketAddr::new(endpoint.address, endpoint.port),
+                weight: endpoint.weight,
+                is_healthy: endpoint.is_healthy,
+            };
+            view.endpoints.iter().map(host).collect()
+        };
         let of = |is: fn(&crate::target::TargetHealth) -> bool| {
             self.targets
                 .iter()
@@ -75,11 +86,16 @@ impl State {
             unsettled_targets: of(crate::target::TargetHealth::is_unsettled),
             unknown: self.unknown_services(),
             services: self.services.iter().map(|(name, view)| (name.clone(), endpoints(view))).collect(),
+            hosts: self.services.iter().map(|(name, view)| (name.clone(), hosts(view))).collect(),
         }
     }
 }
 
 impl World for Seen {
+    fn hosts(&self, service: &ServiceAnswer) -> Vec<Endpoint> {
+        self.hosts.get(&service.service).cloned().unwrap_or_default()
+    }
+
     fn plan(&self, policy: &Policy, candidates: &Candidates<'_>, together: bool) -> Plan {
         let check = policy.health.as_ref().map(super::identity);
         let among = |set: &BTreeSet<Target>, answer: &TargetAnswer| match (check, answer) {

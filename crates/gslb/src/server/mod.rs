@@ -70,9 +70,14 @@ pub struct Server {
 impl Sockets {
     /// Binds all addresses of a configuration, over UDP for each worker and over TCP. Nothing is answered yet.
     pub fn bind(gslb: &Gslb) -> Result<Self, BindError> {
+        Self::bind_for(gslb.workers.get(), &gslb.bind)
+    }
+
+    /// The same for so many workers.
+    pub fn bind_for(workers: usize, binds: &[DnsBind]) -> Result<Self, BindError> {
         let mut sockets = Sockets { udp: Vec::new(), tcp: Vec::new(), addresses: Vec::new() };
-        sockets.udp.resize_with(gslb.workers.get(), Vec::new);
-        for bind in &gslb.bind {
+        sockets.udp.resize_with(workers, Vec::new);
+        for bind in binds {
             let failed = |source| BindError { address: bind.address, source };
             sockets.add(bind).map_err(failed)?;
         }

@@ -10,7 +10,9 @@ use std::ptr;
 /// Queries that came together, and the answers to them.
 pub(super) struct Batch {
     queries: Box<[[u8; QUERY_MAX]; BATCH]>,
-    answers: Box<[[u8; ANSWER]; BATCH]>,
+    /// Each has `room` bytes.
+    answers: Box<[u8]>,
+    room: usize,
     peers: Box<[libc::sockaddr_storage; BATCH]>,
     controls: Box<[Control; BATCH]>,
     received: [Received; BATCH],
@@ -31,12 +33,14 @@ struct Received {
 }
 
 impl Batch {
-    pub(super) fn new() -> Self {
+    /// For answers of at most `room` bytes.
+    pub(super) fn new(room: usize) -> Self {
         // SAFETY: sockaddr_storage is plain data, for which all bits zero are a value (AF_UNSPEC).
         let peer: libc::sockaddr_storage = unsafe { mem::zeroed() };
         Batch {
             queries: Box::new([[0; QUERY_MAX]; BATCH]),
-            answers: Box::new([[0; ANSWER]; BATCH]),
+            answers: vec![0; room * BATCH].into(),
+            room,
             peers: Box::new([peer; BATCH]),
             controls: Box::new([Control([0; 64]); BATCH]),
             received: [Received::default(); BATCH],
@@ -94,7 +98,8 @@ impl Batch {
             let received = &mut self.received[place];
             let Some(peer) = socket_addr(&self.peers[place], received.peer) else { continue };
             let query = &self.queries[place][..received.query];
-            received.answer = answer(query, peer, &mut self.answers[place]).unwrap_or(0).min(ANSWER);
+            let out = &mut self.answers[place * self.room..][..self.room];
+            received.answer = answer(query, peer, out).unwrap_or(0).min(self.room);
         }
     }
 
@@ -109,8 +114,10 @@ impl Batch {
             if received.answer == 0 {
                 continue;
             }
-            pieces[count] =
-                libc::iovec { iov_base: self.answers[place].as_mut_ptr().cast(), iov_len: received.answer };
+            pieces[count] = libc::iovec {
+                iov_base: self.answers[place * self.room..].as_mut_ptr().cast(),
+                iov_len: received.answer,
+            };
             let message = &mut messages[count].msg_hdr;
             message.msg_name = (&raw mut self.peers[place]).cast();
             message.msg_namelen = received.peer;
@@ -234,7 +241,6 @@ pub(super) fn option(
 pub(super) const BATCH: usize = 16;
 /// The longest query that is read.
 const QUERY_MAX: usize = 4096;
-const ANSWER: usize = crate::answer::DATAGRAM_MAX;
 
 #[cfg(test)]
 mod tests {
@@ -257,7 +263,7 @@ mod tests {
         for text in ["one", "two", ""] {
             client.send_to(text.as_bytes(), (asked, port)).expect("it is sent");
         }
-        let mut batch = Batch::new();
+        let mut batch = Batch::new(512);
         let mut left = 3;
         while left > 0 {
             left -= batch.receive(server.as_fd()).expect("queries");
@@ -288,7 +294,7 @@ mod tests {
     fn waiting_ends() {
         let server = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         server.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
-        let error = Batch::new().receive(server.as_fd()).expect_err("nobody asks");
+        let error = Batch::new(512).receive(server.as_fd()).expect_err("nobody asks");
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
     }
 
@@ -297,7 +303,7 @@ mod tests {
         let server = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         let client = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         client.send_to(&[7; 5000], server.local_addr().expect("an address")).expect("it is sent");
-        let mut batch = Batch::new();
+        let mut batch = Batch::new(512);
         batch.receive(server.as_fd()).expect("it came");
         batch.answer(|query, _, _| {
             assert!(query.is_empty());

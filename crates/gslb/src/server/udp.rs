@@ -52,7 +52,7 @@ impl Worker {
     }
 
     pub(super) fn run(self) {
-        let mut batch = Batch::new();
+        let mut batch = Batch::new(self.shared.snapshot.load().datagram_max());
         let mut snapshots = Cache::new(Arc::clone(&self.shared.snapshot));
         let mut rates = Cache::new(Arc::clone(&self.shared.rate));
         let mut logs = Cache::new(Arc::clone(&self.shared.log));
