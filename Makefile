@@ -22,10 +22,17 @@ NGINX_STREAM = $(if $(shell command -v apt-get),/usr/lib/nginx/modules/ngx_strea
 
 CARGO ?= cargo
 
-# The public fuzzer of HTTP APIs that a test runs, in a folder of its own.
-SCHEMATHESIS = target/schemathesis
+# Tools of Python that tests run, each in a folder of its own: all versions are those of the file. What is there stays,
+# until the file changes.
+define INSTALL
+@cmp --silent $(1) target/$@/installed || { \
+	python3 -c 'import ensurepip' 2>/dev/null || .ci/need /python3-venv=python3-venv; \
+	python3 -m venv --clear target/$@; \
+	target/$@/bin/pip install --quiet --disable-pip-version-check --requirement $(1); \
+	cp $(1) target/$@/installed; }
+endef
 
-.PHONY: help demo check test fuzz bench soak schemathesis fmt clean
+.PHONY: help demo check test fuzz bench soak schemathesis dnspython fmt clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.* ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.* ## /\1\t/' | while IFS=$$'\t' read -r name text; do \
@@ -42,11 +49,11 @@ check: ## the quick checks of a change: format, lints, unit tests
 	$(CARGO) test --workspace --lib --bins --locked
 
 test: ## everything that must hold: format, lints, fuzzing for a moment, all tests
-	.ci/need curl dig=bind9-dnsutils g++ nginx=nginx-light haproxy prometheus redis-server python3 node=nodejs unshare=util-linux mount
+	.ci/need curl dig=bind9-dnsutils g++ nginx=nginx-light haproxy prometheus redis-server python3 node=nodejs unshare=util-linux mount ip=iproute2
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	$(MAKE) fuzz
-	$(MAKE) schemathesis
+	$(MAKE) schemathesis dnspython
 	$(CARGO) test --workspace --doc --locked
 	$(CARGO) test --workspace --lib --bins --tests --examples --locked
 
@@ -54,13 +61,11 @@ fuzz: ## the parsers against random input (FUZZ_SECONDS=30)
 	.ci/need g++
 	tests/fuzz/run $(FUZZ_SECONDS)
 
-# All versions are those of the file. What is there stays, until the file changes.
 schemathesis: ## install the fuzzer of the registry's API into target/
-	@cmp --silent tests/registry/schemathesis.txt $(SCHEMATHESIS)/installed || { \
-		python3 -c 'import ensurepip' 2>/dev/null || .ci/need /python3-venv=python3-venv; \
-		python3 -m venv --clear $(SCHEMATHESIS); \
-		$(SCHEMATHESIS)/bin/pip install --quiet --disable-pip-version-check --requirement tests/registry/schemathesis.txt; \
-		cp tests/registry/schemathesis.txt $(SCHEMATHESIS)/installed; }
+	$(call INSTALL,tests/registry/schemathesis.txt)
+
+dnspython: ## install the DNS library of a test's witness into target/
+	$(call INSTALL,tests/dns/dnspython.txt)
 
 bench: ## Fulcrum beside nginx and HAProxy (PEERS=, BENCH_ARGS=), its registry by itself (REGISTRY_ARGS=); see benches/README.md
 	.ci/need nginx=nginx-light haproxy wrk $(NGINX_STREAM)
@@ -71,7 +76,7 @@ bench: ## Fulcrum beside nginx and HAProxy (PEERS=, BENCH_ARGS=), its registry b
 soak: ## the long forms of the tests, and ten minutes of fuzzing
 	.ci/need strace haproxy ip=iproute2
 	$(MAKE) fuzz FUZZ_SECONDS=600
-	$(MAKE) schemathesis
+	$(MAKE) schemathesis dnspython
 	$(CARGO) test --workspace --release --locked -- --ignored --test-threads=1
 
 fmt: ## format the sources

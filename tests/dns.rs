@@ -2,8 +2,15 @@
 
 mod answers;
 mod changes;
+mod drama;
+#[allow(dead_code)]
+#[path = "../crates/gslb/src/geo/tests/mmdb.rs"]
+mod mmdb;
+mod network;
 mod operate;
 mod policies;
+mod refused;
+mod rows;
 mod services;
 mod verdicts;
 

@@ -75,6 +75,14 @@ impl Fulcrum {
         (self.ready, self.listeners) = ready_line(&self.child);
     }
 
+    /// The same by a command that becomes `fulcrum` when the file of the configuration is its last argument.
+    #[track_caller]
+    pub(crate) fn restart_by(&mut self, mut command: Command) {
+        command.arg(self.directory.path().join("fulcrum.yaml"));
+        self.child = Child::spawn(command, self.directory.path().join("stderr"));
+        (self.ready, self.listeners) = ready_line(&self.child);
+    }
+
     #[track_caller]
     fn serving(child: Child, directory: TempDir) -> Self {
         let (ready, listeners) = ready_line(&child);

@@ -97,6 +97,8 @@ pub struct DnsTcp {
     pub idle_timeout: Duration,
     /// Most connections at a time. Default 1,000.
     pub max_connections: NonZeroU32,
+    /// Most connections of a client network (/32, /56) at a time. Default a twentieth of all, at least 10.
+    pub connections_per_source: NonZeroU32,
 }
 
 /// How many equal answers a client network gets over UDP.

@@ -43,12 +43,16 @@ pub enum Transport {
 pub struct Answered {
     /// The bytes of the answer.
     pub length: usize,
+    /// How many of them, at its end, are the OPT record; 0 without one.
+    pub opt_length: usize,
     /// The response code; above 15 with EDNS only.
     pub code: u16,
     /// The number of the zone; `None` outside of all zones.
     pub zone: Option<u32>,
     /// The type that was asked for; 0 without a question.
     pub record_type: u16,
+    /// A number of what was answered, whatever name it was asked for by: of a code without records 0.
+    pub what: u64,
     /// The number of the choice that answered, and which of its parts did.
     pub choice: Option<(u32, u16)>,
     /// Whether the answer did not fit.
@@ -74,11 +78,15 @@ pub fn answer(
     }
 }
 
-/// Makes an answer of `length` bytes an empty, truncated one: header and question. Tells its length.
-pub(crate) fn truncate(out: &mut [u8], length: usize) -> usize {
+/// Makes an answer an empty, truncated one: header, question and OPT record, whose cookie lets the client come back. Tells its length.
+pub(crate) fn truncate(out: &mut [u8], answered: &Answered) -> usize {
+    let Answered { length, opt_length, .. } = *answered;
     out[2] |= (TRUNCATED >> 8) as u8;
     out[6..12].fill(0);
-    HEADER + Query::question_length(&out[..length])
+    out[11] = u8::from(opt_length > 0);
+    let end = HEADER + Query::question_length(&out[..length]);
+    out.copy_within(length - opt_length..length, end);
+    end + opt_length
 }
 
 /// The answer to what cannot be read: the question, as far as there is one, and a code.
@@ -87,9 +95,20 @@ fn refuse(head: Head, code: u16, question: &[u8], has_edns: bool, out: &mut [u8]
     if has_edns {
         message.opt(code, false, &[]);
     }
+    let opt_length = if has_edns { OPT_RECORD } else { 0 };
     let length = message.finish(head, code, [0; 3]);
     let record_type = question.last_chunk::<4>().map_or(0, |[t0, t1, ..]| u16::from_be_bytes([*t0, *t1]));
-    Answered { length, code, zone: None, record_type, choice: None, is_truncated: false, is_known: false }
+    Answered {
+        length,
+        opt_length,
+        code,
+        zone: None,
+        record_type,
+        what: 0,
+        choice: None,
+        is_truncated: false,
+        is_known: false,
+    }
 }
 
 struct Answer<'a, 'c, 'm> {
@@ -111,6 +130,18 @@ struct Content<'a> {
     scope: u8,
     /// Why it is refused (RFC 8914).
     error: Option<u16>,
+}
+
+impl Content<'_> {
+    /// What is equal has one number: names that a wildcard covers, all below a delegation, all that a zone has nothing of. A
+    /// body is made once for all of them, and has one place; a choice has many bodies.
+    fn what(&self, record_type: u16) -> u64 {
+        match (self.choice, self.body) {
+            (Some((number, _)), _) => 1 << 63 | u64::from(number) << 16 | u64::from(record_type),
+            (None, Some(body)) => std::ptr::from_ref(body).addr() as u64,
+            (None, None) => 0,
+        }
+    }
 }
 
 impl<'a> Answer<'a, '_, '_> {
@@ -153,9 +184,11 @@ impl<'a> Answer<'a, '_, '_> {
         let length = message.finish(query.head, flags, counts);
         Answered {
             length,
+            opt_length: with_opt,
             code: if content.code > 0xf { content.code } else { flags & 0xf },
             zone: content.zone,
             record_type: query.record_type,
+            what: content.what(query.record_type),
             choice: content.choice,
             is_truncated: flags & TRUNCATED != 0,
             is_known,
@@ -377,4 +410,4 @@ const NOT_SUPPORTED: u16 = 21;
 const NOT_READY: u16 = 14;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -53,7 +53,9 @@ impl Body {
                 else {
                     continue;
                 };
-                *pointer = u16::from_be_bytes(*pointer).wrapping_add(moved).to_be_bytes();
+                let to = u16::from_be_bytes(*pointer).wrapping_add(moved);
+                debug_assert!(to >= 0xc000, "it points still, and into the message");
+                *pointer = to.to_be_bytes();
             }
         }
     }
@@ -79,6 +81,15 @@ pub(crate) enum Section {
     Glue,
     /// What will be asked next.
     Additional,
+}
+
+/// How far a writer was.
+struct Mark {
+    message: usize,
+    pointers: usize,
+    counts: [u16; 3],
+    essential: Option<(u16, u16)>,
+    section: Section,
 }
 
 /// Writes records, section by section.
@@ -128,7 +139,7 @@ impl BodyWriter {
     /// Adds a record; sections come in their order. Nothing is written, and `false` returned, when a message cannot hold it.
     pub(crate) fn record(&mut self, section: Section, owner: Owner<'_>, ttl: u32, data: &RecordData) -> bool {
         debug_assert!(self.section <= section, "sections stand in their order");
-        let (before, pointers) = (self.message.len(), self.pointers.len());
+        let before = self.mark();
         if section == Section::Additional && self.essential.is_none() {
             self.essential = Some(self.size());
         }
@@ -145,9 +156,7 @@ impl BodyWriter {
         self.data(data);
         let length = u16::try_from(self.message.len() - start);
         let (Ok(length), true) = (length, self.message.len() <= LARGEST) else {
-            self.message.truncate(before);
-            self.pointers.truncate(pointers);
-            self.known.retain(|_, place| usize::from(*place) < before);
+            self.back_to(before);
             return false;
         };
         self.message[start - 2..start].copy_from_slice(&length.to_be_bytes());
@@ -157,6 +166,25 @@ impl BodyWriter {
             Section::Glue | Section::Additional => 2,
         }] += 1;
         true
+    }
+
+    /// How far it is.
+    fn mark(&self) -> Mark {
+        Mark {
+            message: self.message.len(),
+            pointers: self.pointers.len(),
+            counts: self.counts,
+            essential: self.essential,
+            section: self.section,
+        }
+    }
+
+    /// Takes back what was written since.
+    fn back_to(&mut self, mark: Mark) {
+        self.message.truncate(mark.message);
+        self.pointers.truncate(mark.pointers);
+        self.known.retain(|_, place| usize::from(*place) < mark.message);
+        (self.counts, self.essential, self.section) = (mark.counts, mark.essential, mark.section);
     }
 
     fn size(&self) -> (u16, u16) {
@@ -241,7 +269,8 @@ impl BodyWriter {
     }
 }
 
-/// All records of one owner and type.
+/// All records of one owner and type, or none of them (RFC 2181 §9) when a message cannot hold them: then `false` is returned.
+#[must_use]
 pub(crate) fn write_set(
     writer: &mut BodyWriter,
     section: Section,
@@ -249,7 +278,24 @@ pub(crate) fn write_set(
     ttl: u32,
     data: &[RecordData],
 ) -> bool {
-    data.iter().all(|data| writer.record(section, owner, ttl, data))
+    let before = writer.mark();
+    let is_whole = data.iter().all(|data| writer.record(section, owner, ttl, data));
+    if !is_whole {
+        writer.back_to(before);
+    }
+    is_whole
+}
+
+/// Whether an answer holds these records.
+pub(crate) fn fits(owner: &DnsName, data: &[RecordData]) -> bool {
+    // Most are so small that it need not be tried.
+    let most = |data: &RecordData| match data {
+        RecordData::Txt(parts) => RECORD_MOST + parts.iter().map(|part| 1 + part.len()).sum::<usize>(),
+        RecordData::Other(_, data) => RECORD_MOST + data.len(),
+        _ => RECORD_MOST,
+    };
+    data.iter().map(most).sum::<usize>() < LARGEST / 2
+        || write_set(&mut BodyWriter::new(owner), Section::Answer, Owner::Question, 0, data)
 }
 
 /// The shortest answer to who wants everything (RFC 8482 §4.2).
@@ -261,8 +307,10 @@ pub(crate) fn any_body() -> Body {
 }
 
 const HINFO: RecordType = RecordType(13);
-/// Pointers have 14 bits.
-const POINTABLE: usize = 0x4000;
+/// Pointers have 14 bits, and those that move are farther by up to a name's length where a question is longer.
+const POINTABLE: usize = 0x4000 - 256;
+/// A record with two names, as a SOA has, and its head.
+const RECORD_MOST: usize = 12 + 2 * 255 + 20;
 /// A message over TCP, less what an OPT record and its options may take.
 const LARGEST: usize = 65_535 - 1024;
 
@@ -359,5 +407,46 @@ mod tests {
         assert!(!writer.record(Section::Answer, Owner::Question, 60, &large));
         let body = writer.finish(AUTHORITATIVE);
         assert_eq!((body.lengths().0, body.counts().0), (60_012, [1, 0, 0]));
+    }
+
+    #[test]
+    fn of_a_set_that_no_message_holds_nothing_is_written() {
+        let owner = name("example.com");
+        let data: Vec<RecordData> =
+            (0..3).map(|number| RecordData::Other(RecordType(666), vec![number; 30_000].into())).collect();
+        let mut writer = BodyWriter::new(&owner);
+        assert!(write_set(&mut writer, Section::Answer, Owner::Question, 60, &data[..1]));
+        let other = Owner::Name(&name("mail.example.org"));
+        assert!(!write_set(&mut writer, Section::Additional, other, 60, &data[1..]));
+        let body = writer.finish(AUTHORITATIVE);
+        assert_eq!((body.lengths(), body.counts()), ((30_012, 30_012), ([1, 0, 0], [1, 0, 0])));
+        assert!(fits(&owner, &data[..2]) && !fits(&owner, &data));
+    }
+
+    #[test]
+    fn pointers_point_behind_questions_of_any_length() {
+        let mut writer = BodyWriter::new(&name("*.w.example.com"));
+        for number in 0..700 {
+            let exchange = name(&format!("mail{number}.host{number}.example.org"));
+            let record = RecordData::Mx { preference: 1, exchange };
+            assert!(writer.record(Section::Answer, Owner::Question, 60, &record));
+        }
+        for number in 0..700 {
+            let exchange = name(&format!("other.host{number}.example.org"));
+            let record = RecordData::Mx { preference: 1, exchange };
+            assert!(writer.record(Section::Answer, Owner::Question, 60, &record));
+        }
+        let body = writer.finish(AUTHORITATIVE);
+        let last = name(&format!("{0}.{0}.{0}.w.example.com", "x".repeat(60))).as_wire().len();
+        for length in [last, name("x.w.example.com").as_wire().len()] {
+            let mut bytes = vec![0; body.lengths().0];
+            body.copy(&mut bytes, length);
+            for &place in &body.pointers {
+                let [high, low] = [0, 1].map(|next| usize::from(bytes[usize::from(place) + next]));
+                let start = HEADER + length + 4;
+                let target = ((high & 0x3f) << 8 | low).checked_sub(start).map(|target| bytes[target]);
+                assert!(high >= 0xc0 && target.is_none_or(|label| (3..=9).contains(&label)), "{place}");
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! A configuration as far as it does not depend on what is up: read and checked, and ready for snapshots.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +18,7 @@ use crate::names::Names;
 use crate::parts::Parts;
 use crate::policy::{Candidates, Plan, Slice};
 use crate::region::{Region, RegionSet};
+use crate::zone::overlap::hidden;
 use crate::zone::{Record, Zone, ZoneError};
 
 /// What is answered, but for what changes from second to second.
@@ -125,8 +126,9 @@ impl Compiled {
         let mut errors = Vec::new();
         let mut zones = Vec::new();
         let mut chosen = Vec::new();
+        let apexes = gslb.zones.iter().map(|zone| &zone.name).collect();
         for zone in &gslb.zones {
-            match self::zone(zone, read, &mut chosen) {
+            match self::zone(zone, read, &apexes, &mut chosen) {
                 Ok(zone) => zones.push(zone),
                 Err(found) => errors.extend(found),
             }
@@ -412,12 +414,17 @@ fn kinds(ranking: Ranking, classes: &Arc<Classes>, regions: &[Option<Region>]) -
 fn zone(
     configured: &ConfiguredZone,
     read: ReadZone<'_>,
+    apexes: &BTreeSet<&DnsName>,
     chosen: &mut Vec<(DnsName, Answer)>,
 ) -> Result<Zone, Vec<CompileError>> {
     let name = &configured.name;
     let (records, choices, file) = match &configured.source {
         ZoneSource::File(path) => {
             let records = read(path, name).map_err(|errors| self::errors(name, Some(path), errors))?;
+            let hidden = hidden(name, &records, apexes);
+            if !hidden.is_empty() {
+                return Err(errors(name, Some(path), hidden));
+            }
             (records, BTreeMap::new(), Some(path))
         }
         ZoneSource::Inline(zone) => {

@@ -1,12 +1,20 @@
 //! DNS cookies (RFC 7873) as all servers of a name can check them (RFC 9018): a client that has one was answered before at the
 //! address that it asks from.
 
+use std::fmt;
 use std::net::IpAddr;
 
 /// The keys of cookies: the first makes them, all check them.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct CookieKeys {
     keys: Vec<[u8; 16]>,
+}
+
+/// How many there are: they are secret.
+impl fmt::Debug for CookieKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CookieKeys({})", self.keys.len())
+    }
 }
 
 /// What a query's cookie says.
@@ -177,6 +185,11 @@ mod tests {
         );
         assert_eq!(state, CookieState::Known);
         assert_eq!(made, hex::<24>("22681ab97d52c298010000005cf7c609a6bb79d16625507a"));
+    }
+
+    #[test]
+    fn keys_are_not_shown() {
+        assert_eq!(format!("{:?}", CookieKeys::new(vec![[7; 16], [8; 16]])), "CookieKeys(2)");
     }
 
     #[test]

@@ -169,7 +169,7 @@ impl ZoneCells {
     }
 
     /// Counters that nothing adds up.
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn alone() -> std::sync::Arc<Self> {
         std::sync::Arc::new(ZoneCells::new(1))
     }

@@ -1,5 +1,10 @@
 //! What must hold for any bytes, as functions that panic when it does not. Fuzz targets and property tests call the same.
 
+mod message;
+mod query;
+
+pub use query::query;
+
 use std::collections::BTreeMap;
 
 use fulcrum_model::DnsName;

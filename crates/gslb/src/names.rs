@@ -145,6 +145,8 @@ impl Names {
             Kind::Alias(bodies) => Found::Body(&bodies[1]),
             _ if node.sets.is_empty() && node.choice.is_none() => Found::NoData(zone()),
             _ if record_type == RecordType::ANY.0 => Found::Any,
+            // An alias that a choice gives has none either.
+            _ if is_of_signatures(record_type) => Found::NoData(zone()),
             _ => node.choice.map_or(Found::NoData(zone()), |choice| Found::Choice(choice, zone())),
         }
     }

@@ -43,7 +43,7 @@ pub(crate) enum Malformed<'a> {
         code: u16,
         /// Name, type and class, or nothing.
         question: &'a [u8],
-        /// Whether it had an OPT record that could be read.
+        /// Whether it had an OPT record, as far as it could be read.
         has_edns: bool,
     },
 }
@@ -71,31 +71,33 @@ impl<'a> Query<'a> {
         if head.flags & RESPONSE != 0 {
             return Err(Malformed::Silent);
         }
-        let refused = |code, question, has_edns| Malformed::Refused { head, code, question, has_edns };
-        match head.opcode() {
-            0 => {}
-            NOTIFY => return Err(refused(REFUSED, &[][..], false)),
-            _ => return Err(refused(NOTIMP, &[][..], false)),
-        }
+        // What cannot be answered is told so with its question and with EDNS, as far as it can be read (RFC 6891 §7).
         let questions = count(4);
-        let (question, rest) = match questions {
-            0 => (&[][..], &message[HEADER..]),
-            1 => question(&message[HEADER..]).ok_or(refused(FORMERR, &[][..], false))?,
-            _ => return Err(refused(FORMERR, &[][..], false)),
+        let asked = match questions {
+            0 => Some((&[][..], &message[HEADER..])),
+            1 => question(&message[HEADER..]),
+            _ => None,
         };
+        let (question, rest) = asked.unwrap_or_default();
         let records = Records { rest, answers: count(6) + count(8), additional: count(10) };
-        let found = records.read().map_err(|Unreadable| refused(FORMERR, question, false))?;
-        let edns = match found.opt {
-            None => None,
-            Some(opt) => match Edns::parse(opt) {
-                Ok(edns) => Some(edns),
-                Err(edns::Wrong::Version) => return Err(refused(BADVERS, question, true)),
-                Err(edns::Wrong::Format) => return Err(refused(FORMERR, question, true)),
-            },
+        let mut found = Found::default();
+        let is_whole = asked.is_some() && records.read(&mut found).is_ok();
+        let has_edns = found.opt.is_some();
+        let refused = |code| Malformed::Refused { head, code, question, has_edns };
+        match head.opcode() {
+            0 if is_whole => {}
+            0 => return Err(refused(FORMERR)),
+            NOTIFY => return Err(refused(REFUSED)),
+            _ => return Err(refused(NOTIMP)),
+        }
+        let edns = match found.opt.map(Edns::parse).transpose() {
+            Ok(edns) => edns,
+            Err(edns::Wrong::Version) => return Err(refused(BADVERS)),
+            Err(edns::Wrong::Format) => return Err(refused(FORMERR)),
         };
         // RFC 9619, and RFC 7873 §5.4: without a question only a cookie can be asked for.
         if questions == 0 && edns.is_none_or(|edns| edns.cookie.is_none()) {
-            return Err(refused(FORMERR, question, edns.is_some()));
+            return Err(refused(FORMERR));
         }
         let (record_type, class) = match question {
             [.., t0, t1, c0, c1] => (u16::from_be_bytes([*t0, *t1]), u16::from_be_bytes([*c0, *c1])),
@@ -150,8 +152,8 @@ struct Found<'a> {
 struct Unreadable;
 
 impl<'a> Records<'a> {
-    fn read(mut self) -> Result<Found<'a>, Unreadable> {
-        let mut found = Found::default();
+    /// What is found before something that cannot be read is kept.
+    fn read(mut self, found: &mut Found<'a>) -> Result<(), Unreadable> {
         for _ in 0..self.answers {
             self.record()?;
         }
@@ -167,7 +169,7 @@ impl<'a> Records<'a> {
                 _ => {}
             }
         }
-        if self.rest.is_empty() { Ok(found) } else { Err(Unreadable) }
+        if self.rest.is_empty() { Ok(()) } else { Err(Unreadable) }
     }
 
     fn record(&mut self) -> Result<Record<'a>, Unreadable> {

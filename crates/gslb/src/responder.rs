@@ -201,8 +201,7 @@ impl Responder {
         let began = Instant::now();
         let now = Now { clock: Duration::ZERO, wall: SystemTime::now() };
         let counters = Arc::new(Counters::new(next.gslb.workers.get()));
-        let limits =
-            TcpLimits { idle: next.gslb.tcp.idle_timeout, connections: next.gslb.tcp.max_connections.get() };
+        let limits = TcpLimits::of(&next.gslb.tcp);
         let addresses = sockets.addresses().to_vec();
         let mut next = next;
         let log = next.log.take().flatten();
@@ -550,6 +549,7 @@ impl State {
     fn checked(&mut self, target: Target, outcome: Result<(), String>, now: Now) {
         let Some(checked) = self.targets.get_mut(&target) else { return };
         let vote = if outcome.is_ok() { Vote::Ok } else { Vote::Fail };
+        checked.doubt(self.judge.as_ref(), now);
         checked.health.checked(outcome, &checked.rules, now.clock);
         let votes = checked.votes.clone();
         for (region, number) in votes {
@@ -619,6 +619,16 @@ fn add_answers<'a>(to: &mut Answers, gslb: &Gslb, names: impl Iterator<Item = &'
             let region = region.and_then(|region| gslb.regions.get(region.index()));
             let key = (region.map(|region| region.name.clone()), policy.clone());
             *to.entry(key).or_default() += count;
+        }
+    }
+}
+
+impl Checked {
+    /// Where all that it stands for seems to fail for the sake of our own link, it does, too.
+    fn doubt(&mut self, judge: Option<&Judge>, now: Now) {
+        let Some(judge) = judge.filter(|_| !self.votes.is_empty()) else { return };
+        if self.votes.iter().all(|(region, _)| judge.is_doubted(Observer(0), *region, now)) {
+            self.health.doubted();
         }
     }
 }

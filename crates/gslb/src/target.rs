@@ -26,6 +26,8 @@ pub struct TargetHealth {
     /// The last check's complaint.
     complaint: Option<String>,
     last_checked: Option<Duration>,
+    /// What fails is taken for the own link of whoever looks.
+    is_doubted: bool,
 }
 
 impl TargetHealth {
@@ -35,8 +37,10 @@ impl TargetHealth {
         if passed > rules.interval.saturating_mul(3) {
             (self.good, self.bad, self.suspect) = (0, 0, self.suspect.filter(|_| self.is_down));
         } else if let Some(suspect) = &mut self.suspect {
-            *suspect += passed;
+            let begins_anew = self.is_doubted && !self.is_down;
+            *suspect = if begins_anew { Duration::ZERO } else { *suspect + passed };
         }
+        self.is_doubted = false;
         self.last_checked = Some(now);
         match outcome {
             Ok(()) => {
@@ -56,6 +60,11 @@ impl TargetHealth {
                 }
             }
         }
+    }
+
+    /// Whoever looks takes what fails for its own link: until the next check it is held against nobody.
+    pub fn doubted(&mut self) {
+        self.is_doubted = true;
     }
 
     /// Whether it is left out.
@@ -124,6 +133,22 @@ mod tests {
         // A pause begins the hold anew, and what is down stays down.
         check("---....-------", "uusssssuusssss");
         check("--------....-+-++", "uusssssddddddrdru");
+    }
+
+    #[test]
+    fn what_is_doubted_is_held_against_nobody() {
+        let mut health = TargetHealth::default();
+        let mut fail = |second, is_doubted| {
+            if is_doubted {
+                health.doubted();
+            }
+            health.checked(Err("refused".to_owned()), &RULES, Duration::from_secs(second));
+            health.is_down()
+        };
+        assert!((0..100).all(|second| !fail(second, true)));
+        assert!((100..104).all(|second| !fail(second, false)));
+        assert!(fail(104, false), "five seconds after the last doubt");
+        assert!(fail(105, true), "what was decided stands");
     }
 
     #[test]

@@ -54,6 +54,9 @@ fields! {
         idle_timeout: Span<100, 3_600_000>,
         /// Most connections at a time. Default 1000.
         max_connections: Whole<1, 1_000_000>,
+        /// Most connections of an IPv4 address, or of an IPv6 network of 56 bits, at a time. Default: a twentieth of
+        /// max_connections, at least 10.
+        connections_per_source: Whole<1, 1_000_000>,
     }
 
     /// How many equal answers a client network gets over UDP.

@@ -63,9 +63,12 @@ pub(crate) fn gslb(raw: RawGslb, names: &Names, context: &mut Context<'_>) -> Op
 
 fn tcp(raw: Option<RawDnsTcp>) -> DnsTcp {
     let raw = raw.as_ref();
+    let all = raw.and_then(|raw| raw.max_connections).map_or(1000, |most| most.0);
+    let of_source = raw.and_then(|raw| raw.connections_per_source);
     DnsTcp {
         idle_timeout: raw.and_then(|raw| raw.idle_timeout).map_or(Duration::from_secs(10), |idle| idle.0),
-        max_connections: count(raw.and_then(|raw| raw.max_connections).map_or(1000, |most| most.0)),
+        max_connections: count(all),
+        connections_per_source: count(of_source.map_or((all / 20).max(10), |most| most.0)),
     }
 }
 

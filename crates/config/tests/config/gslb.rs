@@ -72,6 +72,7 @@ fn defaults() {
     assert_eq!((gslb.workers.get(), &gslb.nsid), (1, &None));
     assert_eq!((gslb.tcp.idle_timeout, gslb.tcp.max_connections.get()), (Duration::from_secs(10), 1000));
     assert_eq!((gslb.rate_limit, gslb.query_log), (None, None));
+    assert_eq!(gslb.tcp.connections_per_source.get(), 50, "a twentieth");
     assert_eq!(gslb.headroom, Some(Headroom { low: 10, high: 30 }));
     assert_eq!(
         (gslb.verdict.hold, gslb.verdict.failback_hold),
@@ -94,7 +95,7 @@ gslb:
   bind: ["127.0.0.1:53", "[::1]:53"]
   workers: 2
   nsid: lb-1
-  tcp: { idle_timeout: 5s, max_connections: 10 }
+  tcp: { idle_timeout: 5s, max_connections: 10, connections_per_source: 3 }
   rate_limit: { responses_per_second: 50, slip: 3 }
   query_log: { path: /var/log/dns.log, one_in: 7 }
   geo: { nets: /etc/fulcrum/nets.txt, database: /etc/fulcrum/city.mmdb, asn: /etc/fulcrum/asn.mmdb, default: us }
@@ -112,6 +113,7 @@ gslb:
     assert_eq!((gslb.tcp.idle_timeout, gslb.tcp.max_connections.get()), (Duration::from_secs(5), 10));
     let log = gslb.query_log.as_ref().expect("it is given");
     assert_eq!((log.path.as_path(), log.one_in.get()), (Path::new("/var/log/dns.log"), 7));
+    assert_eq!(gslb.tcp.connections_per_source.get(), 3);
     let limit = gslb.rate_limit.expect("it is given");
     assert_eq!((limit.responses_per_second.get(), limit.slip), (50, 3));
     assert_eq!(gslb.geo.nets.as_deref(), Some(Path::new("/etc/fulcrum/nets.txt")));

@@ -12,7 +12,7 @@ mod simulate;
 mod status;
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -27,8 +27,6 @@ use fulcrum_gslb::verdict::{Memory, Transition};
 use fulcrum_gslb::zone;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
-
-use crate::registry::random_seed;
 
 pub(crate) use self::metrics::GslbMetrics;
 pub(crate) use self::order::RegionError;
@@ -110,8 +108,8 @@ impl Gslbd {
         answering: &Answering,
     ) -> io::Result<Self> {
         let PreparedResponder { next, sockets, memory } = prepared;
-        let key = [random_seed().to_ne_bytes(), random_seed().rotate_left(32).to_ne_bytes()].concat();
-        let key = key.try_into().unwrap_or([0; 16]);
+        let mut key = [0; 16];
+        fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
         let remembered = recall(&memory);
         let generation = data_plane.generation();
         let responder =

@@ -13,7 +13,7 @@ use crate::zone::{
 };
 
 /// `example.com` with these records, and `geo` with two addresses.
-fn snapshot(text: &str) -> Snapshot {
+pub(crate) fn snapshot(text: &str) -> Snapshot {
     let geo: fulcrum_model::DnsName = "geo.example.com".parse().expect("a name");
     let choices = [(geo.clone(), 0)].into_iter().collect();
     let zone = Zone::new("example.com".parse().expect("a name"), records(&format!("{APEX}{text}")), choices);
@@ -40,7 +40,7 @@ fn snapshot(text: &str) -> Snapshot {
 }
 
 /// A query in bytes; `edns` is the OPT record's size and options.
-fn query(name: &str, record_type: u16, class: u16, edns: Option<(u16, &[u8])>) -> Vec<u8> {
+pub(crate) fn query(name: &str, record_type: u16, class: u16, edns: Option<(u16, &[u8])>) -> Vec<u8> {
     let mut message = vec![0xab, 0xcd, 0x01, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(edns.is_some())];
     for label in name.split('.').filter(|label| !label.is_empty()) {
         message.push(label.len() as u8);
@@ -178,5 +178,60 @@ fn no_datagram_is_larger_than_it_may_be() {
         let (answer, _) =
             ask(&snapshot, &query("many.example.com", 1, 1, Some((size, b""))), Transport::Udp).expect("one");
         assert!(answer.len() <= usize::from(size.clamp(512, 1232)), "{size}");
+    }
+}
+
+#[test]
+fn an_answer_that_is_cut_short_keeps_its_edns() {
+    let snapshot = snapshot("www 60 A 192.0.2.1");
+    let check = |message: &[u8], expected: Vec<u8>| {
+        let (mut answer, answered) = ask(&snapshot, message, Transport::Udp).expect("one");
+        let length = truncate(&mut answer, &answered);
+        assert_eq!(answer[..length], expected);
+    };
+    let plain = query("www.example.com", 1, 1, None);
+    let cut =
+        |counts: &[u8], opt: &[u8]| [b"\xab\xcd\x87\0\0\x01".as_slice(), counts, &plain[12..], opt].concat();
+    check(&plain, cut(&[0; 6], b""));
+    let with_opt = query("www.example.com", 1, 1, Some((1232, b"\0\x03\0\0")));
+    check(&with_opt, cut(b"\0\0\0\0\0\x01", b"\0\0\x29\x04\xd0\0\0\x80\0\0\x08\0\x03\0\x04lb-1"));
+}
+
+#[test]
+fn equal_answers_have_one_number() {
+    let snapshot = snapshot(
+        "www 60 A 192.0.2.1\nwww 60 TXT a\n*.wild 60 A 192.0.2.2\ncut 60 NS ns.cut\nns.cut 60 A 192.0.2.3",
+    );
+    let what = |name: &str, record_type| {
+        let answered = ask(&snapshot, &query(name, record_type, 1, None), Transport::Udp).expect("one").1;
+        (answered.code, answered.what)
+    };
+    let different = [
+        what("www.example.com", 1),
+        what("www.example.com", 16),
+        what("ns1.example.com", 1),
+        what("a.wild.example.com", 1),
+        what("a.cut.example.com", 1),
+        what("a.wild.example.com", 28),
+        what("nope.example.com", 1),
+        what("example.org", 1),
+        what("geo.example.com", 1),
+        what("geo.example.com", 28),
+    ];
+    assert_eq!(different.iter().collect::<std::collections::BTreeSet<_>>().len(), different.len());
+    for (place, name, record_type) in [
+        (0, "wWw.example.com", 1),
+        (3, "b.wild.example.com", 1),
+        (3, "c.d.wild.example.com", 1),
+        (4, "b.cut.example.com", 28),
+        (4, "ns.cut.example.com", 1),
+        (5, "www.example.com", 28),
+        (5, "ns1.example.com", 999),
+        (5, "geo.example.com", 15),
+        (6, "other.www.example.com", 2),
+        (7, "other.example.org", 2),
+        (8, "geo.example.com", 1),
+    ] {
+        assert_eq!(what(name, record_type), different[place], "{name} {record_type}");
     }
 }

@@ -69,4 +69,5 @@ impl DirectoryServer {
 }
 
 /// As the responder's, by default.
-const TCP: TcpLimits = TcpLimits { idle: Duration::from_secs(10), connections: 1000 };
+const TCP: TcpLimits =
+    TcpLimits { idle: Duration::from_secs(10), connections: 1000, connections_per_source: 100 };

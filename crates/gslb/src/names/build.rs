@@ -14,15 +14,15 @@ impl Names {
     pub fn new(zones: &[Zone]) -> Self {
         let numbers: HashMap<&DnsName, u32> =
             (0..).zip(zones).map(|(number, zone)| (&zone.name, number)).collect();
+        let lower = lower(zones, &numbers);
+        let builder = |(number, zone)| {
+            let lower: &[&DnsName] = lower.get(&number).map_or(&[], Vec::as_slice);
+            Builder { zone, number, numbers: &numbers, lower, above: above(zone, lower) }
+        };
+        let builders: Vec<Builder<'_>> = (0..).zip(zones).map(builder).collect();
         let mut nodes: BTreeMap<DnsName, Node> = BTreeMap::new();
-        for (number, zone) in (0..).zip(zones) {
-            let builder = Builder { zone, number, numbers: &numbers, above: above(zone) };
-            // The apex is there in any case.
-            nodes.entry(zone.name.clone()).or_insert_with(|| empty(number)).zone = number;
-            for name in zone.names.keys().chain(zone.choices.keys()) {
-                builder.add(name, &mut nodes);
-            }
-        }
+        builders.iter().for_each(|builder| builder.add_all(&mut nodes));
+        builders.iter().for_each(|builder| builder.join_lower(&mut nodes));
         let places: HashMap<Box<[u8]>, u32, _> =
             nodes.keys().zip(0..).map(|(name, place)| (Box::from(name.as_wire()), place)).collect();
         let wildcard = |name: &DnsName| places.get(name.child(b"*").ok()?.as_wire()).copied();
@@ -54,13 +54,31 @@ struct Builder<'a> {
     zone: &'a Zone,
     number: u32,
     numbers: &'a HashMap<&'a DnsName, u32>,
+    /// The zones right below.
+    lower: &'a [&'a DnsName],
     /// The names above those that have something.
     above: HashSet<DnsName>,
 }
 
-fn above(zone: &Zone) -> HashSet<DnsName> {
+/// By zone, the apexes of those right below it.
+fn lower<'a>(zones: &'a [Zone], numbers: &HashMap<&DnsName, u32>) -> HashMap<u32, Vec<&'a DnsName>> {
+    let mut found: HashMap<u32, Vec<&DnsName>> = HashMap::new();
+    for Zone { name, .. } in zones {
+        let mut above = name.parent();
+        while let Some(upper) = above {
+            if let Some(&number) = numbers.get(&upper) {
+                found.entry(number).or_default().push(name);
+                break;
+            }
+            above = upper.parent();
+        }
+    }
+    found
+}
+
+fn above(zone: &Zone, lower: &[&DnsName]) -> HashSet<DnsName> {
     let mut found = HashSet::new();
-    for name in zone.names.keys().chain(zone.choices.keys()) {
+    for name in zone.names.keys().chain(zone.choices.keys()).chain(lower.iter().copied()) {
         let mut above = name.parent();
         while let Some(name) = above.filter(|name| name.is_within(&zone.name)) {
             above = name.parent();
@@ -73,24 +91,34 @@ fn above(zone: &Zone) -> HashSet<DnsName> {
 }
 
 impl Builder<'_> {
+    fn add_all(&self, nodes: &mut BTreeMap<DnsName, Node>) {
+        // The apex is there in any case.
+        nodes.insert(self.zone.name.clone(), empty(self.number));
+        for name in self.zone.names.keys().chain(self.zone.choices.keys()) {
+            self.add(name, nodes);
+        }
+    }
+
     fn add(&self, name: &DnsName, nodes: &mut BTreeMap<DnsName, Node>) {
-        let below = self.lower_zone(name);
+        if self.lower_zone(name).is_some() {
+            return;
+        }
         let cut = self.zone.cut_of(name);
-        match (&below, &cut) {
-            // What a lower zone answers, only the signature of its keys stays with the zone above.
-            (Some(lower), _) => {
-                if lower == name {
-                    let node = nodes.entry(name.clone()).or_insert_with(|| empty(self.numbers[lower]));
-                    node.signer = Some(Box::new((self.number, self.set_body(name, RecordType::DS))));
-                }
+        if cut.as_ref().is_none_or(|cut| cut == name) {
+            nodes.insert(name.clone(), self.node(name, cut.is_some()));
+            self.add_above(name, nodes);
+        }
+    }
+
+    /// Zones below are part of the tree: the names on the way to them are there, and the signatures of their keys stay here.
+    fn join_lower(&self, nodes: &mut BTreeMap<DnsName, Node>) {
+        for apex in self.lower {
+            if self.zone.cut_of(apex).is_some_and(|cut| cut != **apex) {
+                continue;
             }
-            (None, Some(cut)) if cut != name => {}
-            (None, _) => {
-                let node = self.node(name, cut.is_some());
-                let signer = nodes.remove(name).and_then(|before| before.signer);
-                nodes.insert(name.clone(), Node { signer: signer.or(node.signer), ..node });
-                self.add_above(name, nodes);
-            }
+            let signer = Some(Box::new((self.number, self.set_body(apex, RecordType::DS))));
+            nodes.entry(DnsName::clone(apex)).and_modify(|node| node.signer = signer);
+            self.add_above(apex, nodes);
         }
     }
 
@@ -144,17 +172,21 @@ impl Builder<'_> {
     /// The answer with these records, and with the addresses of the hosts that they name.
     fn body(&self, name: &DnsName, set: &RecordSet) -> Body {
         let mut writer = BodyWriter::new(name);
-        write_set(&mut writer, Section::Answer, Owner::Question, set.ttl, &set.data);
-        for host in set.data.iter().filter_map(host) {
+        let is_whole = write_set(&mut writer, Section::Answer, Owner::Question, set.ttl, &set.data);
+        debug_assert!(is_whole, "no zone has larger ones");
+        // Several services may be at one host.
+        let mut known = HashSet::new();
+        for host in set.data.iter().filter_map(host).filter(|host| known.insert(*host)) {
             self.addresses(&mut writer, Section::Additional, host);
         }
         writer.finish(AUTHORITATIVE)
     }
 
+    /// As far as there is room: who needs them can ask for them.
     fn addresses(&self, writer: &mut BodyWriter, section: Section, host: &DnsName) {
         let sets = self.zone.names.get(host).map_or(&[][..], Vec::as_slice);
         for set in sets.iter().filter(|set| [RecordType::A, RecordType::AAAA].contains(&set.record_type)) {
-            write_set(writer, section, Owner::Name(host), set.ttl, &set.data);
+            let _ = write_set(writer, section, Owner::Name(host), set.ttl, &set.data);
         }
     }
 
@@ -162,7 +194,9 @@ impl Builder<'_> {
     fn referral(&self, name: &DnsName) -> Body {
         let mut writer = BodyWriter::new(name);
         if let Some(servers) = self.zone.set(name, RecordType::NS) {
-            write_set(&mut writer, Section::Authority, Owner::Name(name), servers.ttl, &servers.data);
+            let owner = Owner::Name(name);
+            let is_whole = write_set(&mut writer, Section::Authority, owner, servers.ttl, &servers.data);
+            debug_assert!(is_whole, "no zone has larger ones");
             let hosts = || servers.data.iter().filter_map(host);
             for host in hosts().filter(|host| host.is_within(name)) {
                 self.addresses(&mut writer, Section::Glue, host);
@@ -179,10 +213,12 @@ impl Builder<'_> {
         let chain = self.chain(name, alias);
         let write = |links: &[(DnsName, &RecordSet)]| {
             let mut writer = BodyWriter::new(name);
-            write_set(&mut writer, Section::Answer, Owner::Question, alias.ttl, &alias.data);
+            let mut is_whole =
+                write_set(&mut writer, Section::Answer, Owner::Question, alias.ttl, &alias.data);
             for (owner, set) in links {
-                write_set(&mut writer, Section::Answer, Owner::Name(owner), set.ttl, &set.data);
+                is_whole &= write_set(&mut writer, Section::Answer, Owner::Name(owner), set.ttl, &set.data);
             }
+            debug_assert!(is_whole, "a few names are never too large");
             writer
         };
         let direct = write(&[]).finish(AUTHORITATIVE);
@@ -194,7 +230,8 @@ impl Builder<'_> {
             End::Name(target, sets) => {
                 let body = |set: &RecordSet| {
                     let mut writer = write(&chain.links);
-                    write_set(&mut writer, Section::Answer, Owner::Name(&target), set.ttl, &set.data);
+                    // Beside the links there may be no room for it: then it is asked for by itself.
+                    let _ = write_set(&mut writer, Section::Answer, Owner::Name(&target), set.ttl, &set.data);
                     (set.record_type.0, writer.finish(AUTHORITATIVE))
                 };
                 let mut writer = write(&chain.links);

@@ -40,7 +40,7 @@ fn tell(names: &Names, name: &str, record_type: &str) -> String {
 fn names_are_found() {
     let text = format!(
         "{APEX}www 60 A 192.0.2.1\nwww 60 TXT a\n@ 60 MX 10 mail\nmail 60 A 192.0.2.2\nmail 60 AAAA ::1\na.b.c 60 A 192.0.2.3\n\
-         _sip._udp 60 SRV 0 0 1 mail"
+         _sip._udp 60 SRV 0 0 1 mail\n_sip._tcp 60 SRV 0 0 1 mail\n_sip._tcp 60 SRV 0 0 2 mail\n_sip._tcp 60 SRV 0 0 1 www"
     );
     let names = names(&[("example.com", &text, &["geo.example.com"])]);
     let check = |name: &str, record_type: &str, expected: &str| {
@@ -55,6 +55,8 @@ fn names_are_found() {
     check("example.com", "MX", "answer 1 0 2");
     check("example.com", "DS", "no data 0");
     check("_sip._udp.example.com", "SRV", "answer 1 0 2");
+    // Several services at one host: its addresses come once (RFC 2181 §5).
+    check("_sip._tcp.example.com", "SRV", "answer 3 0 3");
     // Names above others are there (RFC 8020).
     check("b.c.example.com", "A", "no data 0");
     check("c.example.com", "ANY", "no data 0");
@@ -64,6 +66,7 @@ fn names_are_found() {
     check("geo.example.com", "A", "choice 7");
     check("geo.example.com", "MX", "choice 7");
     check("geo.example.com", "ANY", "any");
+    check("geo.example.com", "RRSIG", "no data 0");
     check("example.org", "A", "nowhere");
     check("com", "A", "nowhere");
     check(".", "NS", "nowhere");
@@ -120,6 +123,18 @@ fn aliases_lead_on() {
 }
 
 #[test]
+fn what_does_not_fit_beside_an_alias_is_asked_for_by_itself() {
+    // A few bytes less than a message holds.
+    let text: String = (0..240).map(|number| format!("large 60 TXT {number:0255}\n")).collect();
+    let text = format!("{text}large 60 TXT {:0130}", 0);
+    let names =
+        names(&[("example.com", &format!("{APEX}one 60 CNAME two\ntwo 60 CNAME large\n{text}"), &[])]);
+    assert_eq!(tell(&names, "large.example.com", "TXT"), "answer 241 0 0");
+    assert_eq!(tell(&names, "two.example.com", "TXT"), "answer 1 0 0");
+    assert_eq!(tell(&names, "one.example.com", "TXT"), "answer 2 0 0");
+}
+
+#[test]
 fn delegations_send_elsewhere() {
     let text = format!(
         "{APEX}cut 60 NS ns.cut\ncut 60 NS ns1\ncut 60 NS ns.example.org.\nns.cut 60 A 192.0.2.7\ncut 60 TXT hidden\nsafe 60 NS ns1\n\
@@ -162,5 +177,44 @@ fn a_zone_within_another_answers_for_its_names() {
         check("nope.sub.example.com", "A", &format!("no name {}", number(1)));
         check("low.sub2.example.com", "A", &format!("no name {}", number(2)));
         check("nope.example.com", "A", &format!("no name {}", number(0)));
+    }
+}
+
+#[test]
+fn names_on_the_way_to_a_zone_below_are_there() {
+    let lower = "a.b 60 SOA ns1 hostmaster 1 1 1 1 60\na.b 60 NS ns1";
+    let lowest = "y.x.a.b 60 SOA ns1 hostmaster 1 1 1 1 60\ny.x.a.b 60 NS ns1";
+    let below_cut = "z.cut 60 SOA ns1 hostmaster 1 1 1 1 60\nz.cut 60 NS ns1";
+    // What the zone at the top says of the keys of the lowest one is not for it to say.
+    let others = "to-b 60 CNAME b\ncut 60 NS ns1\ny.x.a.b 60 DS 1 8 2 00ff";
+    for delegated in ["", "\na.b 60 NS ns1\na.b 60 DS 1 8 2 00ff"] {
+        let upper = format!("{APEX}{others}{delegated}");
+        let zones: [(&str, &str, &[&str]); 4] = [
+            ("example.com", &upper, &[]),
+            ("a.b.example.com", lower, &[]),
+            ("y.x.a.b.example.com", lowest, &[]),
+            ("z.cut.example.com", below_cut, &[]),
+        ];
+        for order in [[0, 1, 2, 3], [3, 2, 1, 0]] {
+            let names = names(&order.map(|place| zones[place]));
+            let number = |zone: usize| order.iter().position(|place| *place == zone).expect("it is there");
+            let check = |name: &str, record_type: &str, expected: &str| {
+                assert_eq!(tell(&names, name, record_type), expected, "{name} {record_type} {order:?}");
+            };
+            check("b.example.com", "A", &format!("no data {}", number(0)));
+            check("x.a.b.example.com", "A", &format!("no data {}", number(1)));
+            check("nope.b.example.com", "A", &format!("no name {}", number(0)));
+            check("to-b.example.com", "A", "answer 1 0 0");
+            check("nope.a.b.example.com", "A", &format!("no name {}", number(1)));
+            check("cut.example.com", "A", "referral 0 1 1");
+            check("z.cut.example.com", "SOA", "answer 1 0 0");
+            check("y.x.a.b.example.com", "DS", &format!("no data {}", number(1)));
+            let keys = if delegated.is_empty() {
+                format!("no data {}", number(0))
+            } else {
+                "answer 1 0 0".to_owned()
+            };
+            check("a.b.example.com", "DS", &keys);
+        }
     }
 }

@@ -57,9 +57,31 @@ fn what_could_be_a_trap_is_not_answered() {
 fn other_operations_are_not_implemented() {
     for flags in [0x0800, 0x1000, 0x1800, 0x2800, 0x7800, 0x7ff0 & !0x8000] {
         check_code(&message(flags, [0, 0, 0, 0], &[]), Some((NOTIMP, &[])));
-        check_code(&message(flags, [1, 0, 0, 0], &[WWW]), Some((NOTIMP, &[])));
+        check_code(&message(flags, [1, 0, 0, 0], &[WWW]), Some((NOTIMP, WWW)));
+        check_code(&message(flags, [1, 2, 3, 4], &[WWW, b"\xffwhatever"]), Some((NOTIMP, WWW)));
+        check_code(&message(flags, [7, 0, 0, 0], &[WWW]), Some((NOTIMP, &[])));
     }
-    check_code(&message(0x2000, [1, 0, 0, 0], &[WWW]), Some((REFUSED, &[])));
+    check_code(&message(0x2000, [1, 0, 0, 0], &[WWW]), Some((REFUSED, WWW)));
+}
+
+#[test]
+fn who_is_refused_is_told_with_edns_if_that_was_there() {
+    #[track_caller]
+    fn check(message: &[u8], expected: bool) {
+        let has = match Query::parse(message) {
+            Err(Malformed::Refused { has_edns, .. }) => has_edns,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(has, expected, "{message:02x?}");
+    }
+    let opt = opt(1232, 0, 0, b"");
+    check(&message(0x1000, [1, 0, 0, 1], &[WWW, &opt]), true);
+    check(&message(0x1000, [1, 0, 0, 0], &[WWW]), false);
+    check(&message(0x2000, [1, 0, 0, 1], &[WWW, &opt]), true);
+    check(&message(0, [1, 0, 0, 2], &[WWW, &opt, &opt]), true);
+    check(&message(0, [1, 0, 0, 1], &[WWW, &opt, b"x"]), true);
+    check(&message(0, [1, 0, 0, 2], &[WWW, b"x", &opt]), false);
+    check(&message(0, [2, 0, 0, 1], &[WWW, WWW, &opt]), false);
 }
 
 #[test]

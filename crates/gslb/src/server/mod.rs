@@ -3,6 +3,7 @@
 //! Over UDP there is one thread per worker with a socket of its own for each address (SO_REUSEPORT), which the kernel spreads clients
 //! over. TCP has one thread with a runtime. Both call the same [`answer`](crate::answer()).
 
+mod places;
 #[allow(unsafe_code)]
 mod syscalls;
 mod tcp;
@@ -84,14 +85,10 @@ impl Sockets {
     }
 
     fn add(&mut self, bind: &DnsBind) -> io::Result<()> {
-        let tcp = tcp_socket(bind)?;
-        // The port that the system chose, if it was to choose one, is that of all.
-        let address = tcp.local_addr()?;
-        let bind = DnsBind { address, ..*bind };
-        probe(&bind)?;
-        for worker in &mut self.udp {
-            worker.push(udp_socket(&bind)?);
-        }
+        // A port that the system chooses is free over TCP; over UDP it may be somebody's.
+        let tries = if bind.address.port() == 0 { PORT_TRIES } else { 1 };
+        let (address, tcp, udp) = until_free(tries, || bound(bind, self.udp.len()))?;
+        self.udp.iter_mut().zip(udp).for_each(|(worker, socket)| worker.push(socket));
         self.tcp.push(tcp);
         self.addresses.push(address);
         Ok(())
@@ -102,37 +99,94 @@ impl Sockets {
         &self.addresses
     }
 
-    /// Begins to answer.
+    /// Begins to answer; with all threads or with none.
     pub fn start(self, shared: &Shared, limits: TcpLimits) -> io::Result<Server> {
-        let is_ending = Arc::new(AtomicBool::new(false));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (ending, ended) = tokio::sync::watch::channel(false);
-        let began = Instant::now();
-        let mut threads = Vec::new();
-        for (number, sockets) in self.udp.into_iter().enumerate() {
-            for (place, socket) in sockets.into_iter().enumerate() {
-                let worker = udp::Worker::new(socket, shared.clone(), number, began, Arc::clone(&is_ending));
-                let name = format!("dns-{number}.{place}");
-                threads.push(thread::Builder::new().name(name).spawn(move || worker.run())?);
+        let mut server = Server { threads: Vec::new(), is_ending: Arc::new(AtomicBool::new(false)), ending };
+        let service = tcp::Service::new(self.tcp, shared.clone(), limits, ended);
+        let started = server
+            .start_workers(self.udp, shared)
+            .and_then(|()| server.spawn("dns-tcp", move || service.run(&runtime)));
+        match started {
+            Ok(()) => Ok(server),
+            Err(error) => {
+                server.end();
+                Err(error)
             }
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let service = tcp::Service::new(self.tcp, shared.clone(), limits, ended);
-        threads.push(thread::Builder::new().name("dns-tcp".to_owned()).spawn(move || service.run(&runtime))?);
-        Ok(Server { threads, is_ending, ending })
     }
 }
 
 impl Server {
-    /// Takes no more queries, answers what has come, and ends; connections that are in the middle of a query are given up.
+    fn start_workers(&mut self, sockets: Vec<Vec<std::net::UdpSocket>>, shared: &Shared) -> io::Result<()> {
+        let began = Instant::now();
+        for (number, sockets) in sockets.into_iter().enumerate() {
+            for (place, socket) in sockets.into_iter().enumerate() {
+                let is_ending = Arc::clone(&self.is_ending);
+                let worker = udp::Worker::new(socket, shared.clone(), number, began, is_ending);
+                self.spawn(&format!("dns-{number}.{place}"), move || worker.run())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A thread that nothing can do without: a panic in it ends the process, which would look well and answer nothing.
+    fn spawn(&mut self, name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        let guarded = move || {
+            let _guard = AbortOnPanic;
+            work();
+        };
+        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(guarded)?);
+        Ok(())
+    }
+
+    /// Takes no more queries, answers what has come, and ends. Connections that are in the middle of a query have a second for it.
     pub fn end(mut self) {
         self.is_ending.store(true, Ordering::Relaxed);
         let _ = self.ending.send(true);
         for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("a thread that answers DNS has panicked");
-            }
+            // A panic in it is not survived.
+            let _ = thread.join();
         }
     }
+}
+
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            tracing::error!("a thread that answers DNS has died: aborting");
+            std::process::abort();
+        }
+    }
+}
+
+/// Tries again while the address is taken.
+fn until_free<T>(tries: usize, mut bind: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut left = tries;
+    loop {
+        left = left.saturating_sub(1);
+        match bind() {
+            Err(error) if left > 0 && error.kind() == io::ErrorKind::AddrInUse => {}
+            result => return result,
+        }
+    }
+}
+
+/// The sockets for an address: one over TCP, and one over UDP for each worker.
+fn bound(
+    bind: &DnsBind,
+    workers: usize,
+) -> io::Result<(SocketAddr, std::net::TcpListener, Vec<std::net::UdpSocket>)> {
+    let tcp = tcp_socket(bind)?;
+    // The port that the system chose, if it was to choose one, is that of all.
+    let address = tcp.local_addr()?;
+    let bind = DnsBind { address, ..*bind };
+    probe(&bind)?;
+    let udp = (0..workers).map(|_| udp_socket(&bind)).collect::<io::Result<_>>()?;
+    Ok((address, tcp, udp))
 }
 
 fn socket(bind: &DnsBind, kind: Type, protocol: Protocol) -> io::Result<Socket> {
@@ -170,9 +224,14 @@ fn udp_socket(bind: &DnsBind) -> io::Result<std::net::UdpSocket> {
     Ok(socket.into())
 }
 
+/// Ports of the system's choice that are tried.
+const PORT_TRIES: usize = 16;
 /// Connections that wait to be taken.
 const BACKLOG: i32 = 1024;
 /// Queries that wait while a worker is busy; the system may give less. Bytes.
 const BUFFER: usize = 4 << 20;
 /// How soon a worker that nobody asks sees that it is to end.
 const LOOK: Duration = Duration::from_millis(250);
+
+#[cfg(test)]
+mod tests;

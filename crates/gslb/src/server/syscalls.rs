@@ -198,10 +198,10 @@ fn socket_addr(storage: &libc::sockaddr_storage, length: libc::socklen_t) -> Opt
 /// Sets what no safe wrapper sets: the address that was asked comes with each query, answers over IPv4 may be fragmented on
 /// their way, and those over IPv6 fit through every link.
 pub(super) fn prepare(socket: BorrowedFd<'_>, is_v4: bool) -> io::Result<()> {
+    // DF off, and nothing is believed about a path (RFC 9715 §3.1); of a socket for IPv6 that is what it sends over IPv4.
+    set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT)?;
     if is_v4 {
-        set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?;
-        // DF off, and nothing is believed about a path (RFC 9715 §3.1).
-        return set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT);
+        return set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1);
     }
     set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
     set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU, 1280)
@@ -219,6 +219,22 @@ fn set(socket: BorrowedFd<'_>, level: libc::c_int, name: libc::c_int, value: lib
         )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// What is set.
+#[cfg(test)]
+pub(super) fn option(
+    socket: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+) -> io::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut length = mem::size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most one int.
+    let result = unsafe {
+        libc::getsockopt(socket.as_raw_fd(), level, name, (&raw mut value).cast(), &raw mut length)
+    };
+    if result == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Datagrams that are taken at once: more of them make answers wait for each other.

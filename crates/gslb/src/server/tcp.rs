@@ -6,13 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fulcrum_balance::Rng;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use fulcrum_config::gslb::DnsTcp;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::Shared;
+use super::places::{Place, Places};
 use crate::answer::{ANSWER_MAX, Client, Transport, answer};
 use crate::counters::Drop;
 
@@ -21,8 +23,21 @@ use crate::counters::Drop;
 pub struct TcpLimits {
     /// A connection without a whole query for so long is closed; and one that does not take its answers.
     pub idle: Duration,
-    /// Connections at a time.
+    /// Connections at a time: when more come, those leave that were answered longest ago.
     pub connections: u32,
+    /// Of a network at a time: when more of it come, its own leave.
+    pub connections_per_source: u32,
+}
+
+impl TcpLimits {
+    /// As configured.
+    pub fn of(tcp: &DnsTcp) -> Self {
+        TcpLimits {
+            idle: tcp.idle_timeout,
+            connections: tcp.max_connections.get(),
+            connections_per_source: tcp.connections_per_source.get(),
+        }
+    }
 }
 
 /// The connections of all addresses.
@@ -45,7 +60,7 @@ impl Service {
 
     pub(super) fn run(self, runtime: &tokio::runtime::Runtime) {
         runtime.block_on(async {
-            let places = Arc::new(Semaphore::new(self.limits.connections as usize));
+            let places = Arc::new(Places::new(self.limits));
             let mut accepting = JoinSet::new();
             for listener in self.listeners {
                 match tokio::net::TcpListener::from_std(listener) {
@@ -54,6 +69,7 @@ impl Service {
                             shared: self.shared.clone(),
                             limits: self.limits,
                             places: Arc::clone(&places),
+                            ended: self.ended.clone(),
                         };
                         accepting.spawn(acceptor.run(listener));
                     }
@@ -62,7 +78,8 @@ impl Service {
             }
             let mut ended = self.ended;
             let _ = ended.wait_for(|ended| *ended).await;
-            // Connections go with those who accepted them.
+            // Those who accept wait for their connections; with the set those go that are not ready then.
+            let _ = timeout(GRACE, async { while accepting.join_next().await.is_some() {} }).await;
         });
     }
 }
@@ -70,15 +87,22 @@ impl Service {
 struct Acceptor {
     shared: Shared,
     limits: TcpLimits,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
+    ended: watch::Receiver<bool>,
 }
 
 impl Acceptor {
-    async fn run(self, listener: tokio::net::TcpListener) {
+    async fn run(mut self, listener: tokio::net::TcpListener) {
         let mut connections = JoinSet::new();
         loop {
             while connections.try_join_next().is_some() {}
-            let (stream, peer) = match listener.accept().await {
+            let accepted = tokio::select! {
+                // Who waits already is taken, also at the end.
+                biased;
+                accepted = listener.accept() => accepted,
+                () = nothing_more(&mut self.ended) => break,
+            };
+            let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::warn!(%error, "accepting a connection for DNS failed");
@@ -86,57 +110,63 @@ impl Acceptor {
                     continue;
                 }
             };
-            let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-                self.shared.counters.dropped(self.shared.counters.tcp(), Drop::Connections, 1);
-                continue;
-            };
             let address = peer.ip().to_canonical();
+            let (place, has_displaced) = Places::take(&self.places, address);
+            if has_displaced {
+                self.shared.counters.dropped(self.shared.counters.tcp(), Drop::Connections, 1);
+            }
             let connection = Connection {
-                stream,
                 address,
                 shared: self.shared.clone(),
                 idle: self.limits.idle,
-                _place: place,
+                ended: self.ended.clone(),
             };
-            connections.spawn(connection.run());
+            connections.spawn(connection.run(stream, place));
         }
+        drop(listener);
+        while connections.join_next().await.is_some() {}
     }
 }
 
 struct Connection {
-    stream: TcpStream,
     address: IpAddr,
     shared: Shared,
     idle: Duration,
-    _place: OwnedSemaphorePermit,
+    ended: watch::Receiver<bool>,
 }
 
 impl Connection {
+    /// Answers until the client leaves, or until another one needs the place.
+    async fn run(self, stream: TcpStream, place: Place) {
+        tokio::select! {
+            () = self.serve(stream, &place) => {}
+            () = place.displaced() => {}
+        }
+    }
+
     /// Answers one query after the other; whoever sends many at once gets the answers in the same order.
-    async fn run(mut self) {
-        let _ = self.stream.set_nodelay(true);
+    async fn serve(mut self, mut stream: TcpStream, place: &Place) {
+        let _ = stream.set_nodelay(true);
+        let (reading, mut writing) = stream.split();
+        let mut reading = BufReader::with_capacity(READ, reading);
         let mut query = Vec::new();
         let mut out = vec![0; 2 + ANSWER_MAX];
         let mut rng = Rng::from_seed(
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as u64),
         );
         loop {
-            match timeout(self.idle, self.read(&mut query)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => return,
+            match timeout(self.idle, next(&mut reading, &mut query, &mut self.ended)).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false) | Err(_)) => return,
                 Err(_) => return self.shared.counters.dropped(self.shared.counters.tcp(), Drop::Idle, 1),
             }
             let Some(length) = self.answer(&query, &mut rng, &mut out) else { return };
-            if timeout(self.idle, self.stream.write_all(&out[..2 + length])).await.is_err() {
-                return self.shared.counters.dropped(self.shared.counters.tcp(), Drop::Idle, 1);
+            match timeout(self.idle, writing.write_all(&out[..2 + length])).await {
+                Ok(Ok(())) => place.touch(),
+                Ok(Err(_)) => return,
+                Err(_) => return self.shared.counters.dropped(self.shared.counters.tcp(), Drop::Idle, 1),
             }
         }
-    }
-
-    async fn read(&mut self, query: &mut Vec<u8>) -> io::Result<()> {
-        let length = usize::from(self.stream.read_u16().await?);
-        query.resize(length, 0);
-        self.stream.read_exact(query).await.map(drop)
     }
 
     fn answer(&self, query: &[u8], rng: &mut Rng, out: &mut [u8]) -> Option<usize> {
@@ -158,5 +188,36 @@ impl Connection {
     }
 }
 
+/// The next query. `false`: the client has left, or it has sent nothing more and the server ends.
+async fn next(
+    reading: &mut (impl AsyncBufRead + Unpin),
+    query: &mut Vec<u8>,
+    ended: &mut watch::Receiver<bool>,
+) -> io::Result<bool> {
+    tokio::select! {
+        biased;
+        come = reading.fill_buf() => if come?.is_empty() {
+            return Ok(false);
+        },
+        () = nothing_more(ended) => return Ok(false),
+    }
+    let length = usize::from(reading.read_u16().await?);
+    query.resize(length, 0);
+    query.shrink_to(READ);
+    reading.read_exact(query).await.map(|_| true)
+}
+
+/// Waits for the end, and then for what has come and is not known yet: the runtime has to look at sockets once more.
+async fn nothing_more(ended: &mut watch::Receiver<bool>) {
+    let _ = ended.wait_for(|ended| *ended).await;
+    tokio::time::sleep(LAST_LOOK).await;
+}
+
+/// How long something may take from a socket to whom it is for.
+const LAST_LOOK: Duration = Duration::from_millis(20);
+/// What is read at once: some queries.
+const READ: usize = 2048;
+/// How long connections may go on at the end.
+const GRACE: Duration = Duration::from_secs(1);
 /// Before accepting is tried again.
 const RETRY: Duration = Duration::from_millis(100);

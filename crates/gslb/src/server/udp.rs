@@ -59,17 +59,7 @@ impl Worker {
         let mut rng = Rng::from_seed(
             u64::from(self.began.elapsed().subsec_nanos()) << 8 ^ seconds() ^ self.number as u64,
         );
-        while !self.is_ending.load(Ordering::Relaxed) {
-            match batch.receive(self.socket.as_fd()) {
-                Ok(_) => {}
-                Err(error) if is_nothing(&error) => continue,
-                Err(error) => {
-                    // What came before it is gone; a socket that goes on failing must not take the processor.
-                    tracing::warn!(%error, "receiving DNS queries failed");
-                    std::thread::sleep(super::LOOK);
-                    continue;
-                }
-            }
+        let mut answer_all = |batch: &mut Batch| {
             let turn = Turn {
                 snapshot: snapshots.load(),
                 rate: rates.load().as_ref().as_ref(),
@@ -83,6 +73,27 @@ impl Worker {
             let failed = batch.send(self.socket.as_fd());
             if failed > 0 {
                 self.shared.counters.dropped(self.number, Drop::Unsent, failed as u64);
+            }
+        };
+        while !self.is_ending.load(Ordering::Relaxed) {
+            match batch.receive(self.socket.as_fd()) {
+                Ok(_) => answer_all(&mut batch),
+                Err(error) if is_nothing(&error) => {}
+                Err(error) => {
+                    // What came before it is gone; a socket that goes on failing must not take the processor.
+                    tracing::warn!(%error, "receiving DNS queries failed");
+                    std::thread::sleep(super::LOOK);
+                }
+            }
+        }
+        // What has come is answered; not for ever, should more come all the time.
+        let waits = self.socket.set_nonblocking(true).is_err();
+        for _ in 0..if waits { 0 } else { LAST_BATCHES } {
+            match batch.receive(self.socket.as_fd()) {
+                Ok(_) => answer_all(&mut batch),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // Told of an answer that could not be delivered.
+                Err(_) => {}
             }
         }
     }
@@ -102,7 +113,7 @@ impl Turn<'_> {
             counters.dropped(self.worker, Drop::Unanswerable, 1);
             return None;
         };
-        let length = self.limited(peer, &answered, query, out);
+        let length = self.limited(peer, &answered, out);
         match length {
             Some(_) => {
                 counters.answered(self.worker, self.snapshot, &answered, transport);
@@ -115,24 +126,17 @@ impl Turn<'_> {
         length
     }
 
-    fn limited(&self, peer: SocketAddr, answered: &Answered, query: &[u8], out: &mut [u8]) -> Option<usize> {
+    fn limited(&self, peer: SocketAddr, answered: &Answered, out: &mut [u8]) -> Option<usize> {
         let Some(rate) = self.rate else { return Some(answered.length) };
-        match rate.pass(peer.ip(), question_name(query), answered, self.elapsed) {
+        match rate.pass(peer.ip(), answered, self.elapsed) {
             Pass::Send => Some(answered.length),
             Pass::Slip => {
                 self.shared.counters.dropped(self.worker, Drop::Slipped, 1);
-                Some(truncate(out, answered.length))
+                Some(truncate(out, answered))
             }
             Pass::Drop => None,
         }
     }
-}
-
-/// The name that is asked for, and what follows: enough to tell one answer from another.
-fn question_name(query: &[u8]) -> &[u8] {
-    let rest = query.get(crate::query::HEADER..).unwrap_or_default();
-    let end = rest.iter().position(|&byte| byte == 0).unwrap_or(rest.len());
-    &rest[..end]
 }
 
 fn is_nothing(error: &io::Error) -> bool {
@@ -149,3 +153,6 @@ fn is_nothing(error: &io::Error) -> bool {
 fn seconds() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
+
+/// More than the queries that a socket's buffer holds.
+const LAST_BATCHES: usize = 1024;

@@ -225,6 +225,11 @@ impl Judge {
         }
     }
 
+    /// Whether a region fails for an observer that takes this for its own link.
+    pub(crate) fn is_doubted(&self, observer: Observer, region: Region, now: Now) -> bool {
+        self.cast(observer, region, now.clock) == Cast::Doubt
+    }
+
     /// Whether an observer may believe that a region fails: most else that it sees is well. Its own region does not
     /// count, for its link is not needed for that; nor does a failing region that is known to be down, for that says
     /// nothing of the link. With nothing else to look at there is nothing to check.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use fulcrum_model::{DnsName, DnsNameError, RecordError};
+use fulcrum_model::{DnsName, DnsNameError, RecordError, RecordType};
 
 /// A mistake in a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,12 +41,21 @@ pub enum ZoneProblem {
     TwoAliases(DnsName),
     /// A CNAME beside other records (RFC 2181 §10.1).
     AliasAndOthers(DnsName),
+    /// A record at or below the top of another zone that is served, too.
+    Hidden {
+        /// Whose it is.
+        name: DnsName,
+        /// The other zone.
+        zone: DnsName,
+    },
     /// A delegation of what is answered here, or of a wildcard.
     Delegated(DnsName),
     /// An address beside a policy that gives the addresses of the name.
     Chosen(DnsName),
     /// More records of one name and type than are taken.
     TooMany(DnsName),
+    /// Records of one name and type that no message holds.
+    TooLarge(DnsName, RecordType),
     /// What the reader of a zone file met.
     Syntax(&'static str),
     /// A name in a zone file that cannot be one.
@@ -88,6 +97,12 @@ impl fmt::Display for ZoneProblem {
             ZoneProblem::AliasAndOthers(name) => {
                 write!(f, "{name} has a CNAME and something else: an alias has nothing beside it")
             }
+            ZoneProblem::Hidden { name, zone } => {
+                write!(
+                    f,
+                    "{name} has what is never answered: the zone {zone} is served, too, and begins there or above it"
+                )
+            }
             ZoneProblem::Delegated(name) => {
                 write!(f, "{name} cannot be delegated: it is a wildcard, or answered by a policy")
             }
@@ -95,6 +110,9 @@ impl fmt::Display for ZoneProblem {
                 write!(f, "{name} has an address beside the policy that gives its addresses")
             }
             ZoneProblem::TooMany(name) => write!(f, "{name} has too many records of one type"),
+            ZoneProblem::TooLarge(name, record_type) => {
+                write!(f, "the {record_type} records of {name} do not fit into one message together")
+            }
             ZoneProblem::Syntax(what) => f.write_str(what),
             ZoneProblem::Name { found, error } => write!(f, "{found:?} cannot be a name: {error}"),
             ZoneProblem::Type(found) => {

@@ -2,6 +2,7 @@
 
 mod error;
 pub mod file;
+pub(crate) mod overlap;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use fulcrum_model::{DnsName, RecordData, RecordType, Soa};
 
+use crate::body::fits;
 use error::ERRORS_MAX;
 pub use error::{ZoneError, ZoneProblem};
 
@@ -87,6 +89,10 @@ impl Zone {
         });
         if of_type(RecordType::NS).is_none() {
             errors.push(of_zone(ZoneProblem::NoServers(name.clone())));
+        }
+        let large = names.iter().flat_map(|(name, sets)| sets.iter().map(move |set| (name, set)));
+        for (name, set) in large.filter(|(name, set)| !fits(name, &set.data)).take(ERRORS_MAX) {
+            errors.push(of_zone(ZoneProblem::TooLarge(name.clone(), set.record_type)));
         }
         match start {
             None => errors.insert(0, of_zone(ZoneProblem::NoStart(name.clone()))),

@@ -103,6 +103,17 @@ fn what_is_wrong_is_all_told() {
 }
 
 #[test]
+fn what_no_message_holds_is_refused() {
+    let text =
+        |count: usize| -> String { (0..count).map(|number| format!("www 60 TXT {number:0244}\n")).collect() };
+    assert!(zone(&format!("{APEX}{}", text(250)), &[]).is_ok());
+    assert_eq!(
+        zone(&format!("{APEX}{}", text(400)), &[]).expect_err("it is too large"),
+        ["the TXT records of www.example.com. do not fit into one message together"]
+    );
+}
+
+#[test]
 fn a_hundred_mistakes_are_enough() {
     let outside = format!("{APEX}{}", "a.org. 1 A 192.0.2.1\n".repeat(200));
     let errors = zone(&outside, &[]).expect_err("it is wrong");
