@@ -101,6 +101,7 @@ fn snapshot() -> Snapshot {
         ),
     ];
     Snapshot {
+        directory: None,
         generation: 1,
         names: Arc::new(Names::new(&[zone])),
         choices: Arc::new(choices),
