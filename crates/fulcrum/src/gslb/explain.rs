@@ -8,6 +8,7 @@ use fulcrum_gslb::geo::{Candidate as Ranked, Embedding, Located, LocatedBy, Matc
 use fulcrum_gslb::responder::Responder;
 
 use super::Answering;
+use super::simulate::rounded;
 use crate::admin::{
     CandidateDocument, ChoosingDocument, ClientDocument, ExplainDocument, PanicDocument, PartDocument,
     TargetDocument, ToldDocument, TtlDocument,
@@ -219,9 +220,4 @@ fn why_ttl(reason: &TtlReason) -> String {
         TtlReason::Targets => "a target may be taken out, or come back, soon".to_owned(),
         TtlReason::Endpoints => "not every endpoint of the service is well".to_owned(),
     }
-}
-
-/// To hundredths: more is noise.
-fn rounded(percent: f64) -> f64 {
-    (percent * 100.0).round() / 100.0
 }

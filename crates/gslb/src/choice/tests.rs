@@ -74,6 +74,38 @@ fn weights_are_shares() {
 }
 
 #[test]
+fn weights_are_shares_of_further_answers_too() {
+    let check = |weights: [u64; 4], expected: [usize; 4]| {
+        let names = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"];
+        let targets: Vec<(&str, u64)> = names.into_iter().zip(weights).collect();
+        let weighted = choice(Choose::Weighted, 2, vec![planned(ALL, None, &targets)]);
+        let (mut rng, mut seen) = (Rng::from_seed(1), [0; 4]);
+        for _ in 0..20_000 {
+            let pair = addresses(weighted.pick(A, whom("198.51.100.1", 0), &mut rng));
+            assert!(pair.len() == 2 && pair[0] != pair[1]);
+            pair.iter().for_each(|number| seen[usize::from(*number) - 1] += 1);
+        }
+        let is_near = |(seen, expected): (&usize, usize)| seen.abs_diff(expected) < 1200;
+        assert!(seen.iter().zip(expected).all(is_near), "{seen:?}");
+    };
+    check([1, 1, 1, 1], [10_000; 4]);
+    // Who is drawn first almost always is followed by each of the others as often.
+    check([97, 1, 1, 1], [20_000, 6667, 6667, 6667]);
+    // Of many targets all are answered beside others.
+    let many: Vec<String> = (1..=40).map(|number| format!("192.0.2.{number}")).collect();
+    let targets: Vec<(&str, u64)> = many.iter().map(|name| (name.as_str(), 1)).collect();
+    let weighted = choice(Choose::Weighted, 2, vec![planned(ALL, None, &targets)]);
+    let (mut rng, mut seconds) = (Rng::from_seed(1), [0; 41]);
+    for _ in 0..40_000 {
+        let pair = addresses(weighted.pick(A, whom("198.51.100.1", 0), &mut rng));
+        seconds[usize::from(pair[1])] += 1;
+    }
+    assert!(seconds[1..].iter().all(|count| (500..1750).contains(count)), "{seconds:?}");
+    // In 60 and 30 % the one of them first, and then 75 and 57 % of the others.
+    check([60, 30, 5, 5], [18_000, 16_000, 3000, 3000]);
+}
+
+#[test]
 fn the_first_answers_alone() {
     let targets = [("192.0.2.1", 1), ("192.0.2.2", 1), ("2001:db8::9", 1)];
     let first = choice(Choose::First, 1, vec![planned(ALL, None, &targets)]);
@@ -109,6 +141,36 @@ fn a_client_keeps_its_target() {
     assert_eq!(
         [scope("10.1.2.0", 24), scope("10.1.0.0", 16), scope("10.1.2.3", 0), scope("2001:db8::", 64)],
         [24, 16, 0, 56]
+    );
+}
+
+#[test]
+fn a_client_keeps_all_of_its_targets() {
+    let names = ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.5"];
+    let targets = names.map(|name| (name, 1));
+    let sticky = |targets: &[(&str, u64)]| {
+        choice(Choose::Sticky { v4: 24, v6: 56 }, 3, vec![planned(ALL, None, targets)])
+    };
+    let (all, fewer) = (sticky(&targets), sticky(&targets[1..]));
+    let mut rng = Rng::from_seed(1);
+    let (mut firsts, mut behind_one) = ([0; 6], [0; 6]);
+    for network in 0..5000u32 {
+        let client = |host| whom(&format!("10.{}.{}.{host}", network >> 8, network & 255), 0);
+        let before = addresses(all.pick(A, client(1), &mut rng));
+        assert_eq!(addresses(all.pick(A, client(200), &mut rng)), before, "its network counts");
+        let after = addresses(fewer.pick(A, client(1), &mut rng));
+        match before.iter().position(|number| *number == 1) {
+            None => assert_eq!(after, before, "nothing of theirs has gone"),
+            Some(0) => assert!(after.len() == 3 && !after.contains(&1)),
+            Some(place) => assert_eq!(after[..place], before[..place]),
+        }
+        firsts[usize::from(before[0])] += 1;
+        behind_one[usize::from(before[1])] += usize::from(before[0] == 1);
+    }
+    assert!(firsts[1..].iter().all(|count| (850..1150).contains(count)), "{firsts:?}");
+    assert!(
+        behind_one[2..].iter().all(|count| *count > 0),
+        "not one takes all of its clients: {behind_one:?}"
     );
 }
 
