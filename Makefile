@@ -13,12 +13,18 @@ FOR ?=
 FUZZ_SECONDS ?= 30
 # make bench BENCH_ARGS="…": options of the benchmark; PEERS= in the environment names other binaries to compare with.
 BENCH_ARGS ?=
-# make bench REGISTRY_ARGS="…": the same of the registry's part.
+# make bench DNS_ARGS="…", REGISTRY_ARGS="…": the same of the name server's part and of the registry's.
+DNS_ARGS ?=
 REGISTRY_ARGS ?=
 export PEERS
 
 # The part of nginx that passes TCP; elsewhere than on Debian it comes with nginx, or its column stays empty.
 NGINX_STREAM = $(if $(shell command -v apt-get),/usr/lib/nginx/modules/ngx_stream_module.so=libnginx-mod-stream)
+
+# The parts of Knot and PowerDNS that answer by place and that read zone files, where they are not there.
+DNS_MODULES = $(if $(wildcard /usr/lib/*/knot/modules-*/geoip.so),,/usr/lib/knot/geoip.so=knot-module-geoip) \
+	$(if $(wildcard /usr/lib/*/pdns/libbindbackend.so),,/usr/lib/pdns/bind.so=pdns-backend-bind) \
+	$(if $(wildcard /usr/lib/*/pdns/libgeoipbackend.so),,/usr/lib/pdns/geoip.so=pdns-backend-geoip)
 
 CARGO ?= cargo
 
@@ -67,9 +73,10 @@ schemathesis: ## install the fuzzer of the registry's API into target/
 dnspython: ## install the DNS library of a test's witness into target/
 	$(call INSTALL,tests/dns/dnspython.txt)
 
-bench: ## Fulcrum beside nginx and HAProxy (PEERS=, BENCH_ARGS=), its registry by itself (REGISTRY_ARGS=); see benches/README.md
-	.ci/need nginx=nginx-light haproxy wrk $(NGINX_STREAM)
+bench: ## Fulcrum beside nginx and HAProxy (PEERS=, BENCH_ARGS=) and name servers (DNS_ARGS=), its registry (REGISTRY_ARGS=); see benches/README.md
+	.ci/need nginx=nginx-light haproxy wrk $(NGINX_STREAM) dnsperf gdnsd knotd=knot pdns_server=pdns-server $(DNS_MODULES)
 	$(CARGO) bench --locked -p fulcrum --bench http -- $(BENCH_ARGS)
+	$(CARGO) bench --locked -p fulcrum --bench dns -- $(DNS_ARGS)
 	$(CARGO) bench --locked -p fulcrum --bench registry -- $(REGISTRY_ARGS)
 
 # One at a time: some measure latencies, and others take every core.

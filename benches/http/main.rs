@@ -18,7 +18,9 @@ mod idle;
 mod inside;
 mod options;
 mod peer;
+#[allow(dead_code, reason = "another bench spreads its servers")]
 mod process;
+mod program;
 mod report;
 mod rows;
 mod slow;

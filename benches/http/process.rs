@@ -52,6 +52,11 @@ impl Process {
         Ok(Process { child, output })
     }
 
+    /// Lets it run on both cores from now on.
+    pub(crate) fn spread(&self) -> io::Result<()> {
+        pin(self.child.id(), &format!("{PROXY_CORE},{LOAD_CORE}"))
+    }
+
     /// Sends a signal to the process, not to its children.
     pub(crate) fn signal(&self, which: Signal) {
         signal(self.child.id(), which);
@@ -139,9 +144,13 @@ impl Drop for Process {
 
 /// Moves this process, and what it starts from now on, to the load's core.
 pub(crate) fn pin_self() -> io::Result<()> {
-    let own = std::process::id().to_string();
+    pin(std::process::id(), &LOAD_CORE.to_string())
+}
+
+/// Binds all threads of a process to these cores.
+fn pin(pid: u32, cores: &str) -> io::Result<()> {
     let status = Command::new("taskset")
-        .args(["-a", "-p", "-c", &LOAD_CORE.to_string(), &own])
+        .args(["-a", "-p", "-c", cores, &pid.to_string()])
         .stdout(Stdio::null())
         .status()
         .map_err(|error| io::Error::new(error.kind(), format!("taskset (util-linux): {error}")))?;

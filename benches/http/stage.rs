@@ -16,10 +16,9 @@ use rustix::process::Signal;
 
 use crate::generator::{connect, read_answer};
 use crate::inside;
-use crate::peer::{
-    Fleet, Kind, MOST_ENDPOINTS, Peer, Place, Setup, endpoint, in_path, missing, nginx_arguments,
-};
+use crate::peer::{Fleet, Kind, MOST_ENDPOINTS, Peer, Place, Setup, endpoint, missing, nginx_arguments};
 use crate::process::{LOAD_CORE, PROXY_CORE, Process};
+use crate::program::in_path;
 
 /// Memory, where the machine has a file system in it: answers from files must not wait for a disk.
 const MEMORY: &str = "/dev/shm";

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::peer::{in_path, missing};
+use crate::peer::missing;
+use crate::program::in_path;
 
 /// wrk, ready to run.
 pub(crate) struct Wrk {

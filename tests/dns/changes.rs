@@ -74,6 +74,68 @@ fn no_query_is_lost_by_reloads() {
     assert_eq!(fulcrum.resolve("www.example.com", &[]), ["192.0.2.29"]);
 }
 
+/// Many queries are under way at any time, while a zone of many names is read again and again.
+#[test]
+fn a_large_zone_is_reloaded_while_it_is_asked() {
+    let names: String =
+        (0..20_000).map(|name| format!("h{name} A 10.0.{}.{}\n", name >> 8, name & 255)).collect();
+    let zone = |version: u8| ZONE.replace("www A 192.0.2.1\n", &format!("www A 192.0.2.{version}\n{names}"));
+    let fulcrum = start_with(&with_file(), &[("example.com.zone", &zone(1))]);
+    let file = fulcrum.file().with_file_name("example.com.zone");
+    let address = fulcrum.dns().to_owned();
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let asked = scope.spawn(|| {
+            let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+            socket.connect(&address).expect("an address");
+            socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+            let (mut rounds, mut newest) = (0u32, 0);
+            while !is_over.load(Ordering::Relaxed) {
+                newest = ask_many(&socket, newest);
+                rounds += 1;
+            }
+            (rounds, newest)
+        });
+        for version in 2..8 {
+            let next = file.with_extension("next");
+            fs::write(&next, zone(version)).expect("it is written");
+            fs::rename(&next, &file).expect("it is there");
+            assert_eq!(fulcrum.reload_with(&["--wait"]).code, Some(0));
+            eventually("the new address", || {
+                (fulcrum.resolve("www.example.com", &[]) == [format!("192.0.2.{version}")]).then_some(())
+            });
+        }
+        is_over.store(true, Ordering::Relaxed);
+        let (rounds, newest) = asked.join().expect("every query is answered");
+        assert!(rounds > 20 && newest > 1, "{rounds} rounds, up to version {newest}");
+    });
+    assert_eq!(fulcrum.resolve("h19999.example.com", &[]), ["10.0.78.31"]);
+}
+
+/// Sends many queries at once; all are answered, each once, none by a version older than one that was seen before they
+/// were sent. Tells the newest.
+#[track_caller]
+fn ask_many(socket: &UdpSocket, known: u8) -> u8 {
+    const AT_ONCE: usize = 32;
+    let mut query = QUERY.to_vec();
+    for id in 0..AT_ONCE {
+        query[1] = id as u8;
+        socket.send(&query).expect("it is sent");
+    }
+    let mut answered = [false; AT_ONCE];
+    let mut newest = known;
+    for _ in 0..AT_ONCE {
+        let mut answer = [0; 512];
+        let length = socket.recv(&mut answer).expect("every query is answered");
+        let [a, b, c, version] = answer[length - 4..length] else { unreachable!("four bytes") };
+        assert_eq!((answer[7], [a, b, c]), (1, [192, 0, 2]));
+        assert!(version >= known, "version {version} after {known}");
+        assert!(!std::mem::replace(&mut answered[usize::from(answer[1])], true), "answered twice");
+        newest = newest.max(version);
+    }
+    newest
+}
+
 #[test]
 fn what_takes_a_restart_is_refused() {
     let fulcrum = start("", "");

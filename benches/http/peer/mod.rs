@@ -6,9 +6,9 @@ mod setup;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::options::Options;
+use crate::program::{in_path, said_by, version};
 
 pub(crate) use config::Place;
 pub(crate) use fleet::{ALL_ENDPOINTS, Fleet, LEAST_HOSTS};
@@ -95,13 +95,6 @@ impl Kind {
     }
 }
 
-/// A program in `PATH`, or where Debian puts daemons.
-pub(crate) fn in_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
-    folders.map(|folder| folder.join(program)).find(|file| file.is_file())
-}
-
 /// What to do about a program that is not there.
 pub(crate) fn missing(program: &str) -> io::Error {
     io::Error::other(format!("{program} is not installed (Debian: apt-get install nginx-light haproxy wrk)"))
@@ -121,11 +114,7 @@ pub(crate) fn nginx_arguments(folder: &str, config: String) -> Vec<String> {
 
 /// Kind and version, as in `nginx 1.22.1`.
 fn label(kind: Kind, binary: &Path) -> io::Result<String> {
-    let text = said_by(binary, "-v")?;
-    let version = text
-        .split(|character: char| !(character.is_ascii_digit() || character == '.'))
-        .find(|word| word.contains('.') && word.starts_with(|first: char| first.is_ascii_digit()));
-    Ok(format!("{} {}", kind.name(), version.unwrap_or("?")))
+    Ok(format!("{} {}", kind.name(), version(binary, "-v")?))
 }
 
 /// The line that loads the stream module of nginx, empty where that is built in; `None` where there is none.
@@ -140,12 +129,4 @@ fn stream(kind: Kind, binary: &Path) -> io::Result<Option<String>> {
     let folder = text.split_whitespace().find_map(|word| word.strip_prefix("--modules-path="));
     let module = folder.map(|folder| Path::new(folder).join("ngx_stream_module.so"));
     Ok(module.filter(|module| module.is_file()).map(|module| format!("load_module {};", module.display())))
-}
-
-fn said_by(binary: &Path, flag: &str) -> io::Result<String> {
-    let output = Command::new(binary)
-        .arg(flag)
-        .output()
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", binary.display())))?;
-    Ok(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }

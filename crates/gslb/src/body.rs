@@ -4,16 +4,16 @@
 //! of a wildcard, of "there is none" and of referrals stand behind questions of any length. All their pointers but those to the
 //! whole question keep their distance from the question's end.
 
-use std::collections::HashMap;
-
 use fulcrum_model::{DnsName, RecordData, RecordType, Soa};
+use smallvec::SmallVec;
 
 use crate::query::{AUTHORITATIVE, HEADER};
 
 /// Sections that are ready to be copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Body {
-    bytes: Box<[u8]>,
+    /// A record or two of addresses are at hand without another look into memory.
+    bytes: SmallVec<[u8; 32]>,
     /// Records of the answer, authority and additional sections.
     counts: [u16; 3],
     /// As many bytes and additional records have to be sent; the rest is left out where there is no room.
@@ -98,8 +98,7 @@ pub(crate) struct BodyWriter {
     message: Vec<u8>,
     start: usize,
     name_length: u8,
-    /// Where names are that can be pointed to.
-    known: HashMap<Vec<u8>, u16>,
+    known: Known,
     pointers: Vec<u16>,
     counts: [u16; 3],
     essential: Option<(u16, u16)>,
@@ -113,7 +112,7 @@ impl BodyWriter {
             message: vec![0; HEADER],
             start: 0,
             name_length: question.as_wire().len() as u8,
-            known: HashMap::new(),
+            known: Known::default(),
             pointers: Vec::new(),
             counts: [0; 3],
             essential: None,
@@ -121,19 +120,10 @@ impl BodyWriter {
         };
         writer.message.extend_from_slice(question.as_wire());
         let first = if question.is_wildcard() { 2 } else { 0 };
-        writer.learn(&question.as_wire()[first..], HEADER + first);
+        writer.known.learn(&question.as_wire()[first..], 1, HEADER + first);
         writer.message.extend_from_slice(&[0; 4]);
         writer.start = writer.message.len();
         writer
-    }
-
-    /// Remembers a name and those above it, which stand one behind the other.
-    fn learn(&mut self, mut name: &[u8], mut place: usize) {
-        while name.len() > 1 && place < POINTABLE {
-            self.known.entry(name.to_vec()).or_insert(place as u16);
-            let label = 1 + usize::from(name[0]);
-            (name, place) = (&name[label..], place + label);
-        }
     }
 
     /// Adds a record; sections come in their order. Nothing is written, and `false` returned, when a message cannot hold it.
@@ -183,7 +173,7 @@ impl BodyWriter {
     fn back_to(&mut self, mark: Mark) {
         self.message.truncate(mark.message);
         self.pointers.truncate(mark.pointers);
-        self.known.retain(|_, place| usize::from(*place) < mark.message);
+        self.known.forget_from(mark.message);
         (self.counts, self.essential, self.section) = (mark.counts, mark.essential, mark.section);
     }
 
@@ -232,40 +222,66 @@ impl BodyWriter {
         let place = self.message.len();
         let mut rest = wire;
         while rest.len() > 1 {
-            if let Some(&known) = self.known.get(rest) {
+            if let Some(known) = self.known.find(rest) {
                 self.message.extend_from_slice(&wire[..wire.len() - rest.len()]);
                 self.pointers.push((self.message.len() - self.start) as u16);
                 self.message.extend_from_slice(&(0xc000 | known).to_be_bytes());
-                return self.learn_until(wire, rest.len(), place);
+                return self.known.learn(wire, rest.len(), place);
             }
             rest = &rest[1 + usize::from(rest[0])..];
         }
         self.message.extend_from_slice(wire);
-        self.learn(wire, place);
-    }
-
-    /// Remembers the names whose first labels were just written; those in the last `known` bytes are pointed to elsewhere.
-    fn learn_until(&mut self, wire: &[u8], known: usize, place: usize) {
-        let mut rest = wire;
-        while rest.len() > known {
-            let at = place + wire.len() - rest.len();
-            if at < POINTABLE {
-                self.known.entry(rest.to_vec()).or_insert(at as u16);
-            }
-            rest = &rest[1 + usize::from(rest[0])..];
-        }
+        self.known.learn(wire, 1, place);
     }
 
     /// The sections as they are now, and the flags of an answer with them.
     pub(crate) fn finish(self, flags: u16) -> Body {
         Body {
             essential: self.essential.unwrap_or_else(|| self.size()),
-            bytes: self.message[self.start..].into(),
+            bytes: SmallVec::from_slice(&self.message[self.start..]),
             counts: self.counts,
             pointers: self.pointers.into(),
             name_length: self.name_length,
             flags,
         }
+    }
+}
+
+/// Where names are that can be pointed to. There are few in an answer, so that looking at each costs least.
+#[derive(Default)]
+struct Known {
+    /// The names, one behind the other.
+    text: Vec<u8>,
+    /// Where each begins in the text, its length, and its place in the message.
+    names: Vec<(u32, u8, u16)>,
+}
+
+impl Known {
+    fn find(&self, name: &[u8]) -> Option<u16> {
+        let is_it = |&&(start, length, _): &&(u32, u8, u16)| {
+            usize::from(length) == name.len() && self.text[start as usize..][..name.len()] == *name
+        };
+        self.names.iter().find(is_it).map(|(_, _, place)| *place)
+    }
+
+    /// Remembers a name that was just written at this place, and those above it as far as they have more than so many bytes:
+    /// the others are pointed to elsewhere.
+    fn learn(&mut self, name: &[u8], known: usize, place: usize) {
+        let start = self.text.len();
+        self.text.extend_from_slice(name);
+        let mut rest = name;
+        while rest.len() > known.max(1) && self.names.len() < KNOWN_MAX {
+            let before = name.len() - rest.len();
+            if place + before < POINTABLE && self.find(rest).is_none() {
+                self.names.push(((start + before) as u32, rest.len() as u8, (place + before) as u16));
+            }
+            rest = &rest[1 + usize::from(rest[0])..];
+        }
+    }
+
+    /// What stands at this place of the message or behind it is taken back.
+    fn forget_from(&mut self, place: usize) {
+        self.names.retain(|(_, _, known)| usize::from(*known) < place);
     }
 }
 
@@ -307,6 +323,8 @@ pub(crate) fn any_body() -> Body {
 }
 
 const HINFO: RecordType = RecordType(13);
+/// Names that are remembered: those behind them are written whole, so that the time for an answer of many names has a bound.
+const KNOWN_MAX: usize = 256;
 /// Pointers have 14 bits, and those that move are farther by up to a name's length where a question is longer.
 const POINTABLE: usize = 0x4000 - 256;
 /// A record with two names, as a SOA has, and its head.

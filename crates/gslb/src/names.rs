@@ -1,19 +1,20 @@
 //! All names of all zones, and what is answered for each: looked up with one hash of the name that is asked for.
 
 mod build;
+mod table;
 
-use std::collections::HashMap;
-
-use foldhash::fast::FixedState;
 use fulcrum_model::{DnsName, RecordType};
 
+use smallvec::SmallVec;
+
 use crate::body::Body;
+
+use table::Table;
 
 /// The names of all zones. Built once; read by all threads.
 #[derive(Debug)]
 pub struct Names {
-    places: HashMap<Box<[u8]>, u32, FixedState>,
-    nodes: Vec<Node>,
+    table: Table,
     zones: Vec<ZoneEntry>,
     any: Body,
 }
@@ -25,16 +26,18 @@ struct ZoneEntry {
     none: Body,
 }
 
-/// A name.
+/// A name. What most queries need is in one piece of memory.
 #[derive(Debug)]
 struct Node {
+    /// In wire form.
+    name: SmallVec<[u8; 32]>,
     /// The zone that it belongs to.
     zone: u32,
     kind: Kind,
     /// The name with `*` in front of it.
     wildcard: Option<u32>,
     /// By type.
-    sets: Box<[(u16, Body)]>,
+    sets: SmallVec<[(u16, Body); 1]>,
     /// What answers for its addresses.
     choice: Option<u32>,
     /// DS of the zone above, at a cut, or at the top of a zone.
@@ -88,7 +91,7 @@ impl Names {
 
     /// How many names there are, empty ones included.
     pub fn count(&self) -> usize {
-        self.nodes.len()
+        self.table.nodes().len()
     }
 
     /// The answer to who wants everything.
@@ -98,19 +101,17 @@ impl Names {
 
     /// What there is of a name in wire form and lower case.
     pub(crate) fn find(&self, name: &[u8], record_type: u16) -> (Found<'_>, u32) {
-        if let Some(&place) = self.places.get(name) {
-            let node = &self.nodes[place as usize];
+        if let Some(node) = self.table.find(name) {
             return (self.of(node, record_type), node.zone);
         }
         // The closest name above that is there (RFC 4592 §3.3.1).
         let mut rest = name;
         while let Some((&length, behind)) = rest.split_first().filter(|(length, _)| **length > 0) {
             rest = behind.get(usize::from(length)..).unwrap_or_default();
-            let Some(&place) = self.places.get(rest) else { continue };
-            let node = &self.nodes[place as usize];
+            let Some(node) = self.table.find(rest) else { continue };
             let found = match (&node.kind, node.wildcard) {
                 (Kind::Cut(referral), _) => Found::Body(referral),
-                (_, Some(wildcard)) => self.of(&self.nodes[wildcard as usize], record_type),
+                (_, Some(wildcard)) => self.of(&self.table.nodes()[wildcard as usize], record_type),
                 (_, None) => {
                     match node.choice.filter(|_| name.len() - rest.len() == 1 + usize::from(name[0])) {
                         Some(choice) => Found::Below(choice, self.zone(node.zone)),

@@ -129,6 +129,8 @@ pub struct Responder {
     outside: Outside,
     began: Instant,
     server: Mutex<Option<Server>>,
+    /// What was answered before, kept until no worker looks at it: none of them shall be the one who takes it apart.
+    retired: Mutex<Vec<Arc<Snapshot>>>,
     /// What makes cookies where the configuration has no keys.
     own_key: Arc<CookieKeys>,
     /// The checks that are made, again and again.
@@ -226,6 +228,7 @@ impl Responder {
             outside,
             began,
             server: Mutex::new(Some(server)),
+            retired: Mutex::default(),
             own_key,
             probes: Mutex::default(),
             log_counts: log.as_ref().map(RunningLog::counts).unwrap_or_default(),
@@ -280,7 +283,7 @@ impl Responder {
         state.services = views(&self.outside, state.services());
         let snapshot = state.snapshot(&self.shared.counters, &self.own_key);
         state.exposure.exchange(&snapshot.choices, now.clock);
-        self.shared.snapshot.store(Arc::new(snapshot));
+        self.answer_with(snapshot);
         drop(state);
         if is_other {
             self.shared.rate.store(Arc::new(rate.map(Rate::new)));
@@ -326,9 +329,28 @@ impl Responder {
         }
         let choices = state.compiled.choices(&state.gslb, &seen);
         state.exposure.exchange(&choices, now.clock);
-        let before = self.shared.snapshot.load();
-        self.shared.snapshot.store(Arc::new(Snapshot { choices, ..Snapshot::clone(&before) }));
+        let before = self.shared.snapshot.load_full();
+        self.answer_with(Snapshot { choices, ..Snapshot::clone(&before) });
         state.seen = Some(seen);
+    }
+
+    /// From now on this is answered.
+    fn answer_with(&self, snapshot: Snapshot) {
+        let before = self.shared.snapshot.swap(Arc::new(snapshot));
+        self.retired().push(before);
+    }
+
+    /// Takes apart what no worker looks at any more; tells how many are still looked at. To be called now and then, and not
+    /// where somebody waits: large zones take their time.
+    pub fn free_retired(&self) -> usize {
+        let unused: Vec<_> =
+            self.retired().extract_if(.., |retired| Arc::strong_count(retired) == 1).collect();
+        drop(unused);
+        self.retired().len()
+    }
+
+    fn retired(&self) -> MutexGuard<'_, Vec<Arc<Snapshot>>> {
+        self.retired.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The regions in configured order.

@@ -217,6 +217,7 @@ async fn look(responder: Arc<Responder>, memory: PathBuf) {
         let looked = tokio::task::spawn_blocking(move || {
             let transitions = asked.tick();
             transitions.iter().for_each(tell);
+            asked.free_retired();
             if is_due || !transitions.is_empty() {
                 remember(&asked, &file);
             }

@@ -101,7 +101,6 @@ fn snapshot() -> Snapshot {
         ),
     ];
     Snapshot {
-        directory: None,
         generation: 1,
         names: Arc::new(Names::new(&[zone])),
         choices: Arc::new(choices),

@@ -1,13 +1,16 @@
 //! From zones to names that are ready to be looked up.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 
 use fulcrum_model::{DnsName, RecordData, RecordType};
+use smallvec::SmallVec;
 
+use super::table::Table;
 use super::{Kind, Names, Node, ZoneEntry};
 use crate::body::{Body, BodyWriter, Owner, Section, any_body, write_set};
 use crate::query::{AUTHORITATIVE, NXDOMAIN};
-use crate::zone::{RecordSet, Zone};
+use crate::zone::{RecordSet, RecordSets, Zone};
 
 impl Names {
     /// The names of these zones. Where one zone is within another, the lower one answers for its names.
@@ -17,25 +20,56 @@ impl Names {
         let lower = lower(zones, &numbers);
         let builder = |(number, zone)| {
             let lower: &[&DnsName] = lower.get(&number).map_or(&[], Vec::as_slice);
-            Builder { zone, number, numbers: &numbers, lower, above: above(zone, lower) }
+            Builder::new(zone, (number, &numbers), lower)
         };
         let builders: Vec<Builder<'_>> = (0..).zip(zones).map(builder).collect();
-        let mut nodes: BTreeMap<DnsName, Node> = BTreeMap::new();
-        builders.iter().for_each(|builder| builder.add_all(&mut nodes));
-        builders.iter().for_each(|builder| builder.join_lower(&mut nodes));
-        let places: HashMap<Box<[u8]>, u32, _> =
-            nodes.keys().zip(0..).map(|(name, place)| (Box::from(name.as_wire()), place)).collect();
-        let wildcard = |name: &DnsName| places.get(name.child(b"*").ok()?.as_wire()).copied();
-        let nodes =
-            nodes.into_iter().map(|(name, node)| Node { wildcard: wildcard(&name), ..node }).collect();
+        let names = |zone: &Zone| zone.names.len() + zone.choices.len();
+        let mut table = Table::with_capacity(zones.iter().map(names).sum());
+        builders.iter().for_each(|builder| builder.add_all(&mut table));
+        builders.iter().for_each(|builder| builder.join_lower(&mut table));
+        link_wildcards(&mut table);
         let entry = |zone: &Zone| ZoneEntry { name: zone.name.clone(), none: none(zone) };
-        Names { nodes, zones: zones.iter().map(entry).collect(), places, any: any_body() }
+        Names { table, zones: zones.iter().map(entry).collect(), any: any_body() }
     }
 }
 
 /// A name that has nothing.
-fn empty(zone: u32) -> Node {
-    Node { zone, kind: Kind::Plain, wildcard: None, sets: Box::default(), choice: None, signer: None }
+pub(super) fn empty(name: &[u8], zone: u32) -> Node {
+    Node {
+        name: SmallVec::from_slice(name),
+        zone,
+        kind: Kind::Plain,
+        wildcard: None,
+        sets: SmallVec::new(),
+        choice: None,
+        signer: None,
+    }
+}
+
+/// Puts a node in the place of one with its name, if there is one.
+fn place(table: &mut Table, node: Node) {
+    match table.place(&node.name) {
+        Some(place) => table.nodes_mut()[place as usize] = node,
+        None => drop(table.insert(node)),
+    }
+}
+
+/// Tells each name with a `*` below it of that.
+fn link_wildcards(table: &mut Table) {
+    for place in 0..table.nodes().len() {
+        let Some(above) = table.nodes()[place].name.strip_prefix(b"\x01*") else { continue };
+        if let Some(above) = table.place(above) {
+            table.nodes_mut()[above as usize].wildcard = Some(place as u32);
+        }
+    }
+}
+
+/// The name without its first label; of the root nothing.
+fn above(name: &[u8]) -> &[u8] {
+    match name.split_first() {
+        Some((&length, rest)) => rest.get(usize::from(length)..).unwrap_or_default(),
+        None => &[],
+    }
 }
 
 /// The authority section of "there is none" (RFC 2308 §3), behind a question for any name of the zone.
@@ -54,10 +88,12 @@ struct Builder<'a> {
     zone: &'a Zone,
     number: u32,
     numbers: &'a HashMap<&'a DnsName, u32>,
-    /// The zones right below.
+    /// The zones right below: mostly none.
     lower: &'a [&'a DnsName],
-    /// The names above those that have something.
-    above: HashSet<DnsName>,
+    /// Whether others answer for some names of it.
+    has_cuts: bool,
+    /// The names above those that have something; worked out when it is asked for.
+    above: OnceCell<HashSet<DnsName>>,
 }
 
 /// By zone, the apexes of those right below it.
@@ -76,7 +112,7 @@ fn lower<'a>(zones: &'a [Zone], numbers: &HashMap<&DnsName, u32>) -> HashMap<u32
     found
 }
 
-fn above(zone: &Zone, lower: &[&DnsName]) -> HashSet<DnsName> {
+fn names_above(zone: &Zone, lower: &[&DnsName]) -> HashSet<DnsName> {
     let mut found = HashSet::new();
     for name in zone.names.keys().chain(zone.choices.keys()).chain(lower.iter().copied()) {
         let mut above = name.parent();
@@ -90,53 +126,71 @@ fn above(zone: &Zone, lower: &[&DnsName]) -> HashSet<DnsName> {
     found
 }
 
-impl Builder<'_> {
-    fn add_all(&self, nodes: &mut BTreeMap<DnsName, Node>) {
+impl<'a> Builder<'a> {
+    fn new(
+        zone: &'a Zone,
+        (number, numbers): (u32, &'a HashMap<&'a DnsName, u32>),
+        lower: &'a [&'a DnsName],
+    ) -> Self {
+        let is_cut = |(name, sets): (&DnsName, &RecordSets)| {
+            *name != zone.name && sets.iter().any(|set| set.record_type == RecordType::NS)
+        };
+        let has_cuts = zone.names.iter().any(is_cut);
+        Builder { zone, number, numbers, lower, has_cuts, above: OnceCell::new() }
+    }
+
+    fn add_all(&self, table: &mut Table) {
         // The apex is there in any case.
-        nodes.insert(self.zone.name.clone(), empty(self.number));
+        place(table, empty(self.zone.name.as_wire(), self.number));
         for name in self.zone.names.keys().chain(self.zone.choices.keys()) {
-            self.add(name, nodes);
+            self.add(name, table);
         }
     }
 
-    fn add(&self, name: &DnsName, nodes: &mut BTreeMap<DnsName, Node>) {
+    fn add(&self, name: &DnsName, table: &mut Table) {
         if self.lower_zone(name).is_some() {
             return;
         }
-        let cut = self.zone.cut_of(name);
+        let cut = self.cut_of(name);
         if cut.as_ref().is_none_or(|cut| cut == name) {
-            nodes.insert(name.clone(), self.node(name, cut.is_some()));
-            self.add_above(name, nodes);
+            place(table, self.node(name, cut.is_some()));
+            self.add_above(name, table);
         }
     }
 
     /// Zones below are part of the tree: the names on the way to them are there, and the signatures of their keys stay here.
-    fn join_lower(&self, nodes: &mut BTreeMap<DnsName, Node>) {
+    fn join_lower(&self, table: &mut Table) {
         for apex in self.lower {
-            if self.zone.cut_of(apex).is_some_and(|cut| cut != **apex) {
+            if self.cut_of(apex).is_some_and(|cut| cut != **apex) {
                 continue;
             }
             let signer = Some(Box::new((self.number, self.set_body(apex, RecordType::DS))));
-            nodes.entry(DnsName::clone(apex)).and_modify(|node| node.signer = signer);
-            self.add_above(apex, nodes);
+            if let Some(place) = table.place(apex.as_wire()) {
+                table.nodes_mut()[place as usize].signer = signer;
+            }
+            self.add_above(apex, table);
         }
     }
 
     /// Names between this one and the apex are there, too, if only as empty ones (RFC 8020).
-    fn add_above(&self, name: &DnsName, nodes: &mut BTreeMap<DnsName, Node>) {
-        let mut above = name.parent();
-        while let Some(name) = above.filter(|name| *name != self.zone.name && name.is_within(&self.zone.name))
-        {
-            if nodes.contains_key(&name) {
-                return;
-            }
-            above = name.parent();
-            nodes.insert(name, empty(self.number));
+    fn add_above(&self, name: &DnsName, table: &mut Table) {
+        let mut name = above(name.as_wire());
+        // They are all within the zone.
+        while name.len() > self.zone.name.as_wire().len() && table.place(name).is_none() {
+            table.insert(empty(name, self.number));
+            name = above(name);
         }
+    }
+
+    fn cut_of(&self, name: &DnsName) -> Option<DnsName> {
+        if self.has_cuts { self.zone.cut_of(name) } else { None }
     }
 
     /// The apex of a zone between this zone and the name.
     fn lower_zone(&self, name: &DnsName) -> Option<DnsName> {
+        if self.lower.is_empty() {
+            return None;
+        }
         let mut above = Some(name.clone());
         while let Some(name) = above.filter(|name| *name != self.zone.name) {
             if self.numbers.contains_key(&name) {
@@ -148,9 +202,9 @@ impl Builder<'_> {
     }
 
     fn node(&self, name: &DnsName, is_cut: bool) -> Node {
-        let sets = self.zone.names.get(name).map_or(&[][..], Vec::as_slice);
+        let sets = self.zone.names.get(name).map_or(&[][..], RecordSets::as_slice);
         let alias = sets.iter().find(|set| set.record_type == RecordType::CNAME);
-        let mut node = empty(self.number);
+        let mut node = empty(name.as_wire(), self.number);
         if is_cut {
             node.kind = Kind::Cut(Box::new(self.referral(name)));
             node.signer = Some(Box::new((self.number, self.set_body(name, RecordType::DS))));
@@ -184,7 +238,7 @@ impl Builder<'_> {
 
     /// As far as there is room: who needs them can ask for them.
     fn addresses(&self, writer: &mut BodyWriter, section: Section, host: &DnsName) {
-        let sets = self.zone.names.get(host).map_or(&[][..], Vec::as_slice);
+        let sets = self.zone.names.get(host).map_or(&[][..], RecordSets::as_slice);
         for set in sets.iter().filter(|set| [RecordType::A, RecordType::AAAA].contains(&set.record_type)) {
             let _ = write_set(writer, section, Owner::Name(host), set.ttl, &set.data);
         }
@@ -209,7 +263,7 @@ impl Builder<'_> {
     }
 
     /// An alias with what its target has, as far as the zone knows that and it does not depend on who asks.
-    fn alias(&self, name: &DnsName, alias: &RecordSet) -> (Kind, Box<[(u16, Body)]>) {
+    fn alias(&self, name: &DnsName, alias: &RecordSet) -> (Kind, SmallVec<[(u16, Body); 1]>) {
         let chain = self.chain(name, alias);
         let write = |links: &[(DnsName, &RecordSet)]| {
             let mut writer = BodyWriter::new(name);
@@ -225,7 +279,7 @@ impl Builder<'_> {
         match chain.end {
             End::Elsewhere => (
                 Kind::Alias(Box::new([direct.clone(), write(&chain.links).finish(AUTHORITATIVE)])),
-                Box::default(),
+                SmallVec::new(),
             ),
             End::Name(target, sets) => {
                 let body = |set: &RecordSet| {
@@ -244,7 +298,7 @@ impl Builder<'_> {
             End::Nothing => {
                 let mut writer = write(&chain.links);
                 authority(&mut writer, self.zone);
-                (Kind::Alias(Box::new([direct, writer.finish(AUTHORITATIVE | NXDOMAIN)])), Box::default())
+                (Kind::Alias(Box::new([direct, writer.finish(AUTHORITATIVE | NXDOMAIN)])), SmallVec::new())
             }
         }
     }
@@ -259,7 +313,7 @@ impl Builder<'_> {
         while chain.links.len() < LINKS_MAX && target != *name {
             let is_ours = target.is_within(&self.zone.name)
                 && self.lower_zone(&target).is_none()
-                && self.zone.cut_of(&target).is_none();
+                && self.cut_of(&target).is_none();
             if !is_ours || self.zone.choices.contains_key(&target) {
                 return chain;
             }
@@ -301,7 +355,7 @@ impl Builder<'_> {
             }
             false
         };
-        self.above.contains(name) || wildcard()
+        self.above.get_or_init(|| names_above(self.zone, self.lower)).contains(name) || wildcard()
     }
 
     fn has(&self, name: &DnsName) -> bool {

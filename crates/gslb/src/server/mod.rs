@@ -220,7 +220,7 @@ fn udp_socket(bind: &DnsBind) -> io::Result<std::net::UdpSocket> {
     socket.set_send_buffer_size(BUFFER)?;
     socket.set_read_timeout(Some(LOOK))?;
     socket.bind(&SockAddr::from(bind.address))?;
-    syscalls::prepare(socket.as_fd(), bind.address.is_ipv4())?;
+    syscalls::prepare(socket.as_fd(), bind.address.ip())?;
     Ok(socket.into())
 }
 

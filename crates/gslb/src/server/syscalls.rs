@@ -7,17 +7,28 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr;
 
-/// Queries that came together, and the answers to them.
+/// Queries that came together, and the answers to them. It stays with the thread that made it: messages point into it.
 pub(super) struct Batch {
-    queries: Box<[[u8; QUERY_MAX]; BATCH]>,
+    queries: Box<[Room; BATCH]>,
     /// Each has `room` bytes.
     answers: Box<[u8]>,
     room: usize,
     peers: Box<[libc::sockaddr_storage; BATCH]>,
     controls: Box<[Control; BATCH]>,
+    /// What the kernel fills; they point to the queries, peers and controls of their place for good.
+    incoming: Box<[libc::mmsghdr; BATCH]>,
+    /// What the kernel sends.
+    outgoing: Box<[libc::mmsghdr; BATCH]>,
+    /// Where the bytes of incoming messages go, and where those of outgoing ones are.
+    pieces: Box<[[libc::iovec; BATCH]; 2]>,
     received: [Received; BATCH],
     count: usize,
 }
+
+/// Room for a query. Were it as large as a page, the beginnings of all would share a few lines of the processor's cache.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Room([u8; QUERY_MAX + 64]);
 
 /// Room for one IP_PKTINFO or IPV6_PKTINFO, aligned as a cmsghdr has to be.
 #[derive(Clone, Copy)]
@@ -35,50 +46,60 @@ struct Received {
 impl Batch {
     /// For answers of at most `room` bytes.
     pub(super) fn new(room: usize) -> Self {
-        // SAFETY: sockaddr_storage is plain data, for which all bits zero are a value (AF_UNSPEC).
-        let peer: libc::sockaddr_storage = unsafe { mem::zeroed() };
-        Batch {
-            queries: Box::new([[0; QUERY_MAX]; BATCH]),
+        // SAFETY: these are plain data, for which all bits zero are a value: AF_UNSPEC; null pointers and lengths of zero.
+        let (peer, message): (libc::sockaddr_storage, libc::mmsghdr) =
+            unsafe { (mem::zeroed(), mem::zeroed()) };
+        let piece = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
+        let mut batch = Batch {
+            queries: Box::new([Room([0; QUERY_MAX + 64]); BATCH]),
             answers: vec![0; room * BATCH].into(),
             room,
             peers: Box::new([peer; BATCH]),
             controls: Box::new([Control([0; 64]); BATCH]),
+            incoming: Box::new([message; BATCH]),
+            outgoing: Box::new([message; BATCH]),
+            pieces: Box::new([[piece; BATCH]; 2]),
             received: [Received::default(); BATCH],
-            count: 0,
+            // All places are to be made ready.
+            count: BATCH,
+        };
+        for place in 0..BATCH {
+            let [incoming, outgoing] = &mut *batch.pieces;
+            incoming[place] =
+                libc::iovec { iov_base: batch.queries[place].0.as_mut_ptr().cast(), iov_len: QUERY_MAX };
+            let message = &mut batch.incoming[place].msg_hdr;
+            message.msg_name = (&raw mut batch.peers[place]).cast();
+            message.msg_iov = &raw mut incoming[place];
+            message.msg_iovlen = 1;
+            message.msg_control = batch.controls[place].0.as_mut_ptr().cast();
+            let message = &mut batch.outgoing[place].msg_hdr;
+            message.msg_iov = &raw mut outgoing[place];
+            message.msg_iovlen = 1;
         }
+        batch
     }
 
     /// Waits for queries as long as the socket's timeout says, and takes those that are there, at most [`BATCH`].
     pub(super) fn receive(&mut self, socket: BorrowedFd<'_>) -> io::Result<usize> {
-        self.count = 0;
-        let mut pieces: [libc::iovec; BATCH] = std::array::from_fn(|place| libc::iovec {
-            iov_base: self.queries[place].as_mut_ptr().cast(),
-            iov_len: QUERY_MAX,
-        });
-        let mut messages: [libc::mmsghdr; BATCH] = std::array::from_fn(|place| {
-            // SAFETY: mmsghdr is plain data: null pointers and lengths of zero.
-            let mut message: libc::mmsghdr = unsafe { mem::zeroed() };
-            message.msg_hdr.msg_name = (&raw mut self.peers[place]).cast();
+        // What came last was told in the same places.
+        for message in &mut self.incoming[..self.count] {
             message.msg_hdr.msg_namelen = mem::size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-            message.msg_hdr.msg_iov = &raw mut pieces[place];
-            message.msg_hdr.msg_iovlen = 1;
-            message.msg_hdr.msg_control = self.controls[place].0.as_mut_ptr().cast();
             message.msg_hdr.msg_controllen = mem::size_of::<Control>() as _;
-            message
-        });
-        // SAFETY: the messages and what they point to live in this frame and in `self`, which is borrowed mutably; all lengths are
-        // those of the arrays. No timeout is passed.
+        }
+        self.count = 0;
+        // SAFETY: the messages and what they point to are in boxes of `self`, which is borrowed mutably and lets none of them
+        // go; all lengths are those of the arrays. No timeout is passed.
         let count = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
-                messages.as_mut_ptr(),
+                self.incoming.as_mut_ptr(),
                 BATCH as libc::c_uint,
                 libc::MSG_WAITFORONE,
                 ptr::null_mut(),
             )
         };
         let count = usize::try_from(count).map_err(|_| io::Error::last_os_error())?;
-        for (received, message) in self.received.iter_mut().zip(&messages[..count]) {
+        for (received, message) in self.received.iter_mut().zip(&self.incoming[..count]) {
             let is_whole = message.msg_hdr.msg_flags & libc::MSG_TRUNC == 0;
             *received = Received {
                 // What is longer than any query is no query.
@@ -97,7 +118,7 @@ impl Batch {
         for place in 0..self.count {
             let received = &mut self.received[place];
             let Some(peer) = socket_addr(&self.peers[place], received.peer) else { continue };
-            let query = &self.queries[place][..received.query];
+            let query = &self.queries[place].0[..received.query];
             let out = &mut self.answers[place * self.room..][..self.room];
             received.answer = answer(query, peer, out).unwrap_or(0).min(self.room);
         }
@@ -105,26 +126,22 @@ impl Batch {
 
     /// Sends the answers, each from the address that was asked. Tells how many could not be sent.
     pub(super) fn send(&mut self, socket: BorrowedFd<'_>) -> usize {
-        let mut pieces = [libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 }; BATCH];
-        // SAFETY: mmsghdr is plain data: null pointers and lengths of zero.
-        let mut messages: [libc::mmsghdr; BATCH] = unsafe { mem::zeroed() };
         let mut count = 0;
         for place in 0..self.count {
             let received = self.received[place];
             if received.answer == 0 {
                 continue;
             }
-            pieces[count] = libc::iovec {
+            self.pieces[1][count] = libc::iovec {
                 iov_base: self.answers[place * self.room..].as_mut_ptr().cast(),
                 iov_len: received.answer,
             };
-            let message = &mut messages[count].msg_hdr;
+            let message = &mut self.outgoing[count].msg_hdr;
             message.msg_name = (&raw mut self.peers[place]).cast();
             message.msg_namelen = received.peer;
-            message.msg_iov = &raw mut pieces[count];
-            message.msg_iovlen = 1;
-            let control = &mut self.controls[place].0;
+            (message.msg_control, message.msg_controllen) = (ptr::null_mut(), 0);
             if received.control > 0 {
+                let control = &mut self.controls[place].0;
                 let length = received.control.min(control.len());
                 let_routes_decide(&mut control[..length]);
                 message.msg_control = control.as_mut_ptr().cast();
@@ -134,7 +151,7 @@ impl Batch {
         }
         let (mut sent, mut failed) = (0, 0);
         while sent < count {
-            let left = &mut messages[sent..count];
+            let left = &mut self.outgoing[sent..count];
             // SAFETY: as for recvmmsg; the kernel reads what the messages point to, and writes their lengths.
             let result = unsafe {
                 libc::sendmmsg(socket.as_raw_fd(), left.as_mut_ptr(), left.len() as libc::c_uint, 0)
@@ -195,15 +212,16 @@ fn socket_addr(storage: &libc::sockaddr_storage, length: libc::socklen_t) -> Opt
     }
 }
 
-/// Sets what no safe wrapper sets: the address that was asked comes with each query, answers over IPv4 may be fragmented on
-/// their way, and those over IPv6 fit through every link.
-pub(super) fn prepare(socket: BorrowedFd<'_>, is_v4: bool) -> io::Result<()> {
+/// Sets what no safe wrapper sets: where a socket has several addresses the one that was asked comes with each query, answers over
+/// IPv4 may be fragmented on their way, and those over IPv6 fit through every link.
+pub(super) fn prepare(socket: BorrowedFd<'_>, bound: IpAddr) -> io::Result<()> {
+    let has_several = libc::c_int::from(bound.is_unspecified());
     // DF off, and nothing is believed about a path (RFC 9715 §3.1); of a socket for IPv6 that is what it sends over IPv4.
     set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_OMIT)?;
-    if is_v4 {
-        return set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, 1);
+    if bound.is_ipv4() {
+        return set(socket, libc::IPPROTO_IP, libc::IP_PKTINFO, has_several);
     }
-    set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?;
+    set(socket, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, has_several)?;
     set(socket, libc::IPPROTO_IPV6, libc::IPV6_MTU, 1280)
 }
 
@@ -254,7 +272,7 @@ mod tests {
     fn check(bind: &str, asked: &str) {
         let server = UdpSocket::bind(bind).expect("a socket");
         server.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
-        prepare(server.as_fd(), server.local_addr().expect("an address").is_ipv4()).expect("options");
+        prepare(server.as_fd(), server.local_addr().expect("an address").ip()).expect("options");
         let port = server.local_addr().expect("an address").port();
         let client =
             UdpSocket::bind(if asked.contains(':') { "[::]:0" } else { "0.0.0.0:0" }).expect("a socket");

@@ -78,7 +78,8 @@ impl Worker {
         while !self.is_ending.load(Ordering::Relaxed) {
             match batch.receive(self.socket.as_fd()) {
                 Ok(_) => answer_all(&mut batch),
-                Err(error) if is_nothing(&error) => {}
+                // Nor does a worker that nobody asks keep what was answered before.
+                Err(error) if is_nothing(&error) => answer_all(&mut batch),
                 Err(error) => {
                     // What came before it is gone; a socket that goes on failing must not take the processor.
                     tracing::warn!(%error, "receiving DNS queries failed");

@@ -4,11 +4,13 @@ mod error;
 pub mod file;
 pub(crate) mod overlap;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use fulcrum_model::{DnsName, RecordData, RecordType, Soa};
+use smallvec::{SmallVec, smallvec};
 
 use crate::body::fits;
 use error::ERRORS_MAX;
@@ -37,8 +39,11 @@ pub struct RecordSet {
     /// The lowest of theirs: they share one (RFC 2181 §5.2). Seconds.
     pub ttl: u32,
     /// What they say; never empty, nothing twice.
-    pub data: Vec<RecordData>,
+    pub data: SmallVec<[RecordData; 1]>,
 }
+
+/// What a name has, by type: most names have one record.
+pub type RecordSets = SmallVec<[RecordSet; 1]>;
 
 /// A zone that can be served.
 #[derive(Clone, Debug)]
@@ -50,7 +55,7 @@ pub struct Zone {
     /// How long "there is none" may be remembered, in seconds (RFC 2308 §3: the lower of the start's TTL and minimum).
     pub negative_ttl: u32,
     /// All names that have records, also those below delegations.
-    pub names: BTreeMap<DnsName, Vec<RecordSet>>,
+    pub names: HashMap<DnsName, RecordSets, FixedState>,
     /// Names whose addresses depend on who asks, and the number of the choice that answers them.
     pub choices: BTreeMap<DnsName, u32>,
 }
@@ -63,7 +68,8 @@ impl Zone {
         choices: BTreeMap<DnsName, u32>,
     ) -> Result<Self, Vec<ZoneError>> {
         let mut errors = Vec::new();
-        let mut names: BTreeMap<DnsName, Vec<RecordSet>> = BTreeMap::new();
+        let mut names: HashMap<DnsName, RecordSets, FixedState> = HashMap::default();
+        names.reserve(records.len());
         for record in records {
             if errors.len() >= ERRORS_MAX {
                 return Err(errors);
@@ -153,10 +159,10 @@ fn conflict(sets: &[RecordSet], record: &Record, zone: &DnsName, is_chosen: bool
     }
 }
 
-fn add(sets: &mut Vec<RecordSet>, record: Record) {
+fn add(sets: &mut RecordSets, record: Record) {
     let record_type = record.data.record_type();
     let Some(set) = sets.iter_mut().find(|set| set.record_type == record_type) else {
-        return sets.push(RecordSet { record_type, ttl: record.ttl, data: vec![record.data] });
+        return sets.push(RecordSet { record_type, ttl: record.ttl, data: smallvec![record.data] });
     };
     set.ttl = set.ttl.min(record.ttl);
     if !set.data.contains(&record.data) {
