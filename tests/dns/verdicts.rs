@@ -73,6 +73,7 @@ fn its_own_link_is_not_taken_for_the_death_of_others() {
         format!("  regions: {{ us: {{}}, asia: {{}}, eu: {{}} }}\n  verdict: {{ {VERDICT} }}\n  home: eu\n");
     let fulcrum = start(&names, &regions);
     await_answer(&fulcrum, "127.0.0.51");
+    eventually("it is seen", || region(&fulcrum, 0).1.contains("see it well").then_some(()));
     // Only what is here is seen.
     hosts.kill(0);
     hosts.kill(1);

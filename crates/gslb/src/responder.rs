@@ -211,7 +211,9 @@ impl Responder {
         // The first answer is one of what there is, too.
         state.services = views(&outside, state.services());
         let own_key = Arc::new(CookieKeys::new(vec![key]));
-        let snapshot = state.snapshot(&counters, &own_key);
+        let seen = state.see();
+        let snapshot = state.snapshot(&counters, &own_key, &seen);
+        state.seen = Some(seen);
         state.exposure.begin(&state.compiled, &state.gslb);
         state.exposure.exchange(&snapshot.choices, now.clock);
         let rate = state.gslb.rate_limit.map(Rate::new);
@@ -281,9 +283,12 @@ impl Responder {
         state.replace(next, generation, now);
         // Under the lock, but for once: nobody is to be told that a new name has nothing.
         state.services = views(&self.outside, state.services());
-        let snapshot = state.snapshot(&self.shared.counters, &self.own_key);
+        let seen = state.see();
+        let snapshot = state.snapshot(&self.shared.counters, &self.own_key, &seen);
         state.exposure.exchange(&snapshot.choices, now.clock);
         self.answer_with(snapshot);
+        // What was just built is not built again for what is the same.
+        state.seen = Some(seen);
         drop(state);
         if is_other {
             self.shared.rate.store(Arc::new(rate.map(Rate::new)));
@@ -544,15 +549,14 @@ impl State {
         };
     }
 
-    fn snapshot(&self, counters: &Counters, own_key: &Arc<CookieKeys>) -> Snapshot {
+    fn snapshot(&self, counters: &Counters, own_key: &Arc<CookieKeys>, seen: &Seen) -> Snapshot {
         let keys: Vec<[u8; 16]> = self.gslb.cookie_keys.iter().map(|key| key.expose()).collect();
         let cookies = if keys.is_empty() { Arc::clone(own_key) } else { Arc::new(CookieKeys::new(keys)) };
         let (zone_cells, nowhere_cells) = counters.of_zones(self.compiled.names.zones());
-        let seen = self.see();
         Snapshot {
             generation: self.generation,
             names: Arc::clone(&self.compiled.names),
-            choices: self.compiled.choices(&self.gslb, &seen),
+            choices: self.compiled.choices(&self.gslb, seen),
             cookies,
             identity: self.gslb.nsid.as_deref().unwrap_or_default().as_bytes().into(),
             zone_cells: zone_cells.into(),
