@@ -1,15 +1,17 @@
 //! The responder: what is seen comes in, verdicts are made of it, and what is answered follows.
 
+mod checked;
 mod explain;
 mod exposure;
+mod prober;
 mod regions;
 mod simulate;
+mod state;
 mod weights;
 mod world;
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::BTreeMap;
 use std::future::Future;
-use std::hash::BuildHasher;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,26 +19,23 @@ use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
 use fulcrum_config::HealthCheck;
-use fulcrum_config::gslb::{Answer, Gslb, PolicyHealth, TargetAnswer};
+use fulcrum_config::gslb::Gslb;
 use fulcrum_model::{RegionName, ServiceName};
 use tokio::task::AbortHandle;
 
-use crate::compiled::{Chosen, Compiled, candidates};
+use crate::compiled::Compiled;
 use crate::cookie::CookieKeys;
 use crate::counters::Counters;
-use crate::headroom::Headroom;
 use crate::query_log::{LogCounts, RunningLog};
 use crate::rate::Rate;
 use crate::region::Region;
 use crate::server::{BindError, Server, Shared, Sockets, TcpLimits};
-use crate::snapshot::{Named, Snapshot};
-use crate::target::{TargetHealth, TargetRules};
-use crate::verdict::{
-    Evidence, Judge, Memory, Now, Observer, Order, Refused, Report, Source, Standing, Transition, Vote,
-};
+use crate::snapshot::Snapshot;
+use crate::verdict::{Memory, Now, Order, Refused, Source, Standing, Transition};
 
-use self::exposure::Exposure;
-use self::world::Seen;
+use self::checked::{Checked, Target, identity};
+use self::prober::Prober;
+use self::state::{State, add_answers, load, views};
 
 pub use self::exposure::Exposed;
 pub use self::simulate::{Load, NameShares, Receiver, Simulation};
@@ -87,37 +86,6 @@ pub type RunProbe = dyn Fn(SocketAddr, Arc<HealthCheck>) -> Probe + Send + Sync;
 
 /// A check that runs.
 pub type Probe = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
-
-/// What one look at everything needs.
-#[derive(Debug)]
-struct State {
-    gslb: Arc<Gslb>,
-    compiled: Arc<Compiled>,
-    generation: u64,
-    judge: Option<Judge>,
-    headroom: Headroom,
-    targets: BTreeMap<Target, Checked>,
-    services: BTreeMap<ServiceName, ServiceView>,
-    /// What the answers in force were made of.
-    seen: Option<Seen>,
-    sequence: u64,
-    /// How long answers with each region are remembered.
-    exposure: Exposure,
-    /// Answers of names that are not there any more.
-    past: Answers,
-}
-
-/// A target and its check. The order is only there for a map.
-type Target = (IpAddr, u64);
-
-#[derive(Debug)]
-struct Checked {
-    health: TargetHealth,
-    rules: TargetRules,
-    check: Arc<HealthCheck>,
-    /// The regions that it stands for, and its number among their targets.
-    votes: Vec<(Region, u8)>,
-}
 
 /// How often was answered, by region (perhaps none in particular) and by the words of the policy.
 pub type Answers = BTreeMap<(Option<RegionName>, String), u64>;
@@ -458,257 +426,6 @@ impl Responder {
             probes.insert(*target, tokio::spawn(prober.run()).abort_handle());
         }
     }
-}
-
-/// Checks one target for ever.
-struct Prober {
-    target: Target,
-    check: Arc<HealthCheck>,
-    state: Arc<Mutex<State>>,
-    outside: Outside,
-    began: Instant,
-}
-
-impl Prober {
-    async fn run(self) {
-        // The checks of all targets are spread over the interval.
-        let spread = foldhash::fast::FixedState::default().hash_one(self.target) >> 32;
-        tokio::time::sleep(self.check.interval.mul_f64(spread as f64 / (1u64 << 32) as f64)).await;
-        let mut ticks = tokio::time::interval(self.check.interval);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let port = self.check.port.map_or(0, std::num::NonZeroU16::get);
-        let address = SocketAddr::new(self.target.0, port);
-        loop {
-            ticks.tick().await;
-            let probe = (self.outside.probe)(address, Arc::clone(&self.check));
-            let outcome = match tokio::time::timeout(self.check.timeout, probe).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(format!("the check took longer than {:?}", self.check.timeout)),
-            };
-            let now = Now { clock: self.began.elapsed(), wall: SystemTime::now() };
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.checked(self.target, outcome, now);
-        }
-    }
-}
-
-impl State {
-    fn new(next: Next, generation: u64, memory: Option<&Memory>, now: Now) -> Self {
-        let Next { gslb, compiled, .. } = next;
-        let targets = targets(&gslb, &compiled, &BTreeMap::new());
-        let judge = regions::sites(&gslb, &targets)
-            .map(|sites| Judge::new(sites, regions::rules(&gslb, &compiled), memory, now));
-        let headroom = Headroom::new(gslb.regions.len(), regions::headroom(&gslb));
-        State {
-            compiled: Arc::new(compiled),
-            generation,
-            judge,
-            headroom,
-            targets,
-            services: BTreeMap::new(),
-            seen: None,
-            sequence: 0,
-            exposure: Exposure::default(),
-            past: BTreeMap::new(),
-            gslb,
-        }
-    }
-
-    fn replace(&mut self, next: Next, generation: u64, now: Now) {
-        let Next { gslb, compiled, .. } = next;
-        let targets = targets(&gslb, &compiled, &self.targets);
-        let sites = regions::sites(&gslb, &targets);
-        let rules = regions::rules(&gslb, &compiled);
-        let judge = sites.map(|sites| match &self.judge {
-            Some(judge) => judge.reconfigured(sites, rules, now),
-            None => Judge::new(sites, rules, None, now),
-        });
-        let was = |region: &fulcrum_config::gslb::Region| {
-            self.gslb.regions.iter().position(|before| before.name == region.name).and_then(Region::new)
-        };
-        let was: Vec<_> = gslb.regions.iter().map(was).collect();
-        let headroom = self.headroom.reconfigured(&was, regions::headroom(&gslb));
-        let mut exposure = std::mem::take(&mut self.exposure);
-        exposure.reconfigure(&was, now.clock);
-        let mut past = std::mem::take(&mut self.past);
-        let kept: HashSet<_> = compiled.chosen().iter().map(|chosen| Arc::as_ptr(chosen.counts())).collect();
-        let gone = |chosen: &&Chosen| !kept.contains(&Arc::as_ptr(chosen.counts()));
-        add_answers(&mut past, &self.gslb, self.compiled.chosen().iter().filter(gone));
-        *self = State {
-            compiled: Arc::new(compiled),
-            generation,
-            judge,
-            headroom,
-            targets,
-            services: std::mem::take(&mut self.services),
-            seen: None,
-            sequence: self.sequence,
-            exposure,
-            past,
-            gslb,
-        };
-    }
-
-    fn snapshot(&self, counters: &Counters, own_key: &Arc<CookieKeys>, seen: &Seen) -> Snapshot {
-        let keys: Vec<[u8; 16]> = self.gslb.cookie_keys.iter().map(|key| key.expose()).collect();
-        let cookies = if keys.is_empty() { Arc::clone(own_key) } else { Arc::new(CookieKeys::new(keys)) };
-        let (zone_cells, nowhere_cells) = counters.of_zones(self.compiled.names.zones());
-        Snapshot {
-            generation: self.generation,
-            names: Arc::clone(&self.compiled.names),
-            choices: self.compiled.choices(&self.gslb, seen),
-            cookies,
-            identity: self.gslb.nsid.as_deref().unwrap_or_default().as_bytes().into(),
-            zone_cells: zone_cells.into(),
-            nowhere_cells,
-            directory: None,
-            regions: self.gslb.regions.iter().map(|region| Named(region.name.clone())).collect(),
-        }
-    }
-
-    /// The services that names and regions speak of.
-    fn services(&self) -> BTreeSet<ServiceName> {
-        self.gslb.services().cloned().collect()
-    }
-
-    /// Takes the outcome of a check; it is a vote on the regions that the target stands for.
-    fn checked(&mut self, target: Target, outcome: Result<(), String>, now: Now) {
-        let Some(checked) = self.targets.get_mut(&target) else { return };
-        let vote = if outcome.is_ok() { Vote::Ok } else { Vote::Fail };
-        checked.doubt(self.judge.as_ref(), now);
-        checked.health.checked(outcome, &checked.rules, now.clock);
-        let votes = checked.votes.clone();
-        for (region, number) in votes {
-            self.report(region, number, vote, now);
-        }
-    }
-
-    fn report(&mut self, region: Region, target: u8, vote: Vote, now: Now) {
-        self.sequence += 1;
-        let report = Report {
-            observer: Observer(0),
-            region,
-            target,
-            vote,
-            sequence: self.sequence,
-            age: Duration::ZERO,
-        };
-        if let Some(judge) = &mut self.judge {
-            judge.report(report, now);
-        }
-    }
-
-    /// Takes what the services of regions are like, and decides.
-    fn judge(&mut self, now: Now) -> Vec<Transition> {
-        let gslb = Arc::clone(&self.gslb);
-        let ttl = regions::largest_ttl(&self.compiled);
-        for (region, configured) in Region::first(gslb.regions.len()).zip(&gslb.regions) {
-            let view = configured.service.as_ref().and_then(|service| self.services.get(service));
-            let Some(view) = view.cloned() else { continue };
-            let healthy = view.healthy;
-            let evidence = Evidence { healthy, load: view.load, capacity: view.capacity, data_ready: true };
-            let vote = match healthy {
-                _ if view.is_unknown => Vote::Unknown,
-                0 => Vote::Fail,
-                _ => Vote::Ok,
-            };
-            self.report(region, 0, vote, now);
-            if gslb.headroom.is_some() {
-                self.headroom.observe(region, &evidence, ttl, now.clock);
-            }
-            if let Some(judge) = self.judge.as_mut().filter(|_| !view.is_unknown) {
-                judge.heartbeat(region, evidence, now);
-            }
-        }
-        let Some(judge) = &mut self.judge else { return Vec::new() };
-        let transitions = judge.tick(now);
-        let eligible = judge.eligible(regions::failover(&gslb));
-        self.headroom.tick(eligible, ttl, now.clock);
-        transitions
-    }
-}
-
-/// What the service of a region works on.
-fn load(views: &BTreeMap<ServiceName, ServiceView>, region: &fulcrum_config::gslb::Region) -> Option<Load> {
-    let view = views.get(region.service.as_ref()?)?;
-    Some(Load { load: view.load, capacity: view.capacity })
-}
-
-/// Adds up how often each region answered for these names.
-fn add_answers<'a>(to: &mut Answers, gslb: &Gslb, names: impl Iterator<Item = &'a Chosen>) {
-    for chosen in names {
-        let policy = match &chosen.answer {
-            Answer::Policy(policy) => explain::words(policy).join("+"),
-            Answer::Service(_) => "service".to_owned(),
-        };
-        for (region, count) in chosen.counts().regions() {
-            let region = region.and_then(|region| gslb.regions.get(region.index()));
-            let key = (region.map(|region| region.name.clone()), policy.clone());
-            *to.entry(key).or_default() += count;
-        }
-    }
-}
-
-impl Checked {
-    /// Where all that it stands for seems to fail for the sake of our own link, it does, too.
-    fn doubt(&mut self, judge: Option<&Judge>, now: Now) {
-        let Some(judge) = judge.filter(|_| !self.votes.is_empty()) else { return };
-        if self.votes.iter().all(|(region, _)| judge.is_doubted(Observer(0), *region, now)) {
-            self.health.doubted();
-        }
-    }
-}
-
-/// What there is of these services now.
-fn views(outside: &Outside, names: BTreeSet<ServiceName>) -> BTreeMap<ServiceName, ServiceView> {
-    names
-        .into_iter()
-        .filter_map(|name| Some(((outside.service)(&name)?, name)))
-        .map(|(view, name)| (name, view))
-        .collect()
-}
-
-/// The targets that are checked; what is known of those that were checked before stays.
-fn targets(
-    gslb: &Gslb,
-    compiled: &Compiled,
-    before: &BTreeMap<Target, Checked>,
-) -> BTreeMap<Target, Checked> {
-    let mut found: BTreeMap<Target, Checked> = BTreeMap::new();
-    let mut counts = regions::first_numbers(gslb);
-    for chosen in compiled.chosen() {
-        let Answer::Policy(policy) = &chosen.answer else { continue };
-        let Some(health) = &policy.health else { continue };
-        for (region, targets) in candidates(gslb, &policy.targets) {
-            for target in targets {
-                let TargetAnswer::Address(address) = target.answer else { continue };
-                let key = (address, identity(health));
-                let checked = found.entry(key).or_insert_with(|| Checked {
-                    health: before.get(&key).map(|before| before.health.clone()).unwrap_or_default(),
-                    rules: TargetRules {
-                        rise: health.check.rise.get(),
-                        fall: health.check.fall.get(),
-                        hold: health.hold,
-                        interval: health.check.interval,
-                    },
-                    check: Arc::new(health.check.clone()),
-                    votes: Vec::new(),
-                });
-                let Some(region) = region else { continue };
-                if checked.votes.iter().all(|(known, _)| *known != region)
-                    && let Some(number) = regions::next_number(&mut counts, region)
-                {
-                    checked.votes.push((region, number));
-                }
-            }
-        }
-    }
-    found
-}
-
-/// A check's identity: equal ones are made once.
-pub(crate) fn identity(health: &PolicyHealth) -> u64 {
-    foldhash::fast::FixedState::default().hash_one(health)
 }
 
 /// Binds what a configuration names.

@@ -1,0 +1,80 @@
+//! Targets that are checked, what is known of each, and which regions it stands for.
+
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use fulcrum_config::HealthCheck;
+use fulcrum_config::gslb::{Answer, Gslb, PolicyHealth, TargetAnswer};
+
+use super::regions;
+use crate::compiled::{Compiled, candidates};
+use crate::region::Region;
+use crate::target::{TargetHealth, TargetRules};
+use crate::verdict::{Judge, Now, Observer};
+
+/// A target and its check. The order is only there for a map.
+pub(super) type Target = (IpAddr, u64);
+
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) health: TargetHealth,
+    pub(super) rules: TargetRules,
+    pub(super) check: Arc<HealthCheck>,
+    /// The regions that it stands for, and its number among their targets.
+    pub(super) votes: Vec<(Region, u8)>,
+}
+
+impl Checked {
+    /// Where all that it stands for seems to fail for the sake of our own link, it does, too.
+    pub(super) fn doubt(&mut self, judge: Option<&Judge>, now: Now) {
+        let Some(judge) = judge.filter(|_| !self.votes.is_empty()) else { return };
+        if self.votes.iter().all(|(region, _)| judge.is_doubted(Observer(0), *region, now)) {
+            self.health.doubted();
+        }
+    }
+}
+
+/// The targets that are checked; what is known of those that were checked before stays.
+pub(super) fn targets(
+    gslb: &Gslb,
+    compiled: &Compiled,
+    before: &BTreeMap<Target, Checked>,
+) -> BTreeMap<Target, Checked> {
+    let mut found: BTreeMap<Target, Checked> = BTreeMap::new();
+    let mut counts = regions::first_numbers(gslb);
+    for chosen in compiled.chosen() {
+        let Answer::Policy(policy) = &chosen.answer else { continue };
+        let Some(health) = &policy.health else { continue };
+        for (region, targets) in candidates(gslb, &policy.targets) {
+            for target in targets {
+                let TargetAnswer::Address(address) = target.answer else { continue };
+                let key = (address, identity(health));
+                let checked = found.entry(key).or_insert_with(|| Checked {
+                    health: before.get(&key).map(|before| before.health.clone()).unwrap_or_default(),
+                    rules: TargetRules {
+                        rise: health.check.rise.get(),
+                        fall: health.check.fall.get(),
+                        hold: health.hold,
+                        interval: health.check.interval,
+                    },
+                    check: Arc::new(health.check.clone()),
+                    votes: Vec::new(),
+                });
+                let Some(region) = region else { continue };
+                if checked.votes.iter().all(|(known, _)| *known != region)
+                    && let Some(number) = regions::next_number(&mut counts, region)
+                {
+                    checked.votes.push((region, number));
+                }
+            }
+        }
+    }
+    found
+}
+
+/// A check's identity: equal ones are made once.
+pub(crate) fn identity(health: &PolicyHealth) -> u64 {
+    foldhash::fast::FixedState::default().hash_one(health)
+}
