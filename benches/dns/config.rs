@@ -119,8 +119,8 @@ pub(crate) fn fulcrum(setup: &Setup, version: u32, place: Place<'_>) -> String {
     let by_weight = each_region(|t| format!("{{ address: {}, weight: {} }}, ", regional(t), weight(t)));
     let names = each_chosen(|name| {
         format!(
-            "        g{name}: {{ ttl: 30, policy: geo, regions: {{ {by_place} }} }}\n        \
-             w{name}: {{ ttl: 30, policy: weighted, endpoints: [{by_weight}] }}\n"
+            "        g{name}: {{ ttl: 30s, policy: geo, regions: {{ {by_place} }} }}\n        \
+             w{name}: {{ ttl: 30s, policy: weighted, endpoints: [{by_weight}] }}\n"
         )
     });
     let zone = match setup.source {

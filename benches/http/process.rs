@@ -188,8 +188,13 @@ fn cpu_of(pid: u32) -> io::Result<Duration> {
         nanoseconds +=
             schedstat.split(' ').next().and_then(|run| run.parse::<u64>().ok()).unwrap_or_default();
     }
-    Ok(Duration::from_nanos(nanoseconds))
+    // Threads that have ended are counted in ticks only.
+    let (alive, all) = (Duration::from_nanos(nanoseconds), ticks_of(pid)?);
+    Ok(if all > alive + ROUNDING { all } else { alive })
 }
+
+/// What ticks may be too much by: one of user and one of system time, and some to spare.
+const ROUNDING: Duration = Duration::from_millis(50);
 
 fn ticks_of(pid: u32) -> io::Result<Duration> {
     let stat = stat_of(pid)?;

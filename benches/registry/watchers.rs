@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 
 use super::fleet::{SERVICES, service};
@@ -35,8 +35,10 @@ impl Watchers {
         let thread = thread::spawn(move || {
             runtime.block_on(async {
                 let mut watching = JoinSet::new();
+                let places = Arc::new(Semaphore::new(BEGINNING));
                 for number in 0..count {
-                    watching.spawn(watch(address, number, Arc::clone(&sink), ready.clone()));
+                    let place = Arc::clone(&places).acquire_owned().await;
+                    watching.spawn(watch(address, number, Arc::clone(&sink), (ready.clone(), place.ok())));
                 }
                 drop(ready);
                 // Whoever is disconnected is missed below.
@@ -63,7 +65,12 @@ impl Watchers {
 }
 
 /// Watches until it is disconnected.
-async fn watch(address: SocketAddr, number: usize, seen: Seen, ready: mpsc::Sender<()>) -> io::Result<()> {
+async fn watch(
+    address: SocketAddr,
+    number: usize,
+    seen: Seen,
+    (ready, mut place): (mpsc::Sender<()>, Option<OwnedSemaphorePermit>),
+) -> io::Result<()> {
     let mut stream = TcpStream::connect(address).await?;
     let services =
         (0..FOLLOWED).map(|place| format!("service={}", service((number * FOLLOWED + place) % SERVICES)));
@@ -81,6 +88,7 @@ async fn watch(address: SocketAddr, number: usize, seen: Seen, ready: mpsc::Send
         }
         if line.ends_with(b"\"done\":true}\n") {
             let _ = ready.send(());
+            drop(place.take());
         } else if let Some(event) = line.strip_prefix(b"event: ") {
             is_put = event.starts_with(b"put");
         } else if is_put && let Some(sequence) = sequence_of(&line) {
@@ -94,6 +102,9 @@ fn sequence_of(line: &[u8]) -> Option<u64> {
     let id = std::str::from_utf8(line.strip_prefix(b"id: ")?).ok()?;
     id.trim_end().rsplit('.').next()?.parse().ok()
 }
+
+/// Who is about to watch, at a time: connections that have not asked yet have few places.
+const BEGINNING: usize = 100;
 
 /// Services of each.
 const FOLLOWED: usize = 3;
