@@ -23,6 +23,8 @@ fn a_zone_file_is_served_and_a_wrong_one_changes_nothing() {
     let file = fulcrum.file().with_file_name("example.com.zone");
     fs::write(&file, ZONE.replace("192.0.2.1\n", "192.0.2.9\n")).expect("it is written");
     assert_eq!(fulcrum.reload_with(&["--wait"]).code, Some(0));
+    let told = fulcrum.child.stderr();
+    assert!(told.contains("reloaded: files ~1 (") && told.contains("example.com.zone)"), "{told}");
     eventually("the new address", || {
         (fulcrum.resolve("www.example.com", &[]) == ["192.0.2.9"]).then_some(())
     });

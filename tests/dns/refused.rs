@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::mmdb::{Writer, nested};
 use super::yaml;
-use crate::harness::{Fulcrum, fulcrum};
+use crate::harness::{Fulcrum, eventually, fulcrum};
 
 const MORE: &str = "  geo: { nets: \"@DIR@/nets.txt\", database: \"@DIR@/places.mmdb\", default: us }\n  regions: { eu: { match: \"continent:EU\" }, us: { match: default } }\n";
 const WWW: &str = "        www: { policy: geo, regions: { eu: [203.0.113.1], us: [203.0.113.2] } }\n";
@@ -155,4 +155,23 @@ fn wrong_zones_change_nothing() {
     let inner = inner.replace("example.com:", "example.net:");
     daemon.0.move_config(&format!("{}{inner}", good()));
     daemon.refuses(&["@DIR@/zone", "line 6: ", "www.inner.example.net.", "inner.example.net."]);
+}
+
+/// Whoever renews a database need not tell; one that was cut off changes nothing.
+#[test]
+fn a_database_is_read_by_itself_when_it_changes() {
+    let daemon = Daemon::start();
+    let whole = database();
+    fs::write(daemon.file("places.mmdb"), &whole[..whole.len() / 2]).expect("it is written");
+    eventually("it is refused", || daemon.0.child.stderr().contains("reload refused").then_some(()));
+    daemon.serves_on("a database cut in two");
+    let elsewhere = Writer::v4(24).insert("203.0.113.0/24", &nested("EU", "FR", "IDF", (48.9, 2.4))).finish();
+    fs::write(daemon.file("new.mmdb"), elsewhere).expect("it is written");
+    fs::rename(daemon.file("new.mmdb"), daemon.file("places.mmdb")).expect("it is moved");
+    eventually("clients of the new network", || {
+        let found = daemon.0.resolve("www.example.com", &["+subnet=203.0.113.0/24"]);
+        (found == ["203.0.113.1"]).then_some(())
+    });
+    let told = daemon.0.child.stderr();
+    assert!(told.contains("reloaded: files ~1 (") && told.contains("places.mmdb)"), "{told}");
 }

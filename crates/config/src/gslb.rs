@@ -78,6 +78,22 @@ impl Gslb {
     }
 }
 
+impl Gslb {
+    /// The databases of places and of autonomous systems.
+    pub fn databases(&self) -> impl Iterator<Item = &PathBuf> {
+        self.geo.database.iter().chain(&self.geo.asn)
+    }
+
+    /// All files that it is read from beside the configuration: databases, networks and zones, without what zone files include.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let zones = self.zones.iter().filter_map(|zone| match &zone.source {
+            ZoneSource::File(path) => Some(path),
+            ZoneSource::Inline(_) => None,
+        });
+        self.databases().chain(&self.geo.nets).chain(zones)
+    }
+}
+
 /// The most regions: sets of them are bits of one number.
 pub const MOST_REGIONS: usize = 64;
 

@@ -1,8 +1,9 @@
 //! What differs between two configurations, for people who want to know what a reload did.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::hash::Hash;
+use std::path::PathBuf;
 
 use fulcrum_config::{Config, Endpoint, Route};
 use fulcrum_model::{EndpointId, ServiceName};
@@ -17,6 +18,9 @@ pub(crate) struct Changes {
     pub(crate) services: Change,
     /// Named `SERVICE/ENDPOINT`.
     pub(crate) endpoints: Change,
+    /// Files that the configuration names and that hold something else: zones, networks, databases.
+    #[serde(default)]
+    pub(crate) files: Names,
     /// Everything else, by its keys in the file.
     pub(crate) settings: Vec<String>,
 }
@@ -38,9 +42,12 @@ pub(crate) struct Names {
     pub(crate) first: Vec<String>,
 }
 
-/// Compares. Things are the same by name; everything but `workers` is looked at, which cannot change.
-pub(crate) fn diff(before: &Config, after: &Config) -> Changes {
+/// Compares. The files `data` have changed beside them. Things are the same by name; everything but `workers` is looked at, which cannot change.
+pub(crate) fn diff(before: &Config, after: &Config, data: BTreeSet<PathBuf>) -> Changes {
+    let mut files = Names::default();
+    data.iter().for_each(|path| files.add(&path.display()));
     Changes {
+        files,
         listeners: change(&before.listeners, &after.listeners, |listener| &listener.name, PartialEq::eq),
         routes: change(&before.routes, &after.routes, |route| &route.name, same_route),
         services: change(&before.services, &after.services, |service| &service.name, PartialEq::eq),
@@ -158,7 +165,9 @@ impl fmt::Display for Changes {
         ];
         let kinds = kinds.iter().filter(|(_, change)| **change != Change::default());
         let parts = kinds.map(|(kind, change)| format!("{kind}{change}"));
-        let parts: Vec<String> = parts.chain(self.settings.iter().cloned()).collect();
+        let files = Change { changed: self.files.clone(), ..Change::default() };
+        let files = (self.files.count > 0).then(|| format!("files{files}"));
+        let parts: Vec<String> = parts.chain(files).chain(self.settings.iter().cloned()).collect();
         f.write_str(&parts.join("; "))
     }
 }
@@ -200,7 +209,7 @@ mod tests {
         const A: &str = "a: { endpoints: [10.0.0.1:80] }";
         fn check(before: [&str; 4], after: [&str; 4], expected: &str) {
             let [before, after] = [before, after].map(|[l, r, s, t]| config(l, r, s, t));
-            assert_eq!(diff(&before, &after).to_string(), expected);
+            assert_eq!(diff(&before, &after, BTreeSet::new()).to_string(), expected);
         }
         let plain = [WEB, TO_A, A, ""];
         check(plain, plain, "nothing has changed");
@@ -240,9 +249,13 @@ mod tests {
         let service = "a: { endpoints: [10.0.0.1:80] }";
         let [one, all] = ["{ to: a }", &format!("{routes}, {{ to: a }}")]
             .map(|routes| config("web: { bind: \":80\" }", routes, service, ""));
-        let changes = diff(&one, &all);
+        let changes = diff(&one, &all, BTreeSet::new());
         assert_eq!((changes.routes.added.count, changes.routes.added.first.len()), (20, MOST_NAMES));
         assert_eq!(changes.to_string(), "routes +20 (r0, r1, r2, r3, r4, r5, r6, r7, …)");
-        assert_eq!(diff(&all, &one).routes.removed, changes.routes.added, "the other way round");
+        assert_eq!(
+            diff(&all, &one, BTreeSet::new()).routes.removed,
+            changes.routes.added,
+            "the other way round"
+        );
     }
 }

@@ -5,9 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fulcrum_config::gslb::Gslb;
 use fulcrum_config::{Loaded, Report};
 use fulcrum_control_plane::file_watch::Watch;
 use tokio::sync::Notify;
@@ -18,8 +20,17 @@ pub(crate) struct Files {
     main: PathBuf,
     /// Files and folders as they were just before they were read last.
     prints: BTreeMap<PathBuf, Print>,
+    /// Files of data that the configuration names, as they were just before they were read last.
+    data: BTreeMap<PathBuf, Option<Stamp>>,
+    /// Those of them that are read anew by themselves when they change.
+    databases: BTreeSet<PathBuf>,
+    /// Those that have changed since this was asked last.
+    changed_data: BTreeSet<PathBuf>,
     watch: Watch,
 }
+
+/// What tells versions of a file of data apart: they may be too large to be read just for that.
+type Stamp = (u64, u64, u64, i64, i64);
 
 /// What identifies the content of a file, or the names in a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +40,14 @@ impl Files {
     /// Begins with the main file alone. `touched` is told when a file may have changed, from the first
     /// [`load`](Files::load) on.
     pub(crate) fn new(main: PathBuf, touched: Arc<Notify>) -> Self {
-        Files { main, prints: BTreeMap::new(), watch: Watch::new(touched) }
+        Files {
+            main,
+            prints: BTreeMap::new(),
+            data: BTreeMap::new(),
+            databases: BTreeSet::new(),
+            changed_data: BTreeSet::new(),
+            watch: Watch::new(touched),
+        }
     }
 
     /// The main file.
@@ -39,6 +57,34 @@ impl Files {
 
     /// Reads them all. Changes from here on are noticed, also in a configuration that is wrong.
     pub(crate) fn load(&mut self) -> Result<Loaded, Report> {
+        let loaded = self.load_configuration();
+        if let Ok(loaded) = &loaded {
+            self.note_data(loaded.config.gslb.as_ref());
+        }
+        loaded
+    }
+
+    /// Before the data is read: what changes meanwhile is noticed.
+    fn note_data(&mut self, gslb: Option<&Gslb>) {
+        let before = std::mem::take(&mut self.data);
+        self.data = gslb.into_iter().flat_map(Gslb::files).map(|path| (path.clone(), stamp(path))).collect();
+        self.databases = gslb.into_iter().flat_map(Gslb::databases).cloned().collect();
+        let is_other =
+            |(path, now): &(&PathBuf, &Option<Stamp>)| before.get(*path).is_some_and(|was| was != *now);
+        self.changed_data.extend(self.data.iter().filter(is_other).map(|(path, _)| path.clone()));
+        self.watch.follow(&self.watched());
+    }
+
+    /// The files of data that have changed since this was asked last.
+    pub(crate) fn take_changed_data(&mut self) -> BTreeSet<PathBuf> {
+        std::mem::take(&mut self.changed_data)
+    }
+
+    fn watched(&self) -> BTreeSet<PathBuf> {
+        self.prints.keys().chain(&self.databases).cloned().collect()
+    }
+
+    fn load_configuration(&mut self) -> Result<Loaded, Report> {
         let mut wanted = BTreeSet::from([self.main.clone()]);
         wanted.extend(self.prints.keys().cloned());
         for _ in 1..MOST_ROUNDS {
@@ -73,11 +119,15 @@ impl Files {
         paths
     }
 
-    /// Whether anything holds something else than when it was read last. Looks at every byte of every file.
+    /// Whether anything holds something else than when it was read last. Looks at every byte of every file of the
+    /// configuration, and of databases at what identifies them. Zones and networks wait to be told: of a text that is being
+    /// written a part may look whole, of a database it does not.
     pub(crate) fn have_changed(&mut self) -> bool {
         // Folders may have been replaced; what happens in the new ones has to be noticed too.
-        self.watch.follow(&self.prints.keys().cloned().collect());
+        self.watch.follow(&self.watched());
+        let is_other = |path: &PathBuf| self.data.get(path).is_some_and(|was| stamp(path) != *was);
         self.prints.iter().any(|(path, print)| Print::of(path) != *print)
+            || self.databases.iter().any(is_other)
     }
 }
 
@@ -90,6 +140,12 @@ impl Print {
         }
         Print(hasher.finish())
     }
+}
+
+/// `None` while it is not there.
+fn stamp(path: &Path) -> Option<Stamp> {
+    let found = fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
 }
 
 /// The names in a folder, in order, if it is one. Hidden ones are those of editors and of no configuration.

@@ -239,7 +239,7 @@ impl Owner {
         registry::follow(self.instances.as_mut(), &config, own);
         gslb::commit(self.responder.as_ref(), next, generation);
         self.telemetry.show(config.log.level);
-        let changes = changes::diff(&self.config, &config);
+        let changes = changes::diff(&self.config, &config, self.files.take_changed_data());
         self.config = config;
         Ok(Outcome::Committed(Box::new(Committed { generation, changes, warnings: list(&warnings) })))
     }
