@@ -1,7 +1,6 @@
 //! A configuration as far as it does not depend on what is up: read and checked, and ready for snapshots.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,12 +11,13 @@ use fulcrum_config::gslb::{
 use fulcrum_model::{DnsName, RecordData, RegionName};
 
 use crate::choice::{Choice, Manner, Places};
-use crate::geo::{Atlas, Classes, Database, Nets, Ranking, Sources};
+use crate::geo::{Atlas, Classes, Database, MAX_NETS_SIZE, Nets, Ranking, Sources};
 use crate::hosts::Endpoint;
 use crate::names::Names;
 use crate::parts::Parts;
 use crate::policy::{Candidates, Plan, Slice};
 use crate::region::{Region, RegionSet};
+use crate::regular_file;
 use crate::zone::overlap::hidden;
 use crate::zone::{Record, Zone, ZoneError};
 
@@ -472,7 +472,10 @@ fn atlas(gslb: &Gslb) -> Result<Option<Atlas>, CompileError> {
         .map_err(|error| CompileError::Regions(error.to_string()))?;
     if let Some(file) = &gslb.geo.nets {
         let wrong = |why: String| CompileError::Geo { file: file.clone(), why };
-        let text = fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+        // One byte more than is allowed is refused for its length.
+        let text =
+            regular_file::read(file, MAX_NETS_SIZE as u64 + 1).map_err(|error| wrong(error.to_string()))?;
+        let text = String::from_utf8(text).map_err(|_| wrong("it is not UTF-8".to_owned()))?;
         sources.nets = Nets::parse(&text, region).map_err(|error| wrong(error.to_string()))?;
     }
     let open = |file: &Option<PathBuf>| {

@@ -4,8 +4,8 @@ mod record;
 mod tree;
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read as _};
+
+use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -15,6 +15,7 @@ use maxminddb::{MaxMindDbError, Reader};
 use super::place::Place;
 use super::steps::Steps;
 use super::width::{Width, net};
+use crate::regular_file;
 use record::Record;
 pub use record::Schema;
 use tree::{Networks, Tree};
@@ -85,9 +86,7 @@ pub enum DatabaseError {
 impl Database {
     /// Reads and proves a file. It is not needed any more afterwards.
     pub fn open(path: &Path) -> Result<Database, DatabaseError> {
-        let file = File::open(path)?;
-        let mut bytes = Vec::with_capacity(file.metadata()?.len().min(MAX_SIZE + 1) as usize);
-        file.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
+        let bytes = regular_file::read(path, MAX_SIZE + 1)?;
         if bytes.len() as u64 > MAX_SIZE {
             return Err(DatabaseError::Size);
         }

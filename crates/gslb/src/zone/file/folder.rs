@@ -1,9 +1,11 @@
 //! The files of a zone: its own, and those that it includes. Only from below its folder, and not too many.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+
+use crate::regular_file;
 
 /// The folder of a zone file, and how much may still be read from it.
 pub(super) struct Folder {
@@ -61,7 +63,7 @@ impl Folder {
     fn read(&mut self, real: PathBuf, path: &Path) -> Result<Text, String> {
         self.files_left =
             self.files_left.checked_sub(1).ok_or_else(|| format!("a zone has at most {FILES_MAX} files"))?;
-        let bytes = bounded(&real, self.bytes_left + 1).map_err(|error| error.to_string())?;
+        let bytes = regular_file::read(&real, self.bytes_left + 1).map_err(|error| error.to_string())?;
         self.bytes_left = self
             .bytes_left
             .checked_sub(bytes.len() as u64)
@@ -69,16 +71,6 @@ impl Folder {
         self.open.push(real);
         Ok(Text { path: path.into(), bytes })
     }
-}
-
-/// A regular file up to a length: a pipe would never end, or never begin.
-fn bounded(path: &Path, length: u64) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(length).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// A million records have room.
