@@ -2,18 +2,19 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-/// A regular file up to a length, in bytes.
+/// A regular file up to a length, in bytes; of `/dev/null`, nothing.
 ///
 /// # Errors
 /// It cannot be read, or is something else: a pipe would never end, and to open it waits for somebody who writes. What is
 /// opened is what is looked at: it may be another thing than at any look before.
 pub(crate) fn read(path: &Path, length: u64) -> io::Result<Vec<u8>> {
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    let mut file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
     let metadata = file.metadata()?;
-    if !metadata.is_file() {
+    let is_empty_device = metadata.file_type().is_char_device() && file.read(&mut [0])? == 0;
+    if !metadata.is_file() && !is_empty_device {
         return Err(io::Error::other("it is not a regular file"));
     }
     let mut bytes = Vec::with_capacity(metadata.len().min(length) as usize);
@@ -34,7 +35,8 @@ mod tests {
         std::fs::write(&file, "abc").expect("room for a file");
         assert_eq!(read(&file, 2).expect("it is one"), b"ab");
         assert!(Command::new("mkfifo").arg(&pipe).status().expect("coreutils").success());
-        for other in [&*pipe, directory.path()] {
+        assert_eq!(read(Path::new("/dev/null"), 9).expect("nothing is there"), b"");
+        for other in [&*pipe, directory.path(), Path::new("/dev/zero")] {
             assert!(read(other, 9).is_err(), "{}", other.display());
         }
     }

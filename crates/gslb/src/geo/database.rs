@@ -4,7 +4,6 @@ mod record;
 mod tree;
 
 use std::collections::HashMap;
-
 use std::io;
 use std::net::IpAddr;
 use std::path::Path;

@@ -1,7 +1,6 @@
 //! The files of a zone: its own, and those that it includes. Only from below its folder, and not too many.
 
 use std::fs;
-
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
