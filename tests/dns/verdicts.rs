@@ -1,5 +1,6 @@
 //! Targets and regions: a name leaves a region when that is surely at fault, and not for the sake of our own link.
 
+use std::fs;
 use std::net::TcpListener;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -147,6 +148,29 @@ fn an_order_confirms_what_waits_for_it() {
     assert!(fulcrum.directory().join("state/gslb-verdicts.json").exists());
     eventually("the order is over", || (region(&fulcrum, 0).0 == "down").then_some(()));
     hold("clients stay away", Duration::from_secs(2), || answers(&fulcrum, "127.0.0.60"));
+}
+
+/// What a power failure or another program has left where verdicts are kept is told, and written anew.
+#[test]
+fn a_torn_file_of_verdicts_is_told_and_replaced() {
+    let names = "        www: { a: 127.0.0.61 }\n";
+    let mut fulcrum = start(names, "  regions: { us: {} }\n");
+    let file = fulcrum.directory().join("state/gslb-verdicts.json");
+    assert_eq!(fulcrum.stop(), Some(0));
+    let whole = fs::read(&file).expect("it was kept at the end");
+    for torn in [&whole[..whole.len() / 2], b"", b"\0\0\0\0", b"[1, 2]"] {
+        fs::write(&file, torn).expect("room for a file");
+        fulcrum.restart();
+        let told = fulcrum.child.stderr();
+        assert!(
+            told.contains("what was held of regions is not whole") && told.contains("gslb-verdicts"),
+            "{told}"
+        );
+        assert!(answers(&fulcrum, "127.0.0.61"));
+        assert_eq!(fulcrum.stop(), Some(0));
+        let kept: serde_json::Value = serde_json::from_slice(&fs::read(&file).expect("kept")).expect("whole");
+        assert!(kept["regions"]["us"].is_object(), "{kept}");
+    }
 }
 
 /// Seconds since 1970 as the configuration writes moments.
