@@ -44,7 +44,12 @@ impl State {
         let targets = targets(&gslb, &compiled, &BTreeMap::new());
         let judge = regions::sites(&gslb, &targets)
             .map(|sites| Judge::new(sites, regions::rules(&gslb, &compiled), memory, now));
-        let headroom = Headroom::new(gslb.regions.len(), regions::headroom(&gslb));
+        let mut headroom = Headroom::new(gslb.regions.len(), regions::headroom(&gslb));
+        for (region, configured) in Region::first(gslb.regions.len()).zip(&gslb.regions) {
+            if let Some(weight) = memory.and_then(|memory| memory.weight(configured.name.as_str(), now)) {
+                headroom.recall(region, weight, now.clock);
+            }
+        }
         State {
             compiled: Arc::new(compiled),
             generation,
@@ -112,6 +117,13 @@ impl State {
         }
     }
 
+    /// What is to be remembered over a restart; nothing where there are no regions.
+    pub(super) fn memory(&self, now: Now) -> Option<Memory> {
+        let regions = Region::first(self.gslb.regions.len()).zip(&self.gslb.regions);
+        let weights = regions.map(|(region, known)| (known.name.as_str(), self.headroom(region)));
+        Some(self.judge.as_ref()?.memory(now).with_weights(weights))
+    }
+
     /// The services that names and regions speak of.
     pub(super) fn services(&self) -> BTreeSet<ServiceName> {
         self.gslb.services().cloned().collect()
@@ -159,7 +171,7 @@ impl State {
                 _ => Vote::Ok,
             };
             self.report(region, 0, vote, now);
-            if gslb.headroom.is_some() {
+            if gslb.headroom.is_some() && !view.is_unknown {
                 self.headroom.observe(region, &evidence, ttl, now.clock);
             }
             if let Some(judge) = self.judge.as_mut().filter(|_| !view.is_unknown) {
