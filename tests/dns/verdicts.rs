@@ -150,6 +150,28 @@ fn an_order_confirms_what_waits_for_it() {
     hold("clients stay away", Duration::from_secs(2), || answers(&fulcrum, "127.0.0.60"));
 }
 
+/// However many targets a region has, each has a vote: while one of them is well, so is the region.
+#[test]
+fn every_target_of_a_region_has_a_vote() {
+    let addresses: Vec<String> = (1..=19).map(|last| format!("127.0.2.{last}")).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let mut hosts = Hosts::new(&addresses);
+    let us = addresses[..18].join(", ");
+    let names = format!(
+        "        www: {{ policy: failover, regions: {{ us: [{us}], asia: [127.0.2.19] }}, {} }}\n",
+        hosts.health()
+    );
+    let fulcrum =
+        start(&names, &format!("  regions: {{ us: {{}}, asia: {{}} }}\n  verdict: {{ {VERDICT} }}\n"));
+    (0..17).for_each(|number| hosts.kill(number));
+    await_answer(&fulcrum, "127.0.2.18");
+    hold("the region is well", Duration::from_secs(3), || {
+        answers(&fulcrum, "127.0.2.18") && region(&fulcrum, 0).0 == "up"
+    });
+    hosts.kill(17);
+    await_answer(&fulcrum, "127.0.2.19");
+}
+
 /// What a power failure or another program has left where verdicts are kept is told, and written anew.
 #[test]
 fn a_torn_file_of_verdicts_is_told_and_replaced() {

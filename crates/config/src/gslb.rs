@@ -97,6 +97,9 @@ impl Gslb {
 /// The most regions: sets of them are bits of one number.
 pub const MOST_REGIONS: usize = 64;
 
+/// The most targets of a region that have a vote on it: while it fails, all of them are looked at for each check of one.
+pub const MOST_VOTERS: u16 = 4096;
+
 /// An address for questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DnsBind {

@@ -73,7 +73,7 @@ pub struct Report {
     /// The region that was looked at.
     pub region: Region,
     /// Which target of the region: 0 to one less than the site's `targets`.
-    pub target: u8,
+    pub target: u16,
     /// What was seen.
     pub vote: Vote,
     /// Grows with each report of an observer about a target: an older one that comes late is passed over. An observer

@@ -141,7 +141,7 @@ impl State {
         }
     }
 
-    pub(super) fn report(&mut self, region: Region, target: u8, vote: Vote, now: Now) {
+    pub(super) fn report(&mut self, region: Region, target: u16, vote: Vote, now: Now) {
         self.sequence += 1;
         let report = Report {
             observer: Observer(0),

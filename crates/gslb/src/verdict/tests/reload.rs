@@ -225,8 +225,8 @@ fn strangers_and_sites_that_do_not_fit_are_refused() {
     check(vec![site("eu")], vec![], "0 observers: 1 to 64 are allowed");
     check(vec![site("eu"), site("eu")], vec![watcher(None)], "\"eu\" is there twice");
     check(vec![site("eu")], vec![watcher(None), watcher(None)], "\"lb\" is there twice");
-    let crowded = Site { targets: 17, ..site("eu") };
-    check(vec![crowded], vec![watcher(None)], "region eu has more than 16 targets");
+    let crowded = Site { targets: 4097, ..site("eu") };
+    check(vec![crowded], vec![watcher(None)], "region eu has more than 4096 targets");
     let unseen = Site { observers: vec![Observer(1)], ..site("eu") };
     check(vec![unseen], vec![watcher(None)], "region eu has observer 1, which is not there");
     check(vec![site("eu")], vec![watcher(Some("us"))], "an observer runs in region us, which is not there");
