@@ -187,7 +187,7 @@ fn names_that_another_zone_hides() {
       soa: { primary: ns1.example.net., contact: hostmaster }
       ns: ns1.example.net.
       names:
-        sub: { ns: ns.sub, ds: 1 8 2 d2abde24, txt: hidden }
+        sub: { ns: ns.sub, ds: 1 8 9 d2abde24, txt: hidden }
         ns.sub: { a: 192.0.2.1 }
         www.sub: { txt: hidden }
         policy.sub: { policy: round_robin, endpoints: 192.0.2.1 }
