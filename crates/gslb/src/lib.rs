@@ -35,6 +35,7 @@ pub mod responder;
 pub mod server;
 mod snapshot;
 pub mod target;
+mod tsig;
 pub mod verdict;
 pub mod zone;
 
