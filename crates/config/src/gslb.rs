@@ -14,8 +14,8 @@ pub use policy::{
     Choose, Panic, Policy, PolicyHealth, RegionOrder, RegionTargets, Target, TargetAnswer, Targets,
 };
 pub use region::{
-    Continent, Failback, Failover, Geo, GeoMatch, Headroom, Location, OverrideState, Region, RegionOverride,
-    Verdict,
+    Continent, Failback, Failover, Geo, GeoMatch, Headroom, Location, NotAContinent, OverrideState, Region,
+    RegionOverride, Verdict,
 };
 pub use zone::{Answer, InlineZone, Name, ServiceAnswer, ServiceChoose, Ttl, Zone, ZoneSource};
 

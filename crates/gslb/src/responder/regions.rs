@@ -11,7 +11,7 @@ use super::{Checked, Target};
 use crate::compiled::Compiled;
 use crate::headroom::HeadroomRules;
 use crate::region::Region;
-use crate::verdict::{Failback, Failover, Forced, MAX_TARGETS, Order, Ramp, Rules, Site, Sites, Watcher};
+use crate::verdict::{Failover, Forced, MAX_TARGETS, Order, Ramp, Rules, Site, Sites, Watcher};
 
 /// The regions, and this daemon as the one that looks at them; `None` without regions.
 pub(super) fn sites(gslb: &Gslb, targets: &BTreeMap<Target, Checked>) -> Option<Sites> {
@@ -80,11 +80,7 @@ pub(super) fn rules(gslb: &Gslb, compiled: &Compiled) -> Rules {
         // The slowest check is as often as anything is heard.
         interval: intervals.max().unwrap_or(LOOK).max(LOOK),
         hold: *hold,
-        failback: match failback {
-            config::Failback::Auto => Failback::Auto,
-            config::Failback::Ramp => Failback::Ramp,
-            config::Failback::Manual => Failback::Manual,
-        },
+        failback: *failback,
         failback_hold: *failback_hold,
         ramp: Ramp::new(ramp.clone()).unwrap_or_default(),
         // Nobody has seen a step when the next one comes sooner than clients ask again.
@@ -95,10 +91,7 @@ pub(super) fn rules(gslb: &Gslb, compiled: &Compiled) -> Rules {
 }
 
 pub(super) fn failover(gslb: &Gslb) -> Failover {
-    match gslb.verdict.failover {
-        config::Failover::Auto => Failover::Auto,
-        config::Failover::Confirm => Failover::Confirm,
-    }
+    gslb.verdict.failover
 }
 
 pub(super) fn headroom(gslb: &Gslb) -> HeadroomRules {
