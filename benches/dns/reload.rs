@@ -4,11 +4,12 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::common::progress;
 use crate::config::{Setup, Source};
 use crate::dnsperf::{Done, Load, Transport};
 use crate::peer::{Kind, Peer};
 use crate::report::{Cell, median};
-use crate::rows::{Bench, progress};
+use crate::rows::Bench;
 use crate::zones::About;
 
 /// What came of it with one server.
