@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(file.recall(), Some(memory(2)));
         let left: Vec<_> =
             fs::read_dir(&state).expect("it is there").map(|entry| entry.expect("one").path()).collect();
-        assert_eq!(left, [file.0.path.clone()]);
+        assert_eq!(left, std::slice::from_ref(&file.0.path));
         let whole = fs::read(&file.0.path).expect("it is there");
         for torn in
             [&[][..], &whole[..whole.len() / 2], b"\0\0\0\0", b"[]", b"{}", br#"{"saved":"yesterday"}"#]
