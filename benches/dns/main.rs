@@ -9,10 +9,10 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program whose output is its result")]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod config;
 mod dnsperf;
+#[path = "../measure/mod.rs"]
+mod measure;
 mod options;
 mod peer;
 mod question;
@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use common::{process, program, report};
+use measure::{process, program, report};
 use options::Options;
 use peer::Peer;
 use rows::Bench;
@@ -34,7 +34,7 @@ const BEGIN: &str = "<!-- dns: written by `cargo bench -p fulcrum --bench dns` w
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    common::run(BEGIN, &options.output, || {
+    measure::run(BEGIN, &options.output, || {
         let peers = Peer::find(&options)?;
         Bench::new(&options, &peers)?.run()
     })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use crate::common::Output;
+use crate::measure::Output;
 
 /// Side-by-side bench of Fulcrum, gdnsd, Knot and PowerDNS. `PEERS="knot=/path/knotd gdnsd@3.9=/path"` takes other
 /// binaries than those in PATH.

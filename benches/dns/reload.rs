@@ -4,9 +4,9 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::common::progress;
 use crate::config::{Setup, Source};
 use crate::dnsperf::{Done, Load, Transport};
+use crate::measure::progress;
 use crate::peer::{Kind, Peer};
 use crate::report::{Cell, median};
 use crate::rows::Bench;

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::common::{Results, progress};
 use crate::config::{Setup, Source};
 use crate::dnsperf::{Dnsperf, Load, Transport};
+use crate::measure::{Results, progress};
 use crate::options::{Options, Work};
 use crate::peer::Peer;
 use crate::report::{self, Cell, Rounds, Table, median};

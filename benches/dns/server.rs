@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::common::{await_change, await_start, free_port};
 use crate::config::{self, Place, Setup, Source, ZONE_FILE};
+use crate::measure::{await_change, await_start, free_port};
 use crate::peer::{Kind, Peer, missing};
 use crate::process::{PROXY_CORE, Process};
 use crate::program::in_path;

@@ -9,8 +9,6 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program whose output is its result")]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod cookie;
 #[path = "../load/generator.rs"]
 mod generator;
@@ -18,6 +16,8 @@ mod generator;
 mod histogram;
 mod idle;
 mod inside;
+#[path = "../measure/mod.rs"]
+mod measure;
 mod options;
 mod peer;
 mod rows;
@@ -29,7 +29,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use common::{process, program, report};
+use measure::{process, program, report};
 use options::Options;
 use peer::Peer;
 use rows::Bench;
@@ -38,7 +38,7 @@ const BEGIN: &str = "<!-- results: written by `make bench` with --write -->";
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    common::run(BEGIN, &options.output, || {
+    measure::run(BEGIN, &options.output, || {
         let peers = Peer::find(&options)?;
         Bench::new(&options, &peers)?.run()
     })

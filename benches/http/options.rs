@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use crate::common::Output;
+use crate::measure::Output;
 
 /// Side-by-side bench of Fulcrum, nginx and HAProxy. `PEERS="nginx=/path/nginx nginx@1.31=/path haproxy=/path"` takes
 /// other binaries than those in PATH.

@@ -13,9 +13,9 @@ use tempfile::TempDir;
 
 use rustix::process::Signal;
 
-use crate::common::{await_change, await_start, free_port};
 use crate::generator::{connect, read_answer};
 use crate::inside;
+use crate::measure::{await_change, await_start, free_port};
 use crate::peer::{Fleet, Kind, MOST_ENDPOINTS, Peer, Place, Setup, endpoint, missing, nginx_arguments};
 use crate::process::{LOAD_CORE, PROXY_CORE, Process};
 use crate::program::in_path;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::common::await_start;
+use super::measure::await_start;
 use super::process::{PROXY_CORE, Process};
 use super::wire::Connection;
 

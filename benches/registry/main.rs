@@ -11,13 +11,13 @@
 
 mod beats;
 mod churn;
-#[path = "../common/mod.rs"]
-mod common;
 mod daemon;
 mod fleet;
 mod growth;
 #[path = "../load/histogram.rs"]
 mod histogram;
+#[path = "../measure/mod.rs"]
+mod measure;
 mod options;
 mod register;
 mod steady;
@@ -29,14 +29,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use common::{Results, process, report};
+use measure::{Results, process, report};
 use options::{Options, Work};
 
 const BEGIN: &str = "<!-- registry: written by `cargo bench -p fulcrum --bench registry` with --write -->";
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    common::run(BEGIN, &options.output, || measure(&options))
+    measure::run(BEGIN, &options.output, || measure(&options))
 }
 
 fn measure(options: &Options) -> io::Result<Results> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use crate::common::Output;
+use crate::measure::Output;
 
 /// The registry under a fleet of instances.
 #[derive(Debug, Parser)]

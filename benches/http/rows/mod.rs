@@ -12,7 +12,7 @@ mod tcp;
 use std::io;
 use std::time::Duration;
 
-use crate::common::{Results, progress};
+use crate::measure::{Results, progress};
 use crate::options::Options;
 use crate::peer::{Peer, Setup};
 use crate::report::{self, Cell, Rounds, Table, median};
