@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   server ─► route ─► auth ─► body ─► change (register, leave, order) ─► Registry::apply ─► audit
-//!     │                          ├───► beat (lease, heartbeats) ────────► Registry::beat
+//!     ├ turns: no requests       ├───► beat (lease, heartbeats) ────────► Registry::beat
 //!     └ pace: slow clients       └───► read, feed, prometheus_sd ───────► what is published
 //! ```
 //!
