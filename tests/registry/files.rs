@@ -69,7 +69,7 @@ fn of_a_damaged_file_only_our_own_word_is_told() {
     assert_eq!(whole.stop(), Some(0));
     let store = whole.directory().join("state/registry.redb");
     let good = fs::read(&store).expect("it is there");
-    let check = || fulcrum(["registry".as_ref(), "check".as_ref(), "--file".as_ref(), store.as_os_str()]);
+    let check = || fulcrum(["registry".as_ref(), "check".as_ref(), store.as_os_str()]);
     let mut refused = 0;
     // Numbers that redb believes are in the header and at the beginnings of pages.
     let headers = (0..512).step_by(5);
