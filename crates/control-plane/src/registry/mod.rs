@@ -40,7 +40,8 @@ use published::Contents;
 use weighed::Weighed;
 use writer::Writer;
 
-pub use published::{Entry, Published};
+pub use crate::state::{Entry, Roster};
+pub use published::Published;
 pub use summary::{MOST_SUSPECTS, Summary, Suspect};
 pub use watch::{Event, MOST_AT_ONCE, Reset, Watcher};
 
@@ -245,8 +246,7 @@ impl Registry {
             counter.fetch_add(1, Ordering::Relaxed);
             beat
         };
-        let published = self.shared.contents.service(heartbeat.service);
-        let Some(entry) = published.as_ref().and_then(|published| published.find(heartbeat.id)) else {
+        let Some(entry) = self.shared.contents.find(heartbeat.service, heartbeat.id) else {
             return count(&counters.unknown, Beat::Unknown);
         };
         let instance = &entry.instance;
@@ -258,7 +258,7 @@ impl Registry {
             return count(&counters.stale, Beat::StaleEpoch { current });
         }
         entry.lease.renew(self.shared.lease_now());
-        self.hear(entry, heartbeat);
+        self.hear(&entry, heartbeat);
         count(
             &counters.renewals,
             Beat::Renewed { epoch: current, stage: instance.stage(), ttl: entry.lease.ttl() },

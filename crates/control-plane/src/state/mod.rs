@@ -10,8 +10,11 @@
 
 mod command;
 mod instance;
+mod roster;
 mod service;
 mod tally;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -20,7 +23,7 @@ use std::time::{Duration, SystemTime};
 use fulcrum_model::{Registration, ServiceName, Weight};
 
 use crate::lease::Lease;
-use service::{Service, Slot};
+use service::Service;
 use tally::{Held, Tally};
 
 use command::Removal;
@@ -31,6 +34,7 @@ pub use command::{
 pub use instance::{
     Epoch, Hold, Incarnation, Instance, Key, Overlay, OverlayState, Principal, Sequence, Stage,
 };
+pub use roster::{Entry, Iter, Roster};
 
 /// When a command is applied.
 #[derive(Clone, Copy, Debug)]
@@ -103,9 +107,9 @@ impl State {
                 Removal::Returned(departed) => service.remember(departed.clone()),
             }
             service.index = change.index_before;
-            let before = change.slot_before.clone();
-            let undone = if let Some(slot) = change.slot_before {
-                service.instances.insert(change.key.id.clone(), slot)
+            let before = change.entry_before.clone();
+            let undone = if let Some(entry) = change.entry_before {
+                service.instances.insert(entry)
             } else {
                 service.instances.remove(&change.key.id)
             };
@@ -125,11 +129,10 @@ impl State {
         let service = self.services.entry(instance.key.service.clone()).or_default();
         // Nobody knows which numbers were told of a service before.
         service.index = self.sequence;
-        let id = instance.key.id.clone();
         let instance = Arc::new(instance);
-        let slot = Slot { instance: Arc::clone(&instance), lease: Arc::clone(&lease) };
-        let slot_before = service.instances.insert(id, slot.clone());
-        self.tally.replace(slot_before.as_ref(), Some(&slot));
+        let entry = Entry { instance: Arc::clone(&instance), lease: Arc::clone(&lease) };
+        let entry_before = service.instances.insert(entry.clone());
+        self.tally.replace(entry_before.as_ref(), Some(&entry));
         self.note_ends(&instance);
         lease
     }
@@ -178,23 +181,24 @@ impl State {
 
     /// An instance and its lease.
     pub fn find(&self, key: &Key) -> Option<(&Arc<Instance>, &Arc<Lease>)> {
-        let slot = self.services.get(&key.service)?.instances.get(&key.id)?;
-        Some((&slot.instance, &slot.lease))
+        let entry = self.services.get(&key.service)?.instances.find(&key.id)?;
+        Some((&entry.instance, &entry.lease))
+    }
+
+    /// The instances of a service; `None` when nothing is remembered of it.
+    pub fn roster(&self, service: &ServiceName) -> Option<&Roster> {
+        self.services.get(service).map(|service| &service.instances)
     }
 
     /// The instances of a service, by id.
     pub fn instances(&self, service: &ServiceName) -> impl Iterator<Item = (&Arc<Instance>, &Arc<Lease>)> {
-        let service = self.services.get(service);
-        service
-            .into_iter()
-            .flat_map(|service| service.instances.values())
-            .map(|slot| (&slot.instance, &slot.lease))
+        self.roster(service).into_iter().flatten().map(|entry| (&entry.instance, &entry.lease))
     }
 
     /// All instances, in no order.
     pub fn all(&self) -> impl Iterator<Item = (&Arc<Instance>, &Arc<Lease>)> {
-        let slots = self.services.values().flat_map(|service| service.instances.values());
-        slots.map(|slot| (&slot.instance, &slot.lease))
+        let entries = self.services.values().flat_map(|service| &service.instances);
+        entries.map(|entry| (&entry.instance, &entry.lease))
     }
 
     /// How many instances a service has.
@@ -212,10 +216,11 @@ impl State {
         let key = self.shared(key);
         self.check_room(&key, &registration, &principal)?;
         let service = self.services.get(&key.service);
-        let known = service.and_then(|service| service.instances.get(&key.id));
-        expected.check(known.map(|slot| slot.instance.sequence))?;
+        let known = service.and_then(|service| service.instances.find(&key.id));
+        expected.check(known.map(|entry| entry.instance.sequence))?;
         let departed = service.and_then(|service| service.departed.get(&key.id)).cloned();
-        let last = known.map(|slot| slot.instance.epoch).or(departed.as_ref().map(|departed| departed.epoch));
+        let last =
+            known.map(|entry| entry.instance.epoch).or(departed.as_ref().map(|departed| departed.epoch));
         if let (Some(believed), Some(current)) = (believed, last)
             && believed < current
         {
@@ -224,14 +229,14 @@ impl State {
         let mut epoch = departed.as_ref().map_or(Epoch(1), |departed| Epoch(departed.epoch.0 + 1));
         let mut registered_at = now.wall;
         let mut overlay = departed.as_ref().and_then(|departed| departed.overlay.clone());
-        if let Some(slot) = known {
-            let instance = &slot.instance;
+        if let Some(entry) = known {
+            let instance = &entry.instance;
             if instance.owner != principal {
                 return Err(Refusal::NotYours);
             }
             if instance.incarnation == incarnation {
                 if instance.registration == registration && instance.suspect.is_none() {
-                    slot.lease.renew(now.lease);
+                    entry.lease.renew(now.lease);
                     return Ok(Done::unchanged(Arc::clone(instance)));
                 }
                 (epoch, registered_at) = (instance.epoch, instance.registered_at);
@@ -242,7 +247,7 @@ impl State {
         }
         // A process that comes back under its old incarnation while it drains goes on draining.
         let drain_until =
-            known.filter(|slot| slot.instance.epoch == epoch).and_then(|slot| slot.instance.drain_until);
+            known.filter(|entry| entry.instance.epoch == epoch).and_then(|entry| entry.instance.drain_until);
         self.share(&key.service, &mut registration);
         let lease = Arc::new(Lease::new(epoch.0, registration.ttl, now.lease));
         let instance = Instance {
@@ -270,9 +275,9 @@ impl State {
 
     /// What another instance of the service says with the same words is in memory once.
     fn share(&self, service: &ServiceName, registration: &mut Registration) {
-        let other = self.services.get(service).and_then(|service| service.instances.first_key_value());
-        if let Some((_, slot)) = other {
-            registration.share_with(&slot.instance.registration);
+        let other = self.services.get(service).and_then(|service| service.instances.get(0));
+        if let Some(entry) = other {
+            registration.share_with(&entry.instance.registration);
         }
     }
 
@@ -282,7 +287,7 @@ impl State {
         if service.is_none() && self.services.len() >= self.bounds.services {
             return Err(Refusal::Full { most: self.bounds.services, of: Room::Services });
         }
-        let before = service.and_then(|service| service.instances.get(&key.id)).map(|slot| &slot.instance);
+        let before = service.and_then(|service| service.instances.find(&key.id)).map(|entry| &entry.instance);
         let more = usize::from(before.is_none());
         let texts = new.texts().saturating_sub(before.map_or(0, |before| before.registration.texts()));
         let fits = |held: Held, share: fn(usize) -> usize, of: [Room; 2]| {
@@ -422,34 +427,34 @@ impl State {
         let key = instance.key.clone();
         self.note_ends(&instance);
         let instance = Arc::new(instance);
-        let slot = Slot { instance: Arc::clone(&instance), lease };
+        let entry = Entry { instance: Arc::clone(&instance), lease };
         let service = self.services.entry(key.service.clone()).or_default();
         if let Removal::Returned(departed) = &removal {
             service.forget(departed);
         }
-        let slot_before = service.instances.insert(key.id.clone(), slot.clone());
-        self.tally.replace(slot_before.as_ref(), Some(&slot));
-        self.changed(key, slot_before, Some(instance), removal, cause)
+        let entry_before = service.instances.insert(entry.clone());
+        self.tally.replace(entry_before.as_ref(), Some(&entry));
+        self.changed(key, entry_before, Some(instance), removal, cause)
     }
 
     fn remove(&mut self, key: &Key, cause: Cause, now: Now) -> Done {
         let service = self.services.get_mut(&key.service).expect("it was found");
-        let slot = service.instances.remove(&key.id).expect("it was found");
-        self.tally.replace(Some(&slot), None);
+        let entry = service.instances.remove(&key.id).expect("it was found");
+        self.tally.replace(Some(&entry), None);
         let departed = Departure {
             id: key.id.clone(),
-            epoch: slot.instance.epoch,
+            epoch: entry.instance.epoch,
             at: now.wall,
-            overlay: slot.instance.overlay.clone(),
+            overlay: entry.instance.overlay.clone(),
         };
         service.remember(departed.clone());
-        self.changed(key.clone(), Some(slot), None, Removal::Left(departed), cause)
+        self.changed(key.clone(), Some(entry), None, Removal::Left(departed), cause)
     }
 
     fn changed(
         &mut self,
         key: Key,
-        slot_before: Option<Slot>,
+        entry_before: Option<Entry>,
         after: Option<Arc<Instance>>,
         removal: Removal,
         cause: Cause,
@@ -460,10 +465,10 @@ impl State {
         let change = Change {
             sequence: self.sequence,
             key,
-            before: slot_before.as_ref().map(|slot| Arc::clone(&slot.instance)),
+            before: entry_before.as_ref().map(|entry| Arc::clone(&entry.instance)),
             after: after.clone(),
             cause,
-            slot_before,
+            entry_before,
             index_before,
             removal,
         };

@@ -1,29 +1,21 @@
 //! The instances of one service, and the memory of those that have gone.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use fulcrum_model::InstanceId;
 
 use super::command::Departure;
-use super::instance::{Instance, Sequence};
-use crate::lease::Lease;
+use super::instance::Sequence;
+use super::roster::Roster;
 
 #[derive(Debug, Default)]
 pub(super) struct Service {
-    pub(super) instances: BTreeMap<InstanceId, Slot>,
+    pub(super) instances: Roster,
     /// So that whoever comes back gets another epoch than the process it replaces.
     pub(super) departed: HashMap<InstanceId, Departure>,
     /// The last change.
     pub(super) index: Sequence,
-}
-
-/// An instance and its right to stay.
-#[derive(Clone, Debug)]
-pub(super) struct Slot {
-    pub(super) instance: Arc<Instance>,
-    pub(super) lease: Arc<Lease>,
 }
 
 impl Service {

@@ -271,7 +271,7 @@ fn digest(state: &State) -> String {
     services.sort_by_key(|(name, _)| *name);
     let mut text = format!("{:?} {}", state.sequence, state.len());
     for (name, service) in services.into_iter().filter(|(_, service)| !service.is_forgotten()) {
-        let instances: Vec<_> = service.instances.values().map(|slot| &slot.instance).collect();
+        let instances: Vec<_> = service.instances.iter().map(|entry| &entry.instance).collect();
         let departed: BTreeMap<_, _> = service.departed.iter().collect();
         text += &format!("\n{name} {:?} {instances:?} {departed:?}", service.index);
     }
@@ -316,10 +316,12 @@ fn check_invariants(state: &State, seed: u64) {
     let counted: usize = state.services.values().map(|service| service.instances.len()).sum();
     assert_eq!(state.len(), counted, "seed {seed}");
     for (name, service) in &state.services {
-        for (id, slot) in &service.instances {
-            let instance = &slot.instance;
-            assert_eq!((&instance.key.service, &instance.key.id), (name, id), "seed {seed}");
-            assert_eq!(instance.epoch.0, slot.lease.epoch, "seed {seed}");
+        for entry in &service.instances {
+            let (instance, id) = (&entry.instance, &entry.instance.key.id);
+            let found = service.instances.find(id);
+            assert!(found.is_some_and(|found| Arc::ptr_eq(&found.instance, instance)), "seed {seed}");
+            assert_eq!(&instance.key.service, name, "seed {seed}");
+            assert_eq!(instance.epoch.0, entry.lease.epoch, "seed {seed}");
             assert!(
                 instance.sequence <= service.index,
                 "seed {seed}: a change that is newer than its service"
