@@ -101,7 +101,7 @@ impl Contents {
 
     /// Shows everyone what has changed, and tells which services have. Nobody is woken.
     pub(super) fn publish(&self, events: Vec<Event>, state: &State) -> BTreeSet<ServiceName> {
-        let changed: BTreeSet<ServiceName> = events.iter().map(|event| event.key.service.clone()).collect();
+        let changed: BTreeSet<ServiceName> = events.iter().map(|event| event.key().service.clone()).collect();
         let Some(last) = events.last().map(|event| event.sequence) else { return changed };
         // Gathered before the lock is taken: readers wait only for the exchange.
         let news = news(&events, state);
@@ -126,7 +126,7 @@ impl Contents {
 
 /// What these events have changed, by service.
 fn news<'a>(events: &'a [Event], state: &State) -> Vec<News<'a>> {
-    let keys: BTreeSet<&Key> = events.iter().map(|event| &event.key).collect();
+    let keys: BTreeSet<&Key> = events.iter().map(Event::key).collect();
     let mut news: Vec<News<'a>> = Vec::new();
     for Key { service, id } in keys {
         if news.last().is_none_or(|last| last.service != service) {

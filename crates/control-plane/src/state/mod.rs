@@ -123,10 +123,10 @@ impl State {
     /// Puts back what a store has kept, whose events are all before those of this state. Its lease begins now.
     pub fn restore(&mut self, mut instance: Instance, now: Now) -> Arc<Lease> {
         instance.key = self.shared(instance.key);
-        self.share(&instance.key.service, &mut instance.registration);
         debug_assert!(instance.sequence <= self.sequence, "numbers are reserved before they are given out");
         let lease = Arc::new(Lease::new(instance.epoch.0, instance.ttl(), now.lease));
         let service = self.services.entry(instance.key.service.clone()).or_default();
+        service.share(&mut instance.registration.traits);
         // Nobody knows which numbers were told of a service before.
         service.index = self.sequence;
         let instance = Arc::new(instance);
@@ -248,7 +248,7 @@ impl State {
         // A process that comes back under its old incarnation while it drains goes on draining.
         let drain_until =
             known.filter(|entry| entry.instance.epoch == epoch).and_then(|entry| entry.instance.drain_until);
-        self.share(&key.service, &mut registration);
+        self.services.entry(key.service.clone()).or_default().share(&mut registration.traits);
         let lease = Arc::new(Lease::new(epoch.0, registration.ttl, now.lease));
         let instance = Instance {
             key,
@@ -271,14 +271,6 @@ impl State {
     fn shared(&self, key: Key) -> Key {
         let known = self.services.get_key_value(&key.service);
         Key { service: known.map_or(key.service, |(name, _)| name.clone()), id: key.id }
-    }
-
-    /// What another instance of the service says with the same words is in memory once.
-    fn share(&self, service: &ServiceName, registration: &mut Registration) {
-        let other = self.services.get(service).and_then(|service| service.instances.get(0));
-        if let Some(entry) = other {
-            registration.share_with(&entry.instance.registration);
-        }
     }
 
     /// Nobody takes the last quarter of the room for instances, or for their texts, from all others.

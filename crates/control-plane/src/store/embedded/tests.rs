@@ -3,11 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use fulcrum_balance::Rng;
-use fulcrum_model::{Registration, Weight};
+use fulcrum_model::Registration;
 
 use super::disk::Disk;
 use super::*;
-use crate::state::{Bounds, Command, Expected, Incarnation, Leave, MayTouch, Now, Register, State};
+use crate::state::{Bounds, Command, Incarnation, Leave, MayTouch, Now, Register, State, testing};
 
 fn now() -> Now {
     Now { lease: Duration::ZERO, wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) }
@@ -23,21 +23,13 @@ fn random_command(rng: &mut Rng) -> Command {
         return Command::Leave(Leave { key, epoch: None, drain: None, principal, may_touch: MayTouch::All });
     }
     let registration = Registration {
-        address: "10.0.0.1".parse().expect("an address"),
         port: (1000 + rng.below(9) as u16).try_into().expect("a port"),
-        ports: Default::default(),
-        weight: Weight::ONE,
-        locality: None,
-        region: None,
-        tags: Default::default(),
-        meta: [("v", "x".repeat(rng.below(3000) as usize).into())].into_iter().collect(),
-        ttl: Duration::from_secs(30),
-        load_limit: None,
-        launch_id: None,
+        ..testing::with(|traits| {
+            traits.meta = [("v", "x".repeat(rng.below(3000) as usize).into())].into_iter().collect();
+        })
     };
     let incarnation = Incarnation(u128::from(rng.next_u64()));
-    let expected = Expected::Anything;
-    Command::Register(Register { key, registration, incarnation, principal, epoch: None, expected })
+    Command::Register(Register { incarnation, ..testing::register(key, registration) })
 }
 
 /// The state of what a store holds.
