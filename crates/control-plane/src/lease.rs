@@ -173,7 +173,8 @@ impl LeaseClock {
 /// was renewed they go on to the new deadline.
 #[derive(Debug)]
 pub struct Wheel<K> {
-    /// One per [`TICK`], by the time at which they are looked at.
+    /// One per [`TICK`], by the time at which they are looked at: whoever's time is a whole turn away or more is there as
+    /// well, and is put back.
     buckets: Box<[Vec<Entry<K>>]>,
     /// All ticks up to this one have been looked at.
     looked_at: u64,
@@ -184,8 +185,6 @@ pub struct Wheel<K> {
 struct Entry<K> {
     key: K,
     lease: Arc<Lease>,
-    /// The wheel goes round in [`BUCKETS`] ticks: the tick that is meant.
-    tick: u64,
 }
 
 impl<K> Wheel<K> {
@@ -198,7 +197,12 @@ impl<K> Wheel<K> {
     pub fn insert(&mut self, key: K, lease: Arc<Lease>) {
         // Not before its deadline, and never in a tick that was looked at.
         let tick = (tick_of(lease.deadline()) + 1).max(self.looked_at + 1);
-        self.buckets[(tick % BUCKETS as u64) as usize].push(Entry { key, lease, tick });
+        let bucket = &mut self.buckets[(tick % BUCKETS as u64) as usize];
+        if bucket.len() == bucket.capacity() {
+            // Not as much again: of a million leases that would be much that nobody needs.
+            bucket.reserve_exact(bucket.len() / 8 + 4);
+        }
+        bucket.push(Entry { key, lease });
     }
 
     /// Those whose leases have run out by now; they are not looked after any more. Leases that nobody else holds
@@ -215,7 +219,7 @@ impl<K> Wheel<K> {
                 if Arc::strong_count(&entry.lease) == 1 {
                     continue;
                 }
-                if entry.tick <= last && entry.lease.is_lapsed(now) {
+                if entry.lease.is_lapsed(now) {
                     lapsed.push((entry.key, entry.lease));
                 } else {
                     self.insert(entry.key, entry.lease);
