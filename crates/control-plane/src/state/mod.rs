@@ -213,7 +213,7 @@ impl State {
 
     fn register(&mut self, register: Register, now: Now) -> Result<Done, Refusal> {
         let Register { key, mut registration, incarnation, principal, epoch: believed, expected } = register;
-        let key = self.shared(key);
+        let key = self.shared(key.copy());
         self.check_room(&key, &registration, &principal)?;
         let service = self.services.get(&key.service);
         let known = service.and_then(|service| service.instances.find(&key.id));

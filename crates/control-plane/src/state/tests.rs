@@ -403,3 +403,12 @@ fn what_instances_say_alike_is_there_once() {
         .collect();
     assert!(Arc::ptr_eq(&twins[0].registration.traits, &twins[1].registration.traits));
 }
+
+/// There may be a million of them: what is added to them here is added a million times.
+#[test]
+fn instances_are_small() {
+    assert!(size_of::<Instance>() <= 176, "{}", size_of::<Instance>());
+    assert!(size_of::<Lease>() <= 56, "{}", size_of::<Lease>());
+    assert_eq!(size_of::<Option<Entry>>(), 16);
+    assert!(size_of::<crate::registry::Event>() <= 48, "{}", size_of::<crate::registry::Event>());
+}

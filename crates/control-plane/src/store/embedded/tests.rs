@@ -1,5 +1,6 @@
 //! What was kept is found again, whatever happened in between.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use fulcrum_balance::Rng;
@@ -318,4 +319,29 @@ fn damage(damages: usize) {
         }
     }
     assert!(refused > damages / 10, "{refused} were noticed");
+}
+
+/// What instances say alike is in memory once from the first moment on.
+#[test]
+fn what_instances_have_in_common_is_read_once() {
+    let disk = Disk::new(u64::MAX);
+    let (mut store, image) = Embedded::over(disk.clone(), 1).expect("an empty disk");
+    let mut state = state_of(image);
+    for number in 0..9 {
+        let said = testing::with(|traits| {
+            traits.locality = Some(["a", "b"][number / 5].into());
+            traits.meta = [("version", "1".into())].into_iter().collect();
+        });
+        let register = testing::register(testing::key("web", &format!("i{number}")), said);
+        let changes = state.apply(Command::Register(register), now()).expect("registered").changes;
+        store.commit(&changes).expect("there is room");
+    }
+    drop(store);
+    let (_, image) = Embedded::over(disk, 1).expect("it is whole");
+    let all = || image.instances.iter();
+    let pointers: BTreeSet<_> = all().map(|instance| Arc::as_ptr(&instance.registration.traits)).collect();
+    assert_eq!((all().len(), pointers.len()), (9, 2));
+    let owners: BTreeSet<_> = all().map(|instance| instance.owner.as_ptr()).collect();
+    let services: BTreeSet<_> = all().map(|instance| instance.key.service.as_str().as_ptr()).collect();
+    assert_eq!((owners.len(), services.len()), (1, 1));
 }
