@@ -8,7 +8,8 @@ use fulcrum_model::{Reach, Weight};
 use tokio::time::timeout;
 
 use super::*;
-use crate::state::{Cause, Evidence as Proof, Key, Leave, MayTouch, testing};
+use crate::lease::Load;
+use crate::state::{Cause, Epoch, Evidence as Proof, Key, Leave, MayTouch, Stage, testing};
 
 /// What is known of the ways, set by a test.
 type Known = Arc<Mutex<Reaches>>;
