@@ -9,22 +9,24 @@
 //! Pure: no clock, no disk, nobody who waits. The same commands at the same times give the same state.
 
 mod command;
+mod ends;
 mod instance;
+mod register;
 mod roster;
 mod service;
 mod tally;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fulcrum_model::{Registration, ServiceName, Weight};
+use fulcrum_model::{ServiceName, Weight};
 
 use crate::lease::Lease;
 use service::Service;
-use tally::{Held, Tally};
+use tally::Tally;
 
 use command::Removal;
 pub use command::{
@@ -211,91 +213,6 @@ impl State {
         self.services.iter().map(|(name, service)| (name, service.index))
     }
 
-    fn register(&mut self, register: Register, now: Now) -> Result<Done, Refusal> {
-        let Register { key, mut registration, incarnation, principal, epoch: believed, expected } = register;
-        let key = self.shared(key.copy());
-        self.check_room(&key, &registration, &principal)?;
-        let service = self.services.get(&key.service);
-        let known = service.and_then(|service| service.instances.find(&key.id));
-        expected.check(known.map(|entry| entry.instance.sequence))?;
-        let departed = service.and_then(|service| service.departed.get(&key.id)).cloned();
-        let last =
-            known.map(|entry| entry.instance.epoch).or(departed.as_ref().map(|departed| departed.epoch));
-        if let (Some(believed), Some(current)) = (believed, last)
-            && believed < current
-        {
-            return Err(Refusal::StaleEpoch { current });
-        }
-        let mut epoch = departed.as_ref().map_or(Epoch(1), |departed| Epoch(departed.epoch.0 + 1));
-        let mut registered_at = now.wall;
-        let mut overlay = departed.as_ref().and_then(|departed| departed.overlay.clone());
-        if let Some(entry) = known {
-            let instance = &entry.instance;
-            if instance.owner != principal {
-                return Err(Refusal::NotYours);
-            }
-            if instance.incarnation == incarnation {
-                if instance.registration == registration && instance.suspect.is_none() {
-                    entry.lease.renew(now.lease);
-                    return Ok(Done::unchanged(Arc::clone(instance)));
-                }
-                (epoch, registered_at) = (instance.epoch, instance.registered_at);
-            } else {
-                epoch = Epoch(instance.epoch.0 + 1);
-            }
-            overlay = instance.overlay.clone();
-        }
-        // A process that comes back under its old incarnation while it drains goes on draining.
-        let drain_until =
-            known.filter(|entry| entry.instance.epoch == epoch).and_then(|entry| entry.instance.drain_until);
-        self.services.entry(key.service.clone()).or_default().share(&mut registration.traits);
-        let lease = Arc::new(Lease::new(epoch.0, registration.ttl, now.lease));
-        let instance = Instance {
-            key,
-            epoch,
-            incarnation,
-            owner: Arc::clone(&principal),
-            registration,
-            said_weight: None,
-            registered_at,
-            drain_until,
-            overlay,
-            suspect: None,
-            sequence: self.next_sequence(),
-        };
-        let removal = departed.map_or(Removal::None, Removal::Returned);
-        Ok(self.put(instance, lease, removal, Cause::Registered { by: principal }))
-    }
-
-    /// The same name, without a copy of that of the service.
-    fn shared(&self, key: Key) -> Key {
-        let known = self.services.get_key_value(&key.service);
-        Key { service: known.map_or(key.service, |(name, _)| name.clone()), id: key.id }
-    }
-
-    /// Nobody takes the last quarter of the room for instances, or for their texts, from all others.
-    fn check_room(&self, key: &Key, new: &Registration, owner: &Principal) -> Result<(), Refusal> {
-        let service = self.services.get(&key.service);
-        if service.is_none() && self.services.len() >= self.bounds.services {
-            return Err(Refusal::Full { most: self.bounds.services, of: Room::Services });
-        }
-        let before = service.and_then(|service| service.instances.find(&key.id)).map(|entry| &entry.instance);
-        let more = usize::from(before.is_none());
-        let texts = new.texts().saturating_sub(before.map_or(0, |before| before.registration.texts()));
-        let fits = |held: Held, share: fn(usize) -> usize, of: [Room; 2]| {
-            let Bounds { instances, texts: most, .. } = self.bounds;
-            if more > 0 && held.instances >= share(instances) {
-                return Err(Refusal::Full { most: share(instances), of: of[0] });
-            }
-            if texts > 0 && held.texts + texts > share(most) {
-                return Err(Refusal::Full { most: share(most), of: of[1] });
-            }
-            Ok(())
-        };
-        fits(self.tally.all(), |all| all, [Room::Instances, Room::Texts])?;
-        fits(self.tally.of(owner), |all| all - all / 4, [Room::InstancesOfOne, Room::TextsOfOne])
-    }
-
     fn leave(&mut self, leave: &Leave, now: Now) -> Result<Done, Refusal> {
         let Leave { key, epoch, drain, principal, may_touch } = leave;
         let (instance, lease) = self.find(key).ok_or(Refusal::Unknown)?;
@@ -363,54 +280,6 @@ impl State {
         self.remove(&eviction.key, Cause::Evicted(eviction.evidence), now)
     }
 
-    /// Ends what has an end: drains, an operator's words, the memory of who has gone.
-    fn tidy(&mut self, now: Now) -> Done {
-        let mut changes = Vec::new();
-        for (key, what) in self.due(now) {
-            let done = match what {
-                Due::Drained => self.remove(&key, Cause::Drained, now),
-                Due::Overlay => {
-                    let (instance, lease) = self.find(&key).expect("it is due");
-                    let lease = Arc::clone(lease);
-                    let sequence = self.next_sequence();
-                    let changed = Instance { overlay: None, sequence, ..(**instance).clone() };
-                    self.put(changed, lease, Removal::None, Cause::OrderEnded)
-                }
-            };
-            changes.extend(done.changes);
-        }
-        for service in self.services.values_mut() {
-            service.forget_before(now.wall);
-        }
-        self.services.retain(|_, service| !service.is_forgotten());
-        Done { changes, instance: None }
-    }
-
-    /// What has reached its end.
-    fn due(&mut self, now: Now) -> BTreeMap<Key, Due> {
-        let is_past = |time: Option<SystemTime>| time.is_some_and(|time| time <= now.wall);
-        let mut due = BTreeMap::new();
-        while let Some((end, _)) = self.ends.first()
-            && *end <= now.wall
-        {
-            let (_, key) = self.ends.pop_first().expect("there is a first");
-            // It may have changed since.
-            let Some((instance, _)) = self.find(&key) else { continue };
-            if is_past(instance.drain_until) {
-                due.insert(key, Due::Drained);
-            } else if is_past(instance.overlay_until()) {
-                due.insert(key, Due::Overlay);
-            }
-        }
-        due
-    }
-
-    fn note_ends(&mut self, instance: &Instance) {
-        for end in [instance.drain_until, instance.overlay_until()].into_iter().flatten() {
-            self.ends.insert((end, instance.key.clone()));
-        }
-    }
-
     fn next_sequence(&self) -> Sequence {
         Sequence(self.sequence.0 + 1)
     }
@@ -466,13 +335,6 @@ impl State {
         };
         Done { instance: after.or_else(|| change.before.clone()), changes: vec![change] }
     }
-}
-
-/// What is due of an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Due {
-    Drained,
-    Overlay,
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use fulcrum_balance::Rng;
 use fulcrum_model::{Registration, Weight};
 
+use super::tally::Held;
 use super::testing::key;
 use super::*;
 
