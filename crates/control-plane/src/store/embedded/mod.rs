@@ -395,7 +395,7 @@ const FORMAT: u64 = 1;
 
 /// Pages of the file in memory, in bytes: what is in the file is in the registry's memory already, and is read at the start
 /// alone.
-const CACHE: usize = 8 << 20;
+const CACHE: usize = 4 << 20;
 
 /// So many numbers of events are reserved at a time: a write for each block, a gap of at most one after a start.
 const BLOCK: u64 = 100_000;
