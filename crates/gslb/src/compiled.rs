@@ -11,6 +11,7 @@ use fulcrum_config::gslb::{
 use fulcrum_model::{DnsName, RecordData, RegionName};
 
 use crate::choice::{Choice, Manner, Places};
+use crate::choices::Choices;
 use crate::geo::{Atlas, Classes, Database, MAX_NETS_SIZE, Nets, Ranking, Sources};
 use crate::hosts::Endpoint;
 use crate::names::Names;
@@ -182,8 +183,20 @@ impl Compiled {
     }
 
     /// What is answered in this situation, by number.
-    pub fn choices(&self, gslb: &Gslb, world: &dyn World) -> Arc<[Choice]> {
+    pub fn choices(&self, gslb: &Gslb, world: &dyn World) -> Choices {
         self.chosen.iter().map(|chosen| chosen.choice(gslb, world)).collect()
+    }
+
+    /// The same as in another situation, but for names with these numbers, which rise.
+    pub fn changed_choices(
+        &self,
+        before: &Choices,
+        changed: &[u32],
+        gslb: &Gslb,
+        world: &dyn World,
+    ) -> Choices {
+        let of = |number: &u32| Some((*number, self.chosen.get(*number as usize)?.choice(gslb, world)));
+        before.with(changed.iter().filter_map(of))
     }
 }
 

@@ -12,6 +12,7 @@ mod answer;
 pub mod ask;
 mod body;
 mod choice;
+mod choices;
 pub mod compiled;
 mod cookie;
 mod counters;
@@ -40,6 +41,7 @@ pub mod zone;
 
 pub use answer::{ANSWER_MAX, Answered, Client, DATAGRAM_MAX, Transport, answer};
 pub use choice::{Choice, Manner, Places, Whom};
+pub use choices::Choices;
 pub use cookie::CookieKeys;
 pub use counters::{Counters, Drop, ZoneCells, ZoneCounts};
 pub use names::Names;
