@@ -35,6 +35,7 @@ mod regular_file;
 pub mod responder;
 pub mod server;
 mod snapshot;
+mod table;
 pub mod target;
 pub mod verdict;
 pub mod zone;

@@ -151,8 +151,12 @@ impl Next {
         read: crate::compiled::ReadZone<'_>,
         running: Option<&Responder>,
     ) -> Result<Self, Vec<crate::compiled::CompileError>> {
-        let before = running.map(|running| Arc::clone(&running.state().compiled));
-        let compiled = Compiled::new(gslb, read, before.as_deref())?;
+        let before = running.map(|running| {
+            let state = running.state();
+            (Arc::clone(&state.gslb), Arc::clone(&state.compiled))
+        });
+        let before = before.as_ref().map(|(gslb, compiled)| (&**gslb, &**compiled));
+        let compiled = Compiled::new(gslb, read, before)?;
         let groundwork = Groundwork::new(gslb, &compiled);
         Ok(Next { gslb: Arc::new(gslb.clone()), compiled, groundwork, log: None })
     }

@@ -132,9 +132,9 @@ impl Pair {
         self.version = 1 - self.version;
         let gslb = gslb(&names(self.version));
         self.both(|state, now| {
-            let before = Arc::clone(&state.compiled);
+            let before = (Arc::clone(&state.gslb), Arc::clone(&state.compiled));
             let no_files = |_: &std::path::Path, _: &DnsName| unreachable!("there are no files");
-            let compiled = crate::compiled::Compiled::new(&gslb, &no_files, Some(&before));
+            let compiled = crate::compiled::Compiled::new(&gslb, &no_files, Some((&before.0, &before.1)));
             let compiled = compiled.expect("nothing is wrong");
             let groundwork = super::super::Groundwork::new(&gslb, &compiled);
             state.replace(Next { gslb: Arc::new(gslb.clone()), compiled, groundwork, log: None }, 2, now);
