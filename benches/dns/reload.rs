@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::config::{Setup, Source};
 use crate::dnsperf::{Done, Load, Transport};
+use crate::measure::progress;
 use crate::peer::{Kind, Peer};
 use crate::report::{Cell, median};
-use crate::rows::{Bench, progress};
+use crate::rows::Bench;
 use crate::zones::About;
 
 /// What came of it with one server.

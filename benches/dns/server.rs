@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::{self, Place, Setup, Source, ZONE_FILE};
+use crate::measure::{await_change, await_start, free_port};
 use crate::peer::{Kind, Peer, missing};
 use crate::process::{PROXY_CORE, Process};
 use crate::program::in_path;
@@ -38,13 +38,7 @@ impl Server {
         let start = Instant::now();
         let mut process = Process::start(PROXY_CORE, &peer.binary, &arguments, folder)?;
         let blame = |error: io::Error| io::Error::other(format!("{}: {error}", peer.label));
-        while !ask(address, MARKER, None).is_ok_and(|said| said.address.is_some()) {
-            process.check().map_err(blame)?;
-            if start.elapsed() > START_DEADLINE {
-                return Err(blame(io::Error::other("answers nothing")));
-            }
-            thread::sleep(POLL);
-        }
+        await_start(&mut process, START_DEADLINE, || marked(address, None)).map_err(blame)?;
         let ready_after = start.elapsed();
         let server = Server {
             peer: peer.clone(),
@@ -105,12 +99,7 @@ impl Server {
             let said = [output.stdout, output.stderr].concat();
             return Err(io::Error::other(format!("reload: {}", String::from_utf8_lossy(&said))));
         }
-        while !ask(self.address, MARKER, None).is_ok_and(|said| said.address == Some(marker(version))) {
-            if start.elapsed() > START_DEADLINE {
-                return Err(io::Error::other("does not reload"));
-            }
-            thread::sleep(POLL);
-        }
+        await_change(START_DEADLINE, || marked(self.address, Some(version)))?;
         Ok(start.elapsed())
     }
 
@@ -144,11 +133,12 @@ impl Server {
     }
 }
 
-/// A loopback port that nobody has at the moment.
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+/// An error unless it answers by this version of the static zone, or by any.
+fn marked(address: SocketAddr, version: Option<u32>) -> io::Result<()> {
+    let said = ask(address, MARKER, None)?;
+    let is_there = version.map_or(said.address.is_some(), |version| said.address == Some(marker(version)));
+    if is_there { Ok(()) } else { Err(io::Error::other(format!("{MARKER}: {said:?}"))) }
 }
 
 /// A server that has not answered by then has failed.
 const START_DEADLINE: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(1);
