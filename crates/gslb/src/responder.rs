@@ -315,10 +315,10 @@ impl Responder {
         };
         // It has just been replaced: there is something to build.
         let Some(job) = job else { return };
-        let choices = job.build();
+        let built = job.build();
         let mut state = self.state();
-        state.answer_with(&job, &choices, self.now());
-        let snapshot = state.snapshot(&self.shared.counters, &self.own_key, choices);
+        state.answer_with(&job, &built, self.now());
+        let snapshot = state.snapshot(&self.shared.counters, &self.own_key, built.choices);
         self.answer_with(snapshot);
     }
 
@@ -326,12 +326,12 @@ impl Responder {
     /// others from building.
     fn answer_as_seen(&self, job: Option<Job>, _building: &MutexGuard<'_, ()>) {
         let Some(job) = job else { return };
-        let choices = job.build();
+        let built = job.build();
         tracing::debug!(names = job.names(), "answers were built anew");
         let mut state = self.state();
-        state.answer_with(&job, &choices, self.now());
+        state.answer_with(&job, &built, self.now());
         let before = self.shared.snapshot.load_full();
-        self.answer_with(Snapshot { choices, ..Snapshot::clone(&before) });
+        self.answer_with(Snapshot { choices: built.choices, ..Snapshot::clone(&before) });
     }
 
     /// From now on this is answered.

@@ -167,3 +167,36 @@ fn a_file_is_read_when_it_has_changed() {
     world.zones.insert("a.sub.example.com", (false, 0));
     check(&world, 1);
 }
+
+/// `cargo test --release -p fulcrum-gslb hundred_thousand -- --ignored --nocapture`: only a release is measured.
+#[test]
+#[ignore = "a measurement"]
+fn a_hundred_thousand_names_are_kept_or_made_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("zone");
+    let write = |version: u32| {
+        let mut text =
+            format!("$TTL 300\n@ SOA ns hostmaster {version} 1h 15m 1w 60\n@ NS ns\nns A 192.0.2.1\n");
+        for name in 0..100_000u32 {
+            let _ = writeln!(text, "h{name} A {}", std::net::Ipv4Addr::from(0x0a00_0000 + name + version));
+        }
+        std::fs::write(&path, text).expect("a file");
+    };
+    let text = format!(
+        "version: 1\nstate_dir: /var/lib/fulcrum\ngslb:\n  bind: \"127.0.0.1:0\"\n  zones:\n    example.com: {{ file: {} }}\n",
+        path.display()
+    );
+    let gslb = fulcrum_config::load_text("test.yaml", &text, &|_| None).expect("it is right").config.gslb;
+    let gslb = gslb.expect("it is there");
+    write(1);
+    let mut compiled = Compiled::new(&gslb, &read_with_texts, None).expect("nothing is wrong");
+    for (version, most) in [(1, 50), (2, 500)] {
+        write(version);
+        let began = std::time::Instant::now();
+        compiled =
+            Compiled::new(&gslb, &read_with_texts, Some((&gslb, &compiled))).expect("nothing is wrong");
+        let took = began.elapsed();
+        println!("version {version}: {took:?}");
+        assert!(took.as_millis() < most, "{took:?}");
+    }
+}

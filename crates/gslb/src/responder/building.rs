@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use fulcrum_config::gslb::Gslb;
 
+use super::exposure::Named;
 use super::state::State;
 use super::world::Seen;
 use crate::choices::Choices;
@@ -30,6 +31,15 @@ pub(super) struct Job {
     changed: Option<(Choices, Vec<u32>)>,
 }
 
+/// Answers that can be put in force.
+#[derive(Debug)]
+pub(super) struct Built {
+    pub(super) choices: Choices,
+    /// Who is led where by those that are given up, and by those in their place.
+    gone: Named,
+    given: Named,
+}
+
 impl State {
     /// What there is to build: nothing while everything is seen as the answers in force were made of it.
     pub(super) fn job(&self) -> Option<Job> {
@@ -48,22 +58,18 @@ impl State {
 
     /// Builds it and answers with it.
     pub(super) fn build(&mut self, job: &Job, now: Now) -> Choices {
-        let choices = job.build();
-        self.answer_with(job, &choices, now);
-        choices
+        let built = job.build();
+        self.answer_with(job, &built, now);
+        built.choices
     }
 
     /// From now on it is answered with what was built.
-    pub(super) fn answer_with(&mut self, job: &Job, choices: &Choices, now: Now) {
+    pub(super) fn answer_with(&mut self, job: &Job, built: &Built, now: Now) {
         match &job.changed {
-            Some((before, changed)) => {
-                let gone = changed.iter().filter_map(|number| before.get(*number as usize));
-                let given = changed.iter().filter_map(|number| choices.get(*number as usize));
-                self.exposure.exchange(gone, given, now.clock);
-            }
-            None => self.exposure.renew(choices.iter(), now.clock),
+            Some(_) => self.exposure.exchange(&built.gone, &built.given, now.clock),
+            None => self.exposure.renew(&built.given, now.clock),
         }
-        self.answered = Some(Answered { seen: Arc::clone(&job.seen), choices: choices.clone() });
+        self.answered = Some(Answered { seen: Arc::clone(&job.seen), choices: built.choices.clone() });
     }
 }
 
@@ -74,12 +80,15 @@ impl Job {
     }
 
     /// Builds it.
-    pub(super) fn build(&self) -> Choices {
-        match &self.changed {
-            Some((before, changed)) => {
-                self.compiled.changed_choices(before, changed, &self.gslb, &*self.seen)
-            }
-            None => self.compiled.choices(&self.gslb, &*self.seen),
-        }
+    pub(super) fn build(&self) -> Built {
+        let Some((before, changed)) = &self.changed else {
+            let choices = self.compiled.choices(&self.gslb, &*self.seen);
+            return Built { given: Named::of(choices.iter()), gone: Named::default(), choices };
+        };
+        let choices = self.compiled.changed_choices(before, changed, &self.gslb, &*self.seen);
+        let of = |number: &u32| (before.get(*number as usize), choices.get(*number as usize));
+        let gone = Named::of(changed.iter().filter_map(|number| of(number).0));
+        let given = Named::of(changed.iter().filter_map(|number| of(number).1));
+        Built { choices, gone, given }
     }
 }

@@ -31,6 +31,21 @@ pub(super) struct Exposure {
     until: [Duration; MAX_REGIONS],
 }
 
+/// How many names are answered with each region, by time-to-live.
+#[derive(Debug, Default)]
+pub(super) struct Named(BTreeMap<(Region, u32), usize>);
+
+impl Named {
+    /// Of these choices. Of many it takes its time.
+    pub(super) fn of<'a>(choices: impl Iterator<Item = &'a Choice>) -> Self {
+        let mut named = Named::default();
+        for key in choices.flat_map(Choice::named) {
+            *named.0.entry(*key).or_default() += 1;
+        }
+        named
+    }
+}
+
 /// How many names are answered with a region, by time-to-live.
 #[derive(Debug, Default)]
 struct Given(BTreeMap<u32, usize>);
@@ -44,14 +59,14 @@ impl Given {
         self.0.last_key_value().map(|(ttl, _)| *ttl)
     }
 
-    fn add(&mut self, ttl: u32) {
-        *self.0.entry(ttl).or_default() += 1;
+    fn add(&mut self, ttl: u32, names: usize) {
+        *self.0.entry(ttl).or_default() += names;
     }
 
-    fn remove(&mut self, ttl: u32) {
-        if let Some(names) = self.0.get_mut(&ttl) {
-            *names -= 1;
-            if *names == 0 {
+    fn remove(&mut self, ttl: u32, names: usize) {
+        if let Some(known) = self.0.get_mut(&ttl) {
+            *known = known.saturating_sub(names);
+            if *known == 0 {
                 self.0.remove(&ttl);
             }
         }
@@ -78,29 +93,24 @@ impl Exposure {
     }
 
     /// From now on these answers are given, and no others.
-    pub(super) fn renew<'a>(&mut self, choices: impl Iterator<Item = &'a Choice>, now: Duration) {
+    pub(super) fn renew(&mut self, given: &Named, now: Duration) {
         self.close(now);
         self.now = std::array::from_fn(|_| Given::default());
-        self.add(choices);
+        self.add(given);
     }
 
     /// From now on some are given in the place of others.
-    pub(super) fn exchange<'a>(
-        &mut self,
-        gone: impl Iterator<Item = &'a Choice>,
-        given: impl Iterator<Item = &'a Choice>,
-        now: Duration,
-    ) {
+    pub(super) fn exchange(&mut self, gone: &Named, given: &Named, now: Duration) {
         self.close(now);
-        for &(region, ttl) in gone.flat_map(Choice::named) {
-            self.now[region.index()].remove(ttl);
+        for ((region, ttl), names) in &gone.0 {
+            self.now[region.index()].remove(*ttl, *names);
         }
         self.add(given);
     }
 
-    fn add<'a>(&mut self, choices: impl Iterator<Item = &'a Choice>) {
-        for &(region, ttl) in choices.flat_map(Choice::named) {
-            self.now[region.index()].add(ttl);
+    fn add(&mut self, given: &Named) {
+        for ((region, ttl), names) in &given.0 {
+            self.now[region.index()].add(*ttl, *names);
         }
     }
 
@@ -151,6 +161,10 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    fn all(choices: &[Choice]) -> Named {
+        Named::of(choices.iter())
+    }
+
     fn naming(named: &[(Region, u32)]) -> Choice {
         let owner = "www.example.com".parse().expect("a name");
         let choose = fulcrum_config::gslb::Choose::All;
@@ -162,15 +176,15 @@ mod tests {
     fn what_was_answered_counts_down_once_nothing_is_answered_with_it() {
         let mut exposure = Exposure::default();
         let first = [naming(&[(EU, 60), (US, 60)]), naming(&[(EU, 300)])];
-        exposure.renew(first.iter(), seconds(10));
+        exposure.renew(&all(&first), seconds(10));
         assert_eq!(exposure.exposed(EU, seconds(500)), Exposed { names: 2, ttl: 300, left: seconds(301) });
         assert_eq!(exposure.exposed(US, seconds(500)).left, seconds(61));
         // It is drained: the smaller one for the last moments does not make the longer one forgotten.
         let second = [naming(&[(EU, 5), (US, 5)])];
-        exposure.exchange(first.iter(), second.iter(), seconds(500));
+        exposure.exchange(&all(&first), &all(&second), seconds(500));
         assert_eq!(exposure.exposed(EU, seconds(501)), Exposed { names: 1, ttl: 5, left: seconds(300) });
         let third = [naming(&[(US, 60)])];
-        exposure.exchange(second.iter(), third.iter(), seconds(510));
+        exposure.exchange(&all(&second), &all(&third), seconds(510));
         assert_eq!(exposure.exposed(EU, seconds(520)), Exposed { names: 0, ttl: 0, left: seconds(281) });
         assert_eq!(exposure.exposed(EU, seconds(801)).left, Duration::ZERO);
     }
@@ -178,11 +192,11 @@ mod tests {
     #[test]
     fn a_reload_changes_numbers_but_not_what_is_remembered() {
         let mut exposure = Exposure::default();
-        exposure.renew([naming(&[(US, 60)])].iter(), seconds(0));
+        exposure.renew(&all(&[naming(&[(US, 60)])]), seconds(0));
         exposure.reconfigure(&[Some(US), None], seconds(100));
         // What was built for the numbers before is answered until the new ones are ready.
         assert_eq!(exposure.exposed(EU, seconds(105)), Exposed { names: 1, ttl: 60, left: seconds(61) });
-        exposure.renew([].iter(), seconds(105));
+        exposure.renew(&all(&[]), seconds(105));
         assert_eq!(exposure.exposed(EU, seconds(110)).left, seconds(56));
         assert_eq!(exposure.exposed(US, seconds(110)).left, Duration::ZERO);
     }

@@ -17,6 +17,7 @@ use crate::verdict::{Forced, Now, Order};
 
 mod counted;
 mod incremental;
+mod speed;
 mod together;
 
 /// The configuration of these names, below `example.com`; three regions and two services.
