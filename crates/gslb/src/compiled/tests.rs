@@ -76,7 +76,7 @@ impl World {
 fn file(zone: &str, version: u32, zones: &BTreeMap<&'static str, (bool, u32)>) -> String {
     let mut text = format!("$TTL 300\n@ SOA ns hostmaster {version} 1h 15m 1w 60\n@ NS ns\nns A 192.0.2.1\n");
     let _ = writeln!(text, "www A 192.0.2.{version}\nalias CNAME w.x.y\nw.x.y TXT v{version}\n@ MX 10 www");
-    if version % 2 == 0 {
+    if version.is_multiple_of(2) {
         let _ = writeln!(
             text,
             "*.wild A 192.0.2.{version}\ncut NS ns.cut\nns.cut A 192.0.2.7\ncut DS 1 8 2 abcd"
@@ -171,6 +171,7 @@ fn a_file_is_read_when_it_has_changed() {
 /// `cargo test --release -p fulcrum-gslb hundred_thousand -- --ignored --nocapture`: only a release is measured.
 #[test]
 #[ignore = "a measurement"]
+#[allow(clippy::print_stdout, reason = "a measurement")]
 fn a_hundred_thousand_names_are_kept_or_made_at_once() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("zone");

@@ -7,6 +7,7 @@ use super::*;
 /// `cargo test --release -p fulcrum-gslb hundred_thousand -- --ignored --nocapture`: only a release is measured.
 #[test]
 #[ignore = "a measurement"]
+#[allow(clippy::print_stdout, reason = "a measurement")]
 fn a_change_among_a_hundred_thousand_names_is_answered_at_once() {
     let mut text = String::new();
     for number in 0..100_000 {
