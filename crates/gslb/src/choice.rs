@@ -182,8 +182,9 @@ impl Choice {
         &self.counts
     }
 
-    pub(crate) fn count(&self, part: u16) {
-        self.counts.count(part);
+    /// Counts an answer of a worker.
+    pub(crate) fn count(&self, worker: usize, part: u16) {
+        self.counts.count(worker, part);
     }
 
     /// What a client gets.

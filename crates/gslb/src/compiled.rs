@@ -159,6 +159,8 @@ impl Compiled {
         let before = before.map(|(_, compiled)| compiled).filter(|before| before.regions == regions);
         let known: HashMap<&DnsName, &Chosen> =
             before.iter().flat_map(|before| &before.chosen).map(|chosen| (&chosen.owner, chosen)).collect();
+        // Where there are so many names none is asked for by everybody.
+        let rows = if chosen.len() > MOST_NAMES_WITH_ROWS { 1 } else { gslb.workers.get() + 1 };
         let chosen = chosen.into_iter().map(|(owner, answer)| {
             let before = known.get(&owner);
             // What another answer has given is none that this one would give.
@@ -169,7 +171,7 @@ impl Compiled {
                 Answer::Service(_) => Ok(Order::Together),
             };
             order.map(|order| {
-                let counts = parts(gslb, &answer, &order);
+                let counts = parts(gslb, &answer, &order).with_rows(rows);
                 let known =
                     before.filter(|before| before.order.is_like(&order) && before.counts.is_like(&counts));
                 let counts = known.map_or_else(|| Arc::new(counts), |before| Arc::clone(&before.counts));
@@ -341,6 +343,9 @@ impl Chosen {
         }
     }
 }
+
+/// Names whose answers each worker counts for itself: with 64 workers 83 MB.
+const MOST_NAMES_WITH_ROWS: usize = 10_000;
 
 /// What is counted of a name.
 fn parts(gslb: &Gslb, answer: &Answer, order: &Order) -> Parts {

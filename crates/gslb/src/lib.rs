@@ -37,6 +37,7 @@ pub mod server;
 mod snapshot;
 mod table;
 pub mod target;
+mod tsig;
 pub mod verdict;
 pub mod zone;
 

@@ -394,7 +394,7 @@ impl Responder {
     /// What is to be remembered over a restart.
     pub fn memory(&self) -> Option<Memory> {
         let now = self.now();
-        self.state().judge.as_ref().map(|judge| judge.memory(now))
+        self.state().memory(now)
     }
 
     /// Ends: what has come is answered.

@@ -79,13 +79,13 @@ fn file(zone: &str, version: u32, zones: &BTreeMap<&'static str, (bool, u32)>) -
     if version.is_multiple_of(2) {
         let _ = writeln!(
             text,
-            "*.wild A 192.0.2.{version}\ncut NS ns.cut\nns.cut A 192.0.2.7\ncut DS 1 8 2 abcd"
+            "*.wild A 192.0.2.{version}\ncut NS ns.cut\nns.cut A 192.0.2.7\ncut DS 1 8 9 abcd"
         );
     } else {
         let _ = writeln!(text, "* TXT all\nb.c.d AAAA ::{version}");
     }
     if zone == "example.com" && zones["sub.example.com"].0 {
-        let _ = writeln!(text, "sub NS ns.sub\nsub DS {version} 8 2 abcd\nns.sub A 192.0.2.8");
+        let _ = writeln!(text, "sub NS ns.sub\nsub DS {version} 8 9 abcd\nns.sub A 192.0.2.8");
     }
     text
 }

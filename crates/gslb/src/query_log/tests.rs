@@ -23,7 +23,8 @@ const QUERY: &[u8] = b"\0\x01\x01\0\0\x01\0\0\0\0\0\x01\x03a\"b\x07example\0\0\x
 
 const ANSWERED: Answered = Answered {
     length: 99,
-    opt_length: 0,
+    tail_length: 0,
+    tail_records: 0,
     what: 0,
     code: 5,
     zone: None,

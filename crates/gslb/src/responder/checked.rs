@@ -24,7 +24,7 @@ pub(super) struct Checked {
     pub(super) rules: TargetRules,
     pub(super) check: Arc<HealthCheck>,
     /// The regions that it stands for, and its number among their targets.
-    pub(super) votes: Vec<(Region, u8)>,
+    pub(super) votes: Vec<(Region, u16)>,
     /// The numbers of the names that it answers for; they rise.
     pub(super) names: SmallVec<[u32; 2]>,
 }

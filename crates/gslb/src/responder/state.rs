@@ -56,7 +56,12 @@ impl State {
     pub(super) fn new(next: Next, generation: u64, memory: Option<&Memory>, now: Now) -> Self {
         let Next { gslb, compiled, groundwork, .. } = next;
         let Groundwork { targets, sites, rules, largest_ttl, services, dependents } = groundwork;
-        let headroom = Headroom::new(gslb.regions.len(), regions::headroom(&gslb));
+        let mut headroom = Headroom::new(gslb.regions.len(), regions::headroom(&gslb));
+        for (region, configured) in Region::first(gslb.regions.len()).zip(&gslb.regions) {
+            if let Some(weight) = memory.and_then(|memory| memory.weight(configured.name.as_str(), now)) {
+                headroom.recall(region, weight, now.clock);
+            }
+        }
         State {
             compiled: Arc::new(compiled),
             generation,
@@ -139,6 +144,13 @@ impl State {
         }
     }
 
+    /// What is to be remembered over a restart; nothing where there are no regions.
+    pub(super) fn memory(&self, now: Now) -> Option<Memory> {
+        let regions = Region::first(self.gslb.regions.len()).zip(&self.gslb.regions);
+        let weights = regions.map(|(region, known)| (known.name.as_str(), self.headroom(region)));
+        Some(self.judge.as_ref()?.memory(now).with_weights(weights))
+    }
+
     /// Takes the outcome of a check; it is a vote on the regions that the target stands for.
     pub(super) fn checked(&mut self, target: Target, outcome: Result<(), String>, now: Now) {
         let Some(checked) = self.targets.get_mut(&target) else { return };
@@ -153,7 +165,7 @@ impl State {
         }
     }
 
-    pub(super) fn report(&mut self, region: Region, target: u8, vote: Vote, now: Now) {
+    pub(super) fn report(&mut self, region: Region, target: u16, vote: Vote, now: Now) {
         self.sequence += 1;
         let report = Report {
             observer: Observer(0),
@@ -183,7 +195,7 @@ impl State {
                 _ => Vote::Ok,
             };
             self.report(region, 0, vote, now);
-            if gslb.headroom.is_some() {
+            if gslb.headroom.is_some() && !view.is_unknown {
                 self.headroom.observe(region, &evidence, ttl, now.clock);
             }
             if let Some(judge) = self.judge.as_mut().filter(|_| !view.is_unknown) {
