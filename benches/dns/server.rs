@@ -13,7 +13,7 @@ use crate::peer::{Kind, Peer, missing};
 use crate::process::{PROXY_CORE, Process};
 use crate::program::in_path;
 use crate::question::{Said, ask};
-use crate::zones::{self, CHOSEN, MARKER, STATIC, marker, network, regional};
+use crate::zones::{self, CHOSEN, MARKER, MARKER_BESIDE, STATIC, marker, network, regional};
 
 /// A server that answers.
 pub(crate) struct Server {
@@ -38,7 +38,7 @@ impl Server {
         let start = Instant::now();
         let mut process = Process::start(PROXY_CORE, &peer.binary, &arguments, folder)?;
         let blame = |error: io::Error| io::Error::other(format!("{}: {error}", peer.label));
-        await_start(&mut process, START_DEADLINE, || marked(address, None)).map_err(blame)?;
+        await_start(&mut process, START_DEADLINE, || marked((address, MARKER), None)).map_err(blame)?;
         let ready_after = start.elapsed();
         let server = Server {
             peer: peer.clone(),
@@ -84,7 +84,7 @@ impl Server {
     pub(crate) fn reload(&self, version: u32) -> io::Result<Duration> {
         let (file, text) = match self.setup.source {
             Source::File => (ZONE_FILE, zones::static_zone(self.setup.names, version)),
-            Source::Inline => {
+            Source::Inline | Source::Beside => {
                 let place = Place { folder: &self.folder, listen: self.address };
                 ("fulcrum.yaml", config::fulcrum(&self.setup, version, place))
             }
@@ -99,7 +99,8 @@ impl Server {
             let said = [output.stdout, output.stderr].concat();
             return Err(io::Error::other(format!("reload: {}", String::from_utf8_lossy(&said))));
         }
-        await_change(START_DEADLINE, || marked(self.address, Some(version)))?;
+        let name = if self.setup.source == Source::Beside { MARKER_BESIDE } else { MARKER };
+        await_change(START_DEADLINE, || marked((self.address, name), Some(version)))?;
         Ok(start.elapsed())
     }
 
@@ -133,11 +134,11 @@ impl Server {
     }
 }
 
-/// An error unless it answers by this version of the static zone, or by any.
-fn marked(address: SocketAddr, version: Option<u32>) -> io::Result<()> {
-    let said = ask(address, MARKER, None)?;
+/// An error unless a name is answered by this version, or by any.
+fn marked((address, name): (SocketAddr, &str), version: Option<u32>) -> io::Result<()> {
+    let said = ask(address, name, None)?;
     let is_there = version.map_or(said.address.is_some(), |version| said.address == Some(marker(version)));
-    if is_there { Ok(()) } else { Err(io::Error::other(format!("{MARKER}: {said:?}"))) }
+    if is_there { Ok(()) } else { Err(io::Error::other(format!("{name}: {said:?}"))) }
 }
 
 /// A server that has not answered by then has failed.

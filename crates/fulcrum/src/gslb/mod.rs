@@ -102,7 +102,7 @@ pub(crate) fn check(config: &Config) -> Result<(), GslbError> {
 }
 
 fn compile(gslb: &Gslb, running: Option<&Responder>) -> Result<Next, GslbError> {
-    Next::prepare(gslb, &zone::file::read, running).map_err(GslbError::Compile)
+    Next::prepare(gslb, &zone::file::read_with_texts, running).map_err(GslbError::Compile)
 }
 
 impl Gslbd {

@@ -29,7 +29,7 @@ pub(crate) fn snapshot(text: &str) -> Snapshot {
     Snapshot {
         generation: 1,
         names: Arc::new(Names::new(&[zone.expect("nothing is wrong")])),
-        choices: Arc::new([Choice::new(manner, None, &[plan])]),
+        choices: [Choice::new(manner, None, &[plan])].into_iter().collect(),
         cookies: Arc::new(CookieKeys::new(vec![[1; 16]])),
         identity: Arc::from(*b"lb-1"),
         zone_cells: Arc::from([]),

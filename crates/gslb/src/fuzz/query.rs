@@ -107,7 +107,7 @@ fn snapshot() -> Snapshot {
     Snapshot {
         generation: 1,
         names: Arc::new(Names::new(&[zone])),
-        choices: Arc::new(choices),
+        choices: choices.into_iter().collect(),
         cookies: Arc::new(CookieKeys::new(vec![[1; 16], [2; 16]])),
         identity: Arc::from([b'x'; crate::snapshot::IDENTITY_MAX]),
         zone_cells: Arc::from([]),

@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::counters::ZoneCells;
-use crate::{CookieKeys, Transport};
+use crate::{Choices, CookieKeys, Transport};
 
 fn snapshot() -> Snapshot {
     Snapshot {
         generation: 1,
         names: Arc::new(Names::new(&[])),
-        choices: Arc::from([]),
+        choices: Choices::default(),
         cookies: Arc::new(CookieKeys::new(vec![[1; 16]])),
         identity: Arc::from([]),
         zone_cells: Arc::from([]),

@@ -66,7 +66,7 @@ pub(super) fn next_number(counts: &mut [u16], region: Region) -> Option<u16> {
     Some(*count - 1)
 }
 
-pub(super) fn rules(gslb: &Gslb, compiled: &Compiled) -> Rules {
+pub(super) fn rules(gslb: &Gslb, largest_ttl: Duration) -> Rules {
     let config::Verdict { hold, failover: _, failback, failback_hold, ramp, brake } = &gslb.verdict;
     let intervals = gslb.zones.iter().filter_map(|zone| match &zone.source {
         config::ZoneSource::Inline(zone) => Some(&zone.names),
@@ -84,7 +84,7 @@ pub(super) fn rules(gslb: &Gslb, compiled: &Compiled) -> Rules {
         failback_hold: *failback_hold,
         ramp: Ramp::new(ramp.clone()).unwrap_or_default(),
         // Nobody has seen a step when the next one comes sooner than clients ask again.
-        ramp_step: Rules::default().ramp_step.max(largest_ttl(compiled)),
+        ramp_step: Rules::default().ramp_step.max(largest_ttl),
         brake: *brake,
         ..Rules::default()
     }
