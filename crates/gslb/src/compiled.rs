@@ -1,5 +1,6 @@
 //! A configuration as far as it does not depend on what is up: read and checked, and ready for snapshots.
 
+mod orders;
 mod zones;
 
 use std::collections::{BTreeMap, HashMap};
@@ -7,22 +8,22 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fulcrum_config::gslb::{
-    Answer, Choose, Gslb, Panic, Policy, RegionOrder, ServiceAnswer, ServiceChoose, Target, Targets,
+    Answer, Choose, Gslb, Panic, Policy, ServiceAnswer, ServiceChoose, Target, Targets,
 };
 use fulcrum_model::{DnsName, RegionName};
 
-use crate::choice::{Choice, Manner, Places};
+use crate::choice::{Choice, Manner};
 use crate::choices::Choices;
-use crate::geo::{Atlas, Classes, Database, MAX_NETS_SIZE, Nets, Ranking, Sources};
+use crate::geo::{Atlas, Ranking};
 use crate::hosts::Endpoint;
 use crate::names::Names;
 use crate::parts::Parts;
 use crate::policy::{Candidates, Plan, Slice};
 use crate::region::{Region, RegionSet};
-use crate::regular_file;
 use crate::zone::file::Texts;
 use crate::zone::{Record, ZoneError};
 
+use orders::{Order, Orders, atlas};
 use zones::{Made, Maker};
 
 /// What is answered, but for what changes from second to second.
@@ -67,28 +68,6 @@ impl LastGood {
             if !slices.iter().any(is_out) {
                 plan.slices.clone_from(slices);
             }
-        }
-    }
-}
-
-/// In which order the regions of a policy are tried.
-#[derive(Clone, Debug)]
-enum Order {
-    /// All at once, or there are none.
-    Together,
-    /// As configured.
-    Configured,
-    /// It depends on where the client is: for each kind of clients the places of regions in the policy.
-    Places { ranking: Ranking, places: Places, orders: Arc<[Box<[usize]>]> },
-}
-
-impl Order {
-    /// Whether kinds of clients mean the same.
-    fn is_like(&self, other: &Order) -> bool {
-        match (self, other) {
-            (Order::Places { orders, .. }, Order::Places { orders: others, .. }) => orders == others,
-            (Order::Places { .. }, _) | (_, Order::Places { .. }) => false,
-            _ => true,
         }
     }
 }
@@ -152,8 +131,7 @@ impl Compiled {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let mut orders =
-            Orders { gslb, atlas: atlas.as_ref(), classes: HashMap::new(), places: HashMap::new() };
+        let mut orders = Orders::new(gslb, atlas.as_ref());
         let regions: Vec<RegionName> = gslb.regions.iter().map(|region| region.name.clone()).collect();
         // Numbers of other regions would be taken for those of these.
         let before = before.map(|(_, compiled)| compiled).filter(|before| before.regions == regions);
@@ -374,101 +352,6 @@ pub(crate) fn candidates<'a>(gslb: &Gslb, targets: &'a Targets) -> Vec<(Option<R
             regions.iter().map(|of| (number(&of.region), &of.targets[..])).collect()
         }
     }
-}
-
-/// The orders of regions, each worked out once.
-struct Orders<'a> {
-    gslb: &'a Gslb,
-    atlas: Option<&'a Atlas>,
-    classes: HashMap<Ranking, Arc<Classes>>,
-    /// By ranking and regions: many names have the same.
-    places: HashMap<(Ranking, Vec<Option<Region>>), Order>,
-}
-
-impl Orders<'_> {
-    fn of(&mut self, policy: &Policy) -> Result<Order, CompileError> {
-        let Targets::Regions { order, .. } = &policy.targets else {
-            return Ok(match policy.choose {
-                Choose::First => Order::Configured,
-                _ => Order::Together,
-            });
-        };
-        let ranking = match order {
-            RegionOrder::Together => return Ok(Order::Together),
-            RegionOrder::Configured => return Ok(Order::Configured),
-            RegionOrder::Geo => Ranking::Geo,
-            RegionOrder::Nearest => Ranking::Nearest,
-        };
-        let Some(atlas) = self.atlas else { return Ok(Order::Configured) };
-        let regions: Vec<Option<Region>> =
-            candidates(self.gslb, &policy.targets).into_iter().map(|(region, _)| region).collect();
-        if let Some(known) = self.places.get(&(ranking, regions.clone())) {
-            return Ok(known.clone());
-        }
-        let classes = match self.classes.get(&ranking) {
-            Some(classes) => Arc::clone(classes),
-            None => {
-                let compiled =
-                    atlas.compile(ranking).map_err(|error| CompileError::Regions(error.to_string()))?;
-                let compiled = Arc::new(compiled);
-                self.classes.insert(ranking, Arc::clone(&compiled));
-                compiled
-            }
-        };
-        let order = kinds(ranking, &classes, &regions);
-        self.places.insert((ranking, regions), order.clone());
-        Ok(order)
-    }
-}
-
-/// The classes that a policy with these regions tells apart.
-fn kinds(ranking: Ranking, classes: &Arc<Classes>, regions: &[Option<Region>]) -> Order {
-    let mut orders: Vec<Box<[usize]>> = Vec::new();
-    let mut kinds = Vec::new();
-    for order in classes.orders() {
-        let place = |region: &Region| regions.iter().position(|own| own.as_ref() == Some(region));
-        let order: Box<[usize]> = order.iter().filter_map(place).collect();
-        let kind = orders.iter().position(|known| *known == order).unwrap_or_else(|| {
-            orders.push(order);
-            orders.len() - 1
-        });
-        kinds.push(kind as u16);
-    }
-    let places = Places { classes: Arc::clone(classes), kinds: kinds.into() };
-    Order::Places { ranking, places, orders: orders.into() }
-}
-
-/// Where clients are, if there are regions.
-fn atlas(gslb: &Gslb) -> Result<Option<Atlas>, CompileError> {
-    if gslb.regions.is_empty() {
-        return Ok(None);
-    }
-    let region = |name: &str| {
-        gslb.regions.iter().position(|region| region.name.as_str() == name).and_then(Region::new)
-    };
-    let mut sources = Sources::configured(&gslb.geo, &gslb.regions)
-        .map_err(|error| CompileError::Regions(error.to_string()))?;
-    if let Some(file) = &gslb.geo.nets {
-        let wrong = |why: String| CompileError::Geo { file: file.clone(), why };
-        // One byte more than is allowed is refused for its length.
-        let text =
-            regular_file::read(file, MAX_NETS_SIZE as u64 + 1).map_err(|error| wrong(error.to_string()))?;
-        let text = String::from_utf8(text).map_err(|_| wrong("it is not UTF-8".to_owned()))?;
-        sources.nets = Nets::parse(&text, region).map_err(|error| wrong(error.to_string()))?;
-    }
-    let open = |file: &Option<PathBuf>| {
-        let open = |file: &PathBuf| {
-            let wrong = |error: crate::geo::DatabaseError| CompileError::Geo {
-                file: file.clone(),
-                why: error.to_string(),
-            };
-            Database::open(file).map(Arc::new).map_err(wrong)
-        };
-        file.as_ref().map(open).transpose()
-    };
-    sources.database = open(&gslb.geo.database)?;
-    sources.asn = open(&gslb.geo.asn)?;
-    Atlas::new(sources).map(Some).map_err(|error| CompileError::Regions(error.to_string()))
 }
 
 #[cfg(test)]

@@ -6,25 +6,25 @@ mod dependents;
 mod explain;
 mod exposure;
 mod groundwork;
+mod next;
+mod outside;
 mod prober;
 mod regions;
 mod services;
 mod simulate;
 mod state;
+mod status;
 mod weights;
 mod world;
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
-use fulcrum_config::HealthCheck;
 use fulcrum_config::gslb::Gslb;
-use fulcrum_model::{RegionName, ServiceName};
+use fulcrum_model::RegionName;
 use tokio::task::AbortHandle;
 
 use crate::compiled::Compiled;
@@ -35,67 +35,20 @@ use crate::rate::Rate;
 use crate::region::Region;
 use crate::server::{BindError, Server, Shared, Sockets, TcpLimits};
 use crate::snapshot::Snapshot;
-use crate::verdict::{Memory, Now, Order, Refused, Source, Standing, Transition};
+use crate::verdict::{Memory, Now, Order, Refused, Transition};
 
 use self::building::Job;
-use self::checked::{Checked, Target, identity};
-use self::groundwork::Groundwork;
+use self::checked::{Target, identity};
 use self::prober::Prober;
 use self::services::Services;
-use self::state::{State, add_answers, load};
+use self::state::State;
 
 pub use self::exposure::Exposed;
+pub use self::next::Next;
+pub use self::outside::{EndpointView, Outside, Probe, RunProbe, ServiceView, ViewService};
 pub use self::simulate::{Load, NameShares, Receiver, Simulation};
+pub use self::status::{Answers, RegionStatus};
 pub use self::weights::WeightedTarget;
-
-/// A service of the balancer as names and regions need it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ServiceView {
-    /// Its endpoints that have an internet address.
-    pub endpoints: Vec<EndpointView>,
-    /// How many of all its endpoints get new requests.
-    pub healthy: u32,
-    /// Requests in flight and queued.
-    pub load: f64,
-    /// How many requests its healthy endpoints can work on at a time; `None` where one of them has no limit.
-    pub capacity: Option<f64>,
-    /// Nothing is known of its endpoints yet.
-    pub is_unknown: bool,
-}
-
-/// An endpoint of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EndpointView {
-    /// Where it is.
-    pub address: IpAddr,
-    /// Where it serves.
-    pub port: u16,
-    /// Its share.
-    pub weight: u16,
-    /// Whether it gets new requests.
-    pub is_healthy: bool,
-}
-
-/// What the responder asks of others.
-#[derive(Clone)]
-pub struct Outside {
-    /// A service of the balancer; `None` if there is no such service.
-    pub service: Arc<ViewService>,
-    /// Runs one check.
-    pub probe: Arc<RunProbe>,
-}
-
-/// Looks at a service.
-pub type ViewService = dyn Fn(&ServiceName) -> Option<ServiceView> + Send + Sync;
-
-/// Begins a check of an address.
-pub type RunProbe = dyn Fn(SocketAddr, Arc<HealthCheck>) -> Probe + Send + Sync;
-
-/// A check that runs.
-pub type Probe = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
-
-/// How often was answered, by region (perhaps none in particular) and by the words of the policy.
-pub type Answers = BTreeMap<(Option<RegionName>, String), u64>;
 
 /// A responder that answers.
 pub struct Responder {
@@ -115,63 +68,6 @@ pub struct Responder {
     log: Mutex<Option<RunningLog>>,
     log_counts: Arc<LogCounts>,
     addresses: Vec<SocketAddr>,
-}
-
-/// A configuration that can be put in force.
-#[derive(Debug)]
-pub struct Next {
-    gslb: Arc<Gslb>,
-    compiled: Compiled,
-    groundwork: Groundwork,
-    /// Another query log, or none; nothing where it stays as it is.
-    log: Option<Option<RunningLog>>,
-}
-
-/// How a region stands, for people.
-#[derive(Clone, Debug)]
-pub struct RegionStatus {
-    /// Its name.
-    pub name: RegionName,
-    /// How it stands.
-    pub standing: Standing,
-    /// The part of its clients that it keeps for the sake of its headroom, in percent.
-    pub headroom: u8,
-    /// What is ordered of it.
-    pub order: Option<(Order, Source)>,
-    /// Who may still be led to it.
-    pub exposed: Exposed,
-    /// What its service works on, and what it can work on, where it has a service.
-    pub load: Option<Load>,
-}
-
-impl Next {
-    /// Checks a configuration. `read` reads zone files.
-    pub fn prepare(
-        gslb: &Gslb,
-        read: crate::compiled::ReadZone<'_>,
-        running: Option<&Responder>,
-    ) -> Result<Self, Vec<crate::compiled::CompileError>> {
-        let before = running.map(|running| {
-            let state = running.state();
-            (Arc::clone(&state.gslb), Arc::clone(&state.compiled))
-        });
-        let before = before.as_ref().map(|(gslb, compiled)| (&**gslb, &**compiled));
-        let compiled = Compiled::new(gslb, read, before)?;
-        let groundwork = Groundwork::new(gslb, &compiled);
-        Ok(Next { gslb: Arc::new(gslb.clone()), compiled, groundwork, log: None })
-    }
-
-    /// Opens what queries are written to, unless that is open. A mere check does not: it leaves no files.
-    pub fn open_log(&mut self, running: Option<&Responder>) -> std::io::Result<()> {
-        let wanted = self.gslb.query_log.as_ref();
-        let counts = running.map(|running| Arc::clone(&running.log_counts)).unwrap_or_default();
-        let current = running.map(|running| running.log());
-        let is = current.as_ref().and_then(|log| log.as_ref()).map(|log| &log.config);
-        if is != wanted {
-            self.log = Some(wanted.map(|config| RunningLog::open(config, &counts)).transpose()?);
-        }
-        Ok(())
-    }
 }
 
 impl Responder {
@@ -351,44 +247,6 @@ impl Responder {
 
     fn retired(&self) -> MutexGuard<'_, Vec<Arc<Snapshot>>> {
         self.retired.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The regions in configured order.
-    pub fn regions(&self) -> Vec<RegionStatus> {
-        let now = self.now();
-        // Asked without the lock, and not as of the last look: whoever stops a region goes by it.
-        let asked = self.config().regions.iter().filter_map(|region| region.service.clone()).collect();
-        let services = Services::look(&self.outside, &asked);
-        let state = self.state();
-        let Some(judge) = &state.judge else { return Vec::new() };
-        let status = |(region, configured): (Region, &fulcrum_config::gslb::Region)| RegionStatus {
-            name: configured.name.clone(),
-            standing: judge.standing(region).clone(),
-            headroom: (state.headroom(region) * 100.0).round() as u8,
-            order: judge.ordered(region).map(|(order, source)| (order.clone(), source)),
-            exposed: state.exposure.exposed(region, now.clock),
-            load: load(&services.views, configured),
-        };
-        Region::first(state.gslb.regions.len()).zip(&state.gslb.regions).map(status).collect()
-    }
-
-    /// Answers by region and policy since the start.
-    pub fn answers(&self) -> Answers {
-        let (mut answers, gslb, compiled) = {
-            let state = self.state();
-            (state.past.clone(), Arc::clone(&state.gslb), Arc::clone(&state.compiled))
-        };
-        add_answers(&mut answers, &gslb, compiled.chosen().iter());
-        answers
-    }
-
-    /// Targets that are checked: address, whether it is left out, and what the last bad check complained of.
-    pub fn targets(&self) -> Vec<(IpAddr, bool, Option<String>)> {
-        let state = self.state();
-        let target = |((address, _), checked): (&Target, &Checked)| {
-            (*address, checked.health.is_down(), checked.health.complaint().map(str::to_owned))
-        };
-        state.targets.iter().map(target).collect()
     }
 
     /// What is to be remembered over a restart.

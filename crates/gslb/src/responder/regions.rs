@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use fulcrum_config::gslb::{self as config, Answer, Gslb, OverrideState};
 use fulcrum_model::ServiceName;
 
-use super::{Checked, Target};
+use super::Target;
+use super::checked::Checked;
 use crate::compiled::Compiled;
 use crate::headroom::HeadroomRules;
 use crate::region::Region;

@@ -8,8 +8,9 @@ use fulcrum_config::gslb::{Answer, Gslb, TargetAnswer, Targets};
 use fulcrum_model::{DnsName, RegionName};
 
 use super::services::Services;
+use super::state::load;
 use super::world::Seen;
-use super::{Responder, State, load};
+use super::{Responder, State};
 use crate::compiled::{Chosen, Compiled};
 use crate::policy::{Plan, Slice};
 use crate::region::Region;

@@ -136,7 +136,7 @@ impl Pair {
             let no_files = |_: &std::path::Path, _: &DnsName| unreachable!("there are no files");
             let compiled = crate::compiled::Compiled::new(&gslb, &no_files, Some((&before.0, &before.1)));
             let compiled = compiled.expect("nothing is wrong");
-            let groundwork = super::super::Groundwork::new(&gslb, &compiled);
+            let groundwork = super::super::groundwork::Groundwork::new(&gslb, &compiled);
             state.replace(Next { gslb: Arc::new(gslb.clone()), compiled, groundwork, log: None }, 2, now);
         });
         self.serve();
