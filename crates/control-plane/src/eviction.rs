@@ -7,6 +7,8 @@
 //!
 //! Pure: the state, what is known of the ways, the time and a source of random numbers give the decision.
 
+mod view;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use fulcrum_model::{InstanceId, Reach, ServiceName};
 
 use crate::lease::Lease;
 use crate::state::{Command, Eviction, Evidence, Hold, Instance, Key, State};
+use view::{Verdict, View, reach_of};
 
 /// What is known of the ways to the instances of a service; of those that are left out nothing.
 pub type Reaches = HashMap<InstanceId, Reach>;
@@ -316,61 +319,6 @@ impl Lapse {
     }
 }
 
-/// What is known of a service as a whole.
-struct View {
-    total: usize,
-    /// Instances that somebody looks at, and those of them that can be reached.
-    checked: usize,
-    reachable: usize,
-    /// The longest of its instances.
-    ttl: Duration,
-}
-
-enum Verdict {
-    Go(Evidence),
-    Keep(Hold),
-    Unproven,
-}
-
-impl View {
-    fn of(service: &ServiceName, state: &State, reaches: &Reaches) -> Self {
-        let mut view = View { total: 0, checked: 0, reachable: 0, ttl: Duration::ZERO };
-        for (instance, _) in state.instances(service) {
-            view.total += 1;
-            view.ttl = view.ttl.max(instance.ttl());
-            match reach_of(reaches, instance) {
-                Reach::Unknown => {}
-                Reach::Reachable => (view.checked, view.reachable) = (view.checked + 1, view.reachable + 1),
-                Reach::Failing => view.checked += 1,
-            }
-        }
-        view
-    }
-
-    /// A case by itself, of an instance that is not known to be reachable.
-    fn judge(&self, instance: &Instance, reach: Reach, silent_for: Duration) -> Verdict {
-        match reach {
-            // It has said that it would go.
-            _ if instance.drain_until.is_some() => Verdict::Go(Evidence::Silence),
-            Reach::Unknown | Reach::Reachable => Verdict::Unproven,
-            Reach::Failing => {
-                let others = self.checked - 1;
-                if others > 0 && self.reachable * 2 >= others {
-                    Verdict::Go(Evidence::Unreachable)
-                } else if others == 0 && silent_for >= instance.ttl() * LONG {
-                    Verdict::Go(Evidence::LongSilence)
-                } else {
-                    Verdict::Unproven
-                }
-            }
-        }
-    }
-}
-
-fn reach_of(reaches: &Reaches, instance: &Instance) -> Reach {
-    reaches.get(&instance.key.id).copied().unwrap_or_default()
-}
-
 fn evict(instance: &Instance, evidence: Evidence) -> Command {
     Command::Evict(Eviction { key: instance.key.clone(), epoch: instance.epoch, evidence })
 }
@@ -401,9 +349,6 @@ const BEATS: u32 = 3;
 
 /// Where leases last for hours nobody waits for hours.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(30);
-
-/// With nobody to compare it with, an instance that fails has to be silent for so many times its time-to-live.
-const LONG: u32 = 3;
 
 #[cfg(test)]
 mod tests;

@@ -25,5 +25,5 @@ pub use host_port::{HostPort, ParseHostPortError};
 pub use load::{LoadListener, LoadReport, LoadReports, WeightSource};
 pub use names::{EndpointId, InstanceId, ListenerName, NameError, RegionName, RouteName, ServiceName};
 pub use record::{Field, RecordData, RecordError, RecordType, Soa, fields, parse_seconds};
-pub use registration::{Reach, Registration, TEXT};
+pub use registration::{Reach, Registration, TEXT, Traits};
 pub use source::{HttpUrl, ParseHttpUrlError, ParseSrvNameError, Pull, Server, Source, SrvName};

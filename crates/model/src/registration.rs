@@ -2,19 +2,30 @@
 
 use std::net::IpAddr;
 use std::num::{NonZeroU16, NonZeroU32};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::endpoint::Weight;
 use crate::few::Few;
 
-/// What an instance tells the registry of itself.
+/// What an instance tells the registry of itself. What it tells as others of its service do is read as if it were here,
+/// too.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Registration {
     /// Where it is reached.
     pub address: IpAddr,
     /// Where it serves.
     pub port: NonZeroU16,
+    /// The start of an instance that it is the outcome of.
+    pub launch_id: Option<Box<str>>,
+    /// Everything else.
+    pub traits: Arc<Traits>,
+}
+
+/// What instances of a service say mostly alike: in memory once for all who do.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Traits {
     /// Further ports by their names, like `metrics`.
     pub ports: Few<NonZeroU16>,
     /// Its share of traffic relative to the other instances.
@@ -31,14 +42,40 @@ pub struct Registration {
     pub ttl: Duration,
     /// Requests that it can work on at a time; `None` when it has not said so.
     pub load_limit: Option<NonZeroU32>,
-    /// The start of an instance that it is the outcome of.
-    pub launch_id: Option<Box<str>>,
+}
+
+impl Deref for Registration {
+    type Target = Traits;
+
+    fn deref(&self) -> &Traits {
+        &self.traits
+    }
 }
 
 impl Registration {
-    /// What `other` says of itself with the same words is in memory once from here on: instances of a service say much
-    /// alike.
-    pub fn share_with(&mut self, other: &Registration) {
+    /// What its texts take in memory, about, in bytes, where it shares none of them.
+    pub fn texts(&self) -> usize {
+        let Traits { ports, locality, region, tags, meta, .. } = &**self;
+        let named = [locality.as_deref(), region.as_deref(), self.launch_id.as_deref()];
+        let ports = ports.iter().map(|(name, _)| name);
+        let meta = meta.iter().flat_map(|(key, value)| [key, &**value]);
+        let texts = named.into_iter().flatten().chain(ports).chain(meta).chain(tags.iter().map(|tag| &**tag));
+        texts.map(|text| TEXT + text.len()).sum()
+    }
+}
+
+impl Traits {
+    /// Where `other` says the same it takes the place of these. Else what it says with the same words is in memory once
+    /// from here on.
+    pub fn share(this: &mut Arc<Traits>, other: &Arc<Traits>) {
+        if this == other {
+            *this = Arc::clone(other);
+        } else {
+            Arc::make_mut(this).share_parts(other);
+        }
+    }
+
+    fn share_parts(&mut self, other: &Traits) {
         fn share<T: Clone + PartialEq>(mine: &mut T, other: &T) {
             if *mine == *other {
                 *mine = other.clone();
@@ -49,16 +86,6 @@ impl Registration {
         share(&mut self.region, &other.region);
         share(&mut self.tags, &other.tags);
         share(&mut self.meta, &other.meta);
-    }
-
-    /// What its texts take in memory, about, in bytes, where it shares none of them.
-    pub fn texts(&self) -> usize {
-        let Registration { ports, locality, region, tags, meta, launch_id, .. } = self;
-        let named = [locality.as_deref(), region.as_deref(), launch_id.as_deref()];
-        let ports = ports.iter().map(|(name, _)| name);
-        let meta = meta.iter().flat_map(|(key, value)| [key, &**value]);
-        let texts = named.into_iter().flatten().chain(ports).chain(meta).chain(tags.iter().map(|tag| &**tag));
-        texts.map(|text| TEXT + text.len()).sum()
     }
 }
 

@@ -198,7 +198,7 @@ fn page(events: &mut std::vec::IntoIter<Arc<Event>>, history: &str) -> String {
 }
 
 fn show(event: &Event) -> (&'static str, String) {
-    let (service, id) = (event.key.service.as_str(), event.key.id.as_str());
+    let (service, id) = (event.key().service.as_str(), event.key().id.as_str());
     let (sequence, cause) = (event.sequence.0, event.cause.to_string());
     match (&event.after, &event.cause) {
         (Some(instance), Cause::Lease) => {

@@ -6,7 +6,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fulcrum_model::{Few, Registration, Weight};
+use fulcrum_model::{Few, Registration, Traits, Weight};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -61,15 +61,17 @@ impl RegisterBody {
         let registration = Registration {
             address: address(self.address, defaults.address)?,
             port: port(self.port, || "/port".to_owned())?,
-            ports: ports(self.ports.unwrap_or_default())?,
-            weight: weight(self.weight, "/weight")?.unwrap_or(Weight::ONE),
-            locality: text(self.locality, "/locality")?.map(Arc::from),
-            region: text(self.region, "/region")?.map(Arc::from),
-            tags: tags(self.tags.unwrap_or_default())?,
-            meta: meta(self.meta.unwrap_or_default())?,
-            ttl: ttl(self.ttl)?.unwrap_or(defaults.ttl),
-            load_limit: limit(self.load)?,
             launch_id: text(self.launch_id, "/launch_id")?.map(Box::from),
+            traits: Arc::new(Traits {
+                ports: ports(self.ports.unwrap_or_default())?,
+                weight: weight(self.weight, "/weight")?.unwrap_or(Weight::ONE),
+                locality: text(self.locality, "/locality")?.map(Arc::from),
+                region: text(self.region, "/region")?.map(Arc::from),
+                tags: tags(self.tags.unwrap_or_default())?,
+                meta: meta(self.meta.unwrap_or_default())?,
+                ttl: ttl(self.ttl)?.unwrap_or(defaults.ttl),
+                load_limit: limit(self.load)?,
+            }),
         };
         let incarnation = match incarnation {
             Some(incarnation) => Incarnation(xxh3_128(incarnation.as_bytes())),

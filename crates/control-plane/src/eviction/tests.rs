@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::SystemTime;
 
-use fulcrum_model::{Registration, Weight};
+use fulcrum_model::Registration;
 
 use super::*;
 use crate::lease::Wheel;
-use crate::state::{Cause, Change, Expected, Incarnation, Now, Register};
+use crate::state::{Cause, Change, Incarnation, Now, Register, testing};
 
 const SECOND: Duration = Duration::from_secs(1);
 const TTL: Duration = Duration::from_secs(30);
@@ -57,27 +57,11 @@ impl World {
     }
 
     fn register(&mut self, key: &Key, host: u8) {
-        let registration = Registration {
-            address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, host)),
-            port: 80.try_into().expect("a port"),
-            ports: Default::default(),
-            weight: Weight::ONE,
-            locality: None,
-            region: None,
-            tags: Default::default(),
-            meta: Default::default(),
-            ttl: self.ttl,
-            load_limit: None,
-            launch_id: None,
-        };
-        let command = Command::Register(Register {
-            key: key.clone(),
-            registration,
-            incarnation: Incarnation(self.now.as_millis()),
-            principal: "t".into(),
-            epoch: None,
-            expected: Expected::Anything,
-        });
+        let registration =
+            Registration { address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, host)), ..testing::lasting(self.ttl) };
+        let incarnation = Incarnation(self.now.as_millis());
+        let register = testing::register(key.clone(), registration);
+        let command = Command::Register(Register { incarnation, ..register });
         self.state.apply(command, self.time()).expect("registered");
         let (_, lease) = self.state.find(key).expect("registered");
         self.wheel.insert(key.clone(), Arc::clone(lease));

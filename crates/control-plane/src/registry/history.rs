@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use fulcrum_model::{Registration, ServiceName, TEXT};
+use fulcrum_model::{ServiceName, TEXT, Traits};
 
 use super::watch::Event;
 use crate::state::{Instance, Sequence};
@@ -48,15 +48,23 @@ impl History {
     pub(super) fn add(&mut self, events: Vec<Event>) {
         for event in events.into_iter().map(Arc::new) {
             self.bytes += kept_by(&event);
-            self.by_service.entry(event.key.service.clone()).or_default().push_back(Arc::clone(&event));
+            // Room is made first, so that the list does not grow beyond it.
+            while self.events.len() >= self.most.events {
+                self.forget_first();
+            }
+            self.by_service.entry(event.key().service.clone()).or_default().push_back(Arc::clone(&event));
             self.events.push_back(event);
         }
-        while self.events.len() > self.most.events || self.bytes > self.most.bytes {
-            let forgotten = self.events.pop_front().expect("none keep nothing");
-            self.bytes -= kept_by(&forgotten);
-            self.forgotten = forgotten.sequence;
-            self.forget_first_of(&forgotten.key.service);
+        while self.bytes > self.most.bytes {
+            self.forget_first();
         }
+    }
+
+    fn forget_first(&mut self) {
+        let forgotten = self.events.pop_front().expect("none keep nothing");
+        self.bytes -= kept_by(&forgotten);
+        self.forgotten = forgotten.sequence;
+        self.forget_first_of(&forgotten.key().service);
     }
 
     /// The first event of all is the first of its service, too.
@@ -77,7 +85,8 @@ impl History {
         of: Option<&BTreeSet<ServiceName>>,
         most: usize,
     ) -> Vec<Arc<Event>> {
-        let is_wanted = |event: &Arc<Event>| of.is_none_or(|services| services.contains(&event.key.service));
+        let is_wanted =
+            |event: &Arc<Event>| of.is_none_or(|services| services.contains(&event.key().service));
         let Some(services) = of.filter(|services| services.len() <= FEW) else {
             return since(&self.events, sequence).filter(is_wanted).take(most).collect();
         };
@@ -98,16 +107,19 @@ fn since(events: &VecDeque<Arc<Event>>, sequence: Sequence) -> impl Iterator<Ite
 /// What an event keeps in memory, about: itself, and what was. What is, is kept by the next event or by the registry.
 fn kept_by(event: &Event) -> usize {
     let before = event.before.as_deref().map_or(0, |before| {
-        let after = event.after.as_deref().map(|after| &after.registration);
-        size_of::<Instance>() + texts(&before.registration, after)
+        let after = event.after.as_deref().map(|after| &*after.registration.traits);
+        size_of::<Instance>() + kept_by_traits(&before.registration.traits, after)
     });
     size_of::<Event>() + before
 }
 
-/// What the texts take that the one after it does not share: those are in memory once.
-fn texts(registration: &Registration, after: Option<&Registration>) -> usize {
-    let Registration { ports, tags, meta, .. } = registration;
-    let mut bytes = 0;
+/// What they take that those after them do not share: that is in memory once.
+fn kept_by_traits(traits: &Traits, after: Option<&Traits>) -> usize {
+    if after.is_some_and(|after| std::ptr::eq(traits, after)) {
+        return 0;
+    }
+    let Traits { ports, tags, meta, .. } = traits;
+    let mut bytes = size_of::<Traits>();
     if !after.is_some_and(|after| Arc::ptr_eq(&after.tags, tags)) {
         bytes += tags.iter().map(|tag| TEXT + tag.len()).sum::<usize>();
     }
@@ -132,44 +144,16 @@ const BYTES: usize = 64 << 20;
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
-
-    use fulcrum_model::Weight;
-
     use super::*;
-    use crate::state::{Cause, Epoch, Incarnation, Key};
+    use crate::state::{Cause, Key, testing};
 
     fn instance(sequence: u64, meta: &str) -> Instance {
-        let registration = Registration {
-            address: [10, 0, 0, 1].into(),
-            port: 80.try_into().expect("a port"),
-            ports: Default::default(),
-            weight: Weight::ONE,
-            locality: None,
-            region: None,
-            tags: Default::default(),
-            meta: [("k", meta.into())].into_iter().collect(),
-            ttl: Duration::from_secs(30),
-            load_limit: None,
-            launch_id: None,
-        };
-        Instance {
-            key: key(),
-            epoch: Epoch(1),
-            incarnation: Incarnation(1),
-            owner: "t".into(),
-            registration,
-            said_weight: None,
-            registered_at: SystemTime::UNIX_EPOCH,
-            drain_until: None,
-            overlay: None,
-            suspect: None,
-            sequence: Sequence(sequence),
-        }
+        let registration = testing::with(|traits| traits.meta = [("k", meta.into())].into_iter().collect());
+        Instance { registration, sequence: Sequence(sequence), ..testing::instance(key()) }
     }
 
     fn key() -> Key {
-        Key { service: "web".parse().expect("a name"), id: "a".parse().expect("an id") }
+        testing::key("web", "a")
     }
 
     /// An instance changes so often, from and to what `meta` tells for each number.
@@ -179,12 +163,11 @@ mod tests {
         for number in 1..=count {
             let mut after = instance(number, &meta(number));
             if let Some(before) = &before {
-                after.registration.share_with(&before.registration);
+                Traits::share(&mut after.registration.traits, &before.registration.traits);
             }
             let after = Arc::new(after);
             let event = Event {
                 sequence: Sequence(number),
-                key: key(),
                 before: before.replace(Arc::clone(&after)),
                 after: Some(after),
                 cause: Cause::Registered { by: "t".into() },

@@ -8,8 +8,7 @@ use fulcrum_model::{InstanceId, ServiceName};
 use super::history::History;
 use super::places::Places;
 use super::watch::{Event, Wakers};
-use crate::lease::Lease;
-use crate::state::{Instance, Sequence, State};
+use crate::state::{Entry, Key, Roster, Sequence, State};
 
 /// The instances of a service at one moment.
 #[derive(Debug)]
@@ -17,34 +16,19 @@ pub struct Published {
     /// The last change.
     pub index: Sequence,
     /// By id.
-    pub entries: Vec<Entry>,
-    places: Places,
-}
-
-/// An instance and its lease.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// What is known of it.
-    pub instance: Arc<Instance>,
-    /// How long it may stay.
-    pub lease: Arc<Lease>,
+    pub entries: Roster,
 }
 
 impl Published {
-    fn of(service: &ServiceName, state: &State) -> Option<Self> {
-        let entries = state.instances(service);
-        let entries = entries
-            .map(|(instance, lease)| Entry { instance: Arc::clone(instance), lease: Arc::clone(lease) });
-        let mut all = Vec::with_capacity(state.count(service));
-        all.extend(entries);
-        let places = Places::of(all.iter().map(|entry| &entry.instance.key.id));
-        Some(Published { index: state.index(service)?, entries: all, places })
+    /// As the writer has it: what has not changed is in memory once.
+    fn of(service: &ServiceName, state: &State) -> Option<Arc<Self>> {
+        let (index, entries) = (state.index(service)?, state.roster(service)?.clone());
+        Some(Arc::new(Published { index, entries }))
     }
 
     /// One of them.
     pub fn find(&self, id: &InstanceId) -> Option<&Entry> {
-        let place = self.places.find(id, |place| self.entries[place].instance.key.id == *id)?;
-        Some(&self.entries[place])
+        self.entries.find(id)
     }
 }
 
@@ -57,18 +41,37 @@ pub(super) struct Contents {
 
 #[derive(Debug)]
 pub(super) struct Inner {
-    services: HashMap<ServiceName, Arc<Published>>,
+    services: HashMap<ServiceName, Service>,
     /// The last event.
     pub(super) sequence: Sequence,
     pub(super) history: History,
 }
 
+/// A service twice: as a list, which readers keep for as long as they like, and for heartbeats, which look one up.
+#[derive(Debug)]
+struct Service {
+    published: Arc<Published>,
+    places: Places,
+}
+
+/// What is new of a service.
+struct News<'a> {
+    service: &'a ServiceName,
+    /// `None` when nothing is remembered of it.
+    published: Option<Arc<Published>>,
+    /// Those who have changed; `None` who has gone.
+    entries: Vec<(&'a InstanceId, Option<Entry>)>,
+}
+
 impl Contents {
     /// Of a registry that has just begun.
     pub(super) fn new(state: &State) -> Self {
-        let services = state
-            .services()
-            .filter_map(|(name, _)| Some((name.clone(), Arc::new(Published::of(name, state)?))));
+        let services = state.services().filter_map(|(name, _)| {
+            let published = Published::of(name, state)?;
+            let mut places = Places::default();
+            published.entries.iter().for_each(|entry| places.insert(entry.clone()));
+            Some((name.clone(), Service { published, places }))
+        });
         let inner = Inner {
             services: services.collect(),
             sequence: state.sequence(),
@@ -83,7 +86,12 @@ impl Contents {
     }
 
     pub(super) fn service(&self, name: &ServiceName) -> Option<Arc<Published>> {
-        self.read().services.get(name).cloned()
+        Some(Arc::clone(&self.read().services.get(name)?.published))
+    }
+
+    /// An instance as it is published now.
+    pub(super) fn find(&self, service: &ServiceName, id: &InstanceId) -> Option<Entry> {
+        self.read().services.get(service)?.places.find(id).cloned()
     }
 
     pub(super) fn all(&self) -> (Vec<(ServiceName, Arc<Published>)>, Sequence) {
@@ -93,21 +101,16 @@ impl Contents {
 
     /// Shows everyone what has changed, and tells which services have. Nobody is woken.
     pub(super) fn publish(&self, events: Vec<Event>, state: &State) -> BTreeSet<ServiceName> {
-        let changed: BTreeSet<ServiceName> = events.iter().map(|event| event.key.service.clone()).collect();
+        let changed: BTreeSet<ServiceName> = events.iter().map(|event| event.key().service.clone()).collect();
         let Some(last) = events.last().map(|event| event.sequence) else { return changed };
-        // Made before the lock is taken: readers wait only for the exchange.
-        let lists: Vec<_> =
-            changed.iter().map(|name| (name, Published::of(name, state).map(Arc::new))).collect();
+        // Gathered before the lock is taken: readers wait only for the exchange.
+        let news = news(&events, state);
         let mut inner = self.inner.write().unwrap_or_else(PoisonError::into_inner);
-        for (name, published) in lists {
-            match published {
-                Some(published) => inner.services.insert(name.clone(), published),
-                None => inner.services.remove(name),
-            };
-        }
+        let before: Vec<_> = news.into_iter().map(|news| inner.exchange(news)).collect();
         inner.history.add(events);
         inner.sequence = last;
         drop(inner);
+        drop(before);
         changed
     }
 
@@ -121,10 +124,46 @@ impl Contents {
     }
 }
 
+/// What these events have changed, by service.
+fn news<'a>(events: &'a [Event], state: &State) -> Vec<News<'a>> {
+    let keys: BTreeSet<&Key> = events.iter().map(Event::key).collect();
+    let mut news: Vec<News<'a>> = Vec::new();
+    for Key { service, id } in keys {
+        if news.last().is_none_or(|last| last.service != service) {
+            news.push(News { service, published: Published::of(service, state), entries: Vec::new() });
+        }
+        let last = news.last_mut().expect("one of this service is there");
+        let entry = state.roster(service).and_then(|roster| roster.find(id));
+        last.entries.push((id, entry.cloned()));
+    }
+    news
+}
+
 impl Inner {
+    /// Takes news in. What was there before is handed out: to let go of it may take its time.
+    fn exchange(&mut self, news: News<'_>) -> Option<Arc<Published>> {
+        let News { service, published, entries } = news;
+        let Some(published) = published else {
+            return self.services.remove(service).map(|service| service.published);
+        };
+        let Some(known) = self.services.get_mut(service) else {
+            let mut places = Places::default();
+            entries.into_iter().filter_map(|(_, entry)| entry).for_each(|entry| places.insert(entry));
+            self.services.insert(service.clone(), Service { published, places });
+            return None;
+        };
+        for (id, entry) in entries {
+            match entry {
+                Some(entry) => known.places.insert(entry),
+                None => known.places.remove(id),
+            }
+        }
+        Some(std::mem::replace(&mut known.published, published))
+    }
+
     /// These services, or all, by name.
     pub(super) fn lists(&self, of: Option<&BTreeSet<ServiceName>>) -> Vec<(ServiceName, Arc<Published>)> {
-        let pair = |(name, published): (&ServiceName, &Arc<Published>)| (name.clone(), Arc::clone(published));
+        let pair = |(name, service): (&ServiceName, &Service)| (name.clone(), Arc::clone(&service.published));
         match of {
             Some(names) => {
                 names.iter().filter_map(|name| self.services.get_key_value(name)).map(pair).collect()
@@ -139,6 +178,6 @@ impl Inner {
 
     /// The last change of a service; nothing when it is not known.
     pub(super) fn index(&self, service: &ServiceName) -> Option<Sequence> {
-        self.services.get(service).map(|published| published.index)
+        self.services.get(service).map(|service| service.published.index)
     }
 }

@@ -4,11 +4,12 @@ mod weights;
 
 use std::path::Path;
 
-use fulcrum_model::{Reach, Registration, Weight};
+use fulcrum_model::{Reach, Weight};
 use tokio::time::timeout;
 
 use super::*;
-use crate::state::{Cause, Evidence as Proof, Expected, Incarnation, Key, Leave, MayTouch, Register};
+use crate::lease::Load;
+use crate::state::{Cause, Epoch, Evidence as Proof, Key, Leave, MayTouch, Stage, testing};
 
 /// What is known of the ways, set by a test.
 type Known = Arc<Mutex<Reaches>>;
@@ -34,27 +35,7 @@ impl World {
     }
 
     async fn register(&self, id: &str, ttl: Duration) -> Outcome {
-        let registration = Registration {
-            address: "10.0.0.1".parse().expect("an address"),
-            port: 80.try_into().expect("a port"),
-            ports: Default::default(),
-            weight: Weight::ONE,
-            locality: None,
-            region: None,
-            tags: Default::default(),
-            meta: Default::default(),
-            ttl,
-            load_limit: None,
-            launch_id: None,
-        };
-        let register = Register {
-            key: key(id),
-            registration,
-            incarnation: Incarnation(1),
-            principal: "t".into(),
-            epoch: None,
-            expected: Expected::Anything,
-        };
+        let register = testing::register(key(id), testing::lasting(ttl));
         self.registry.apply(Command::Register(register)).await.expect("registered")
     }
 
@@ -97,7 +78,7 @@ async fn next(watcher: &mut Watcher) -> Vec<(String, bool, Cause)> {
         timeout(SOON, watcher.next()).await.expect("something happens soon").expect("it is quick enough");
     events
         .iter()
-        .map(|event| (event.key.id.to_string(), event.after.is_some(), event.cause.clone()))
+        .map(|event| (event.key().id.to_string(), event.after.is_some(), event.cause.clone()))
         .collect()
 }
 

@@ -19,8 +19,6 @@ use crate::state::{Cause, Change, Instance, Key, Sequence};
 pub struct Event {
     /// Its number.
     pub sequence: Sequence,
-    /// Whom it is about.
-    pub key: Key,
     /// As it was; `None` when it is new.
     pub before: Option<Arc<Instance>>,
     /// As it is; `None` when it has gone.
@@ -29,10 +27,19 @@ pub struct Event {
     pub cause: Cause,
 }
 
+impl Event {
+    /// Whom it is about.
+    pub fn key(&self) -> &Key {
+        let instance = self.after.as_ref().or(self.before.as_ref());
+        &instance.expect("it is about one that was or is").key
+    }
+}
+
 impl From<Change> for Event {
     fn from(change: Change) -> Self {
-        let Change { sequence, key, before, after, cause, .. } = change;
-        Event { sequence, key, before, after, cause }
+        let Change { sequence, before, after, cause, .. } = change;
+        debug_assert!(before.is_some() || after.is_some(), "it is about one that was or is");
+        Event { sequence, before, after, cause }
     }
 }
 

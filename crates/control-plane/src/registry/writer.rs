@@ -1,5 +1,7 @@
 //! The one who changes the registry: command by command in memory, batch by batch on the disk.
 
+mod reopen;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +21,8 @@ use super::{Counters, Evidence, Failure, Message, Outcome, Request, Settings, Sh
 use crate::eviction::{Mood, Silent};
 use crate::lease::{self, LeaseClock, Wheel};
 use crate::state::{Cause, Change, Command, Key, Now, Sequence, State};
-use crate::store::{Embedded, Image, OpenError};
+use crate::store::{Embedded, OpenError};
+use reopen::{FORGET_EVERY, REOPEN_FIRST};
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -210,12 +213,6 @@ impl Writer {
         last >= self.reserved || !changes.iter().all(Change::is_of_heartbeats)
     }
 
-    /// The file has failed: for how long nobody touches it.
-    fn leave_alone(&mut self) {
-        self.reopen_at = Instant::now() + self.reopen_after;
-        self.reopen_after = (self.reopen_after * 2).min(REOPEN_LAST);
-    }
-
     fn kept(&mut self, changes: Vec<Change>) {
         for change in &changes {
             if let Some((_, lease)) = self.state.find(&change.key)
@@ -320,76 +317,6 @@ impl Writer {
             self.keep(changes);
         }
     }
-
-    /// A file that is not in its place any more is let go of before anything is written to it that nobody would find.
-    fn miss(&mut self) {
-        if self.store.as_ref().is_some_and(|store| !store.is_at(&self.file)) {
-            tracing::error!(file = %self.file.display(), "the registry's file was removed or replaced");
-            self.shared.counters.is_writable.store(false, Ordering::Relaxed);
-            self.store = None;
-            self.is_misplaced = true;
-        }
-    }
-
-    /// After a failure opens the file again, now and then, and sets right what it may hold wrongly.
-    fn reopen(&mut self) {
-        self.miss();
-        if self.store.is_some() || Instant::now() < self.reopen_at {
-            return;
-        }
-        self.leave_alone();
-        // A file that is made anew continues this history.
-        let (mut store, image) = match Embedded::open(&self.file, self.shared.epoch.0) {
-            Ok(opened) => opened,
-            Err(error) => return tracing::error!(%error, "the registry's file cannot be opened"),
-        };
-        if image.epoch != self.shared.epoch {
-            return tracing::error!(file = %self.file.display(), "another registry is in the place of this one's file");
-        }
-        if self.is_misplaced || image.sequence == Sequence(0) {
-            // Another file, of ours at most a copy from before.
-            self.doubt_all(image);
-        }
-        let doubtful = self.doubtful.iter().map(|key| {
-            let instance = self.state.find(key).map(|(instance, _)| &**instance);
-            (key, instance, self.state.departure(key))
-        });
-        match store.set(doubtful, self.state.sequence()) {
-            Ok(()) => {
-                tracing::info!("the registry takes changes again");
-                self.doubtful.clear();
-                self.is_misplaced = false;
-                self.shared.counters.is_writable.store(true, Ordering::Relaxed);
-                self.reserved = store.reserved();
-                self.reopen_after = REOPEN_FIRST;
-                self.store = Some(store);
-            }
-            Err(error) => tracing::error!(%error, "the registry's file cannot be written"),
-        }
-    }
-
-    /// Nothing of what a file holds need be as it is, nor all of it there.
-    fn doubt_all(&mut self, image: Image) {
-        let kept = image.instances.into_iter().map(|instance| instance.key);
-        let departed =
-            image.departed.into_iter().map(|(service, departure)| Key { service, id: departure.id });
-        let ours = self.state.all().map(|(instance, _)| instance.key.clone()).chain(self.state.departed());
-        let all: BTreeSet<Key> = kept.chain(departed).chain(ours).collect();
-        self.doubtful = all.into_iter().collect();
-    }
-
-    fn forget(&mut self) {
-        self.forget_at = Instant::now() + FORGET_EVERY;
-        self.shared.contents.forget(&self.state);
-        let state = &self.state;
-        let forgotten = self.store.as_mut().map(|store| store.forget(|key| state.departure(key).is_none()));
-        if let Some(Err(error)) = forgotten {
-            tracing::error!(%error, "the registry takes no changes for now");
-            self.shared.counters.is_writable.store(false, Ordering::Relaxed);
-            self.store = None;
-            self.leave_alone();
-        }
-    }
 }
 
 /// Changes that share a commit at most.
@@ -400,13 +327,6 @@ const COALESCE: Duration = Duration::from_millis(20);
 
 /// How often the writer looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(100);
-
-/// How long a file that failed is left alone: twice as long each time that it cannot be opened.
-const REOPEN_FIRST: Duration = Duration::from_secs(1);
-const REOPEN_LAST: Duration = Duration::from_secs(30);
-
-/// How often the file is rid of those who need not be remembered.
-const FORGET_EVERY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use fulcrum_model::{InstanceId, Registration, Weight};
 
 use super::instance::{Epoch, Hold, Incarnation, Instance, Key, Overlay, Principal, Sequence};
-use super::service::Slot;
+use super::roster::Entry;
 use crate::lease::Lease;
 
 /// A wish for a change.
@@ -230,7 +230,7 @@ pub struct Change {
     pub after: Option<Arc<Instance>>,
     /// Why.
     pub cause: Cause,
-    pub(super) slot_before: Option<Slot>,
+    pub(super) entry_before: Option<Entry>,
     pub(super) index_before: Sequence,
     pub(super) removal: Removal,
 }
@@ -243,7 +243,8 @@ impl Change {
 
     /// Whether the instance came to this lease by it.
     pub fn has_new_lease(&self, lease: &Arc<Lease>) -> bool {
-        self.after.is_some() && self.slot_before.as_ref().is_none_or(|slot| !Arc::ptr_eq(&slot.lease, lease))
+        self.after.is_some()
+            && self.entry_before.as_ref().is_none_or(|entry| !Arc::ptr_eq(&entry.lease, lease))
     }
 
     /// Whether a registration number was given out with it.

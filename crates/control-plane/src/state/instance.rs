@@ -30,6 +30,14 @@ pub struct Key {
     pub id: InstanceId,
 }
 
+impl Key {
+    /// The same, with its id in memory anew. It was read where requests are served, among what is let go of soon: one id
+    /// that stays there keeps pages of it.
+    pub(super) fn copy(self) -> Self {
+        Key { service: self.service, id: self.id.as_str().parse().expect("it is one") }
+    }
+}
+
 /// A registered instance. Immutable: a change makes another one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Instance {

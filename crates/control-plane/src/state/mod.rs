@@ -9,19 +9,24 @@
 //! Pure: no clock, no disk, nobody who waits. The same commands at the same times give the same state.
 
 mod command;
+mod ends;
 mod instance;
+mod register;
+mod roster;
 mod service;
 mod tally;
+#[cfg(test)]
+pub(crate) mod testing;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use fulcrum_model::{Registration, ServiceName, Weight};
+use fulcrum_model::{ServiceName, Weight};
 
 use crate::lease::Lease;
-use service::{Service, Slot};
-use tally::{Held, Tally};
+use service::Service;
+use tally::Tally;
 
 use command::Removal;
 pub use command::{
@@ -31,6 +36,7 @@ pub use command::{
 pub use instance::{
     Epoch, Hold, Incarnation, Instance, Key, Overlay, OverlayState, Principal, Sequence, Stage,
 };
+pub use roster::{Entry, Iter, Roster};
 
 /// When a command is applied.
 #[derive(Clone, Copy, Debug)]
@@ -103,9 +109,9 @@ impl State {
                 Removal::Returned(departed) => service.remember(departed.clone()),
             }
             service.index = change.index_before;
-            let before = change.slot_before.clone();
-            let undone = if let Some(slot) = change.slot_before {
-                service.instances.insert(change.key.id.clone(), slot)
+            let before = change.entry_before.clone();
+            let undone = if let Some(entry) = change.entry_before {
+                service.instances.insert(entry)
             } else {
                 service.instances.remove(&change.key.id)
             };
@@ -119,17 +125,16 @@ impl State {
     /// Puts back what a store has kept, whose events are all before those of this state. Its lease begins now.
     pub fn restore(&mut self, mut instance: Instance, now: Now) -> Arc<Lease> {
         instance.key = self.shared(instance.key);
-        self.share(&instance.key.service, &mut instance.registration);
         debug_assert!(instance.sequence <= self.sequence, "numbers are reserved before they are given out");
         let lease = Arc::new(Lease::new(instance.epoch.0, instance.ttl(), now.lease));
         let service = self.services.entry(instance.key.service.clone()).or_default();
+        service.share(&mut instance.registration.traits);
         // Nobody knows which numbers were told of a service before.
         service.index = self.sequence;
-        let id = instance.key.id.clone();
         let instance = Arc::new(instance);
-        let slot = Slot { instance: Arc::clone(&instance), lease: Arc::clone(&lease) };
-        let slot_before = service.instances.insert(id, slot.clone());
-        self.tally.replace(slot_before.as_ref(), Some(&slot));
+        let entry = Entry { instance: Arc::clone(&instance), lease: Arc::clone(&lease) };
+        let entry_before = service.instances.insert(entry.clone());
+        self.tally.replace(entry_before.as_ref(), Some(&entry));
         self.note_ends(&instance);
         lease
     }
@@ -178,23 +183,24 @@ impl State {
 
     /// An instance and its lease.
     pub fn find(&self, key: &Key) -> Option<(&Arc<Instance>, &Arc<Lease>)> {
-        let slot = self.services.get(&key.service)?.instances.get(&key.id)?;
-        Some((&slot.instance, &slot.lease))
+        let entry = self.services.get(&key.service)?.instances.find(&key.id)?;
+        Some((&entry.instance, &entry.lease))
+    }
+
+    /// The instances of a service; `None` when nothing is remembered of it.
+    pub fn roster(&self, service: &ServiceName) -> Option<&Roster> {
+        self.services.get(service).map(|service| &service.instances)
     }
 
     /// The instances of a service, by id.
     pub fn instances(&self, service: &ServiceName) -> impl Iterator<Item = (&Arc<Instance>, &Arc<Lease>)> {
-        let service = self.services.get(service);
-        service
-            .into_iter()
-            .flat_map(|service| service.instances.values())
-            .map(|slot| (&slot.instance, &slot.lease))
+        self.roster(service).into_iter().flatten().map(|entry| (&entry.instance, &entry.lease))
     }
 
     /// All instances, in no order.
     pub fn all(&self) -> impl Iterator<Item = (&Arc<Instance>, &Arc<Lease>)> {
-        let slots = self.services.values().flat_map(|service| service.instances.values());
-        slots.map(|slot| (&slot.instance, &slot.lease))
+        let entries = self.services.values().flat_map(|service| &service.instances);
+        entries.map(|entry| (&entry.instance, &entry.lease))
     }
 
     /// How many instances a service has.
@@ -205,98 +211,6 @@ impl State {
     /// Services that have or had an instance, in no order, with the sequence of their last change.
     pub fn services(&self) -> impl Iterator<Item = (&ServiceName, Sequence)> {
         self.services.iter().map(|(name, service)| (name, service.index))
-    }
-
-    fn register(&mut self, register: Register, now: Now) -> Result<Done, Refusal> {
-        let Register { key, mut registration, incarnation, principal, epoch: believed, expected } = register;
-        let key = self.shared(key);
-        self.check_room(&key, &registration, &principal)?;
-        let service = self.services.get(&key.service);
-        let known = service.and_then(|service| service.instances.get(&key.id));
-        expected.check(known.map(|slot| slot.instance.sequence))?;
-        let departed = service.and_then(|service| service.departed.get(&key.id)).cloned();
-        let last = known.map(|slot| slot.instance.epoch).or(departed.as_ref().map(|departed| departed.epoch));
-        if let (Some(believed), Some(current)) = (believed, last)
-            && believed < current
-        {
-            return Err(Refusal::StaleEpoch { current });
-        }
-        let mut epoch = departed.as_ref().map_or(Epoch(1), |departed| Epoch(departed.epoch.0 + 1));
-        let mut registered_at = now.wall;
-        let mut overlay = departed.as_ref().and_then(|departed| departed.overlay.clone());
-        if let Some(slot) = known {
-            let instance = &slot.instance;
-            if instance.owner != principal {
-                return Err(Refusal::NotYours);
-            }
-            if instance.incarnation == incarnation {
-                if instance.registration == registration && instance.suspect.is_none() {
-                    slot.lease.renew(now.lease);
-                    return Ok(Done::unchanged(Arc::clone(instance)));
-                }
-                (epoch, registered_at) = (instance.epoch, instance.registered_at);
-            } else {
-                epoch = Epoch(instance.epoch.0 + 1);
-            }
-            overlay = instance.overlay.clone();
-        }
-        // A process that comes back under its old incarnation while it drains goes on draining.
-        let drain_until =
-            known.filter(|slot| slot.instance.epoch == epoch).and_then(|slot| slot.instance.drain_until);
-        self.share(&key.service, &mut registration);
-        let lease = Arc::new(Lease::new(epoch.0, registration.ttl, now.lease));
-        let instance = Instance {
-            key,
-            epoch,
-            incarnation,
-            owner: Arc::clone(&principal),
-            registration,
-            said_weight: None,
-            registered_at,
-            drain_until,
-            overlay,
-            suspect: None,
-            sequence: self.next_sequence(),
-        };
-        let removal = departed.map_or(Removal::None, Removal::Returned);
-        Ok(self.put(instance, lease, removal, Cause::Registered { by: principal }))
-    }
-
-    /// The same name, without a copy of that of the service.
-    fn shared(&self, key: Key) -> Key {
-        let known = self.services.get_key_value(&key.service);
-        Key { service: known.map_or(key.service, |(name, _)| name.clone()), id: key.id }
-    }
-
-    /// What another instance of the service says with the same words is in memory once.
-    fn share(&self, service: &ServiceName, registration: &mut Registration) {
-        let other = self.services.get(service).and_then(|service| service.instances.first_key_value());
-        if let Some((_, slot)) = other {
-            registration.share_with(&slot.instance.registration);
-        }
-    }
-
-    /// Nobody takes the last quarter of the room for instances, or for their texts, from all others.
-    fn check_room(&self, key: &Key, new: &Registration, owner: &Principal) -> Result<(), Refusal> {
-        let service = self.services.get(&key.service);
-        if service.is_none() && self.services.len() >= self.bounds.services {
-            return Err(Refusal::Full { most: self.bounds.services, of: Room::Services });
-        }
-        let before = service.and_then(|service| service.instances.get(&key.id)).map(|slot| &slot.instance);
-        let more = usize::from(before.is_none());
-        let texts = new.texts().saturating_sub(before.map_or(0, |before| before.registration.texts()));
-        let fits = |held: Held, share: fn(usize) -> usize, of: [Room; 2]| {
-            let Bounds { instances, texts: most, .. } = self.bounds;
-            if more > 0 && held.instances >= share(instances) {
-                return Err(Refusal::Full { most: share(instances), of: of[0] });
-            }
-            if texts > 0 && held.texts + texts > share(most) {
-                return Err(Refusal::Full { most: share(most), of: of[1] });
-            }
-            Ok(())
-        };
-        fits(self.tally.all(), |all| all, [Room::Instances, Room::Texts])?;
-        fits(self.tally.of(owner), |all| all - all / 4, [Room::InstancesOfOne, Room::TextsOfOne])
     }
 
     fn leave(&mut self, leave: &Leave, now: Now) -> Result<Done, Refusal> {
@@ -366,54 +280,6 @@ impl State {
         self.remove(&eviction.key, Cause::Evicted(eviction.evidence), now)
     }
 
-    /// Ends what has an end: drains, an operator's words, the memory of who has gone.
-    fn tidy(&mut self, now: Now) -> Done {
-        let mut changes = Vec::new();
-        for (key, what) in self.due(now) {
-            let done = match what {
-                Due::Drained => self.remove(&key, Cause::Drained, now),
-                Due::Overlay => {
-                    let (instance, lease) = self.find(&key).expect("it is due");
-                    let lease = Arc::clone(lease);
-                    let sequence = self.next_sequence();
-                    let changed = Instance { overlay: None, sequence, ..(**instance).clone() };
-                    self.put(changed, lease, Removal::None, Cause::OrderEnded)
-                }
-            };
-            changes.extend(done.changes);
-        }
-        for service in self.services.values_mut() {
-            service.forget_before(now.wall);
-        }
-        self.services.retain(|_, service| !service.is_forgotten());
-        Done { changes, instance: None }
-    }
-
-    /// What has reached its end.
-    fn due(&mut self, now: Now) -> BTreeMap<Key, Due> {
-        let is_past = |time: Option<SystemTime>| time.is_some_and(|time| time <= now.wall);
-        let mut due = BTreeMap::new();
-        while let Some((end, _)) = self.ends.first()
-            && *end <= now.wall
-        {
-            let (_, key) = self.ends.pop_first().expect("there is a first");
-            // It may have changed since.
-            let Some((instance, _)) = self.find(&key) else { continue };
-            if is_past(instance.drain_until) {
-                due.insert(key, Due::Drained);
-            } else if is_past(instance.overlay_until()) {
-                due.insert(key, Due::Overlay);
-            }
-        }
-        due
-    }
-
-    fn note_ends(&mut self, instance: &Instance) {
-        for end in [instance.drain_until, instance.overlay_until()].into_iter().flatten() {
-            self.ends.insert((end, instance.key.clone()));
-        }
-    }
-
     fn next_sequence(&self) -> Sequence {
         Sequence(self.sequence.0 + 1)
     }
@@ -422,34 +288,34 @@ impl State {
         let key = instance.key.clone();
         self.note_ends(&instance);
         let instance = Arc::new(instance);
-        let slot = Slot { instance: Arc::clone(&instance), lease };
+        let entry = Entry { instance: Arc::clone(&instance), lease };
         let service = self.services.entry(key.service.clone()).or_default();
         if let Removal::Returned(departed) = &removal {
             service.forget(departed);
         }
-        let slot_before = service.instances.insert(key.id.clone(), slot.clone());
-        self.tally.replace(slot_before.as_ref(), Some(&slot));
-        self.changed(key, slot_before, Some(instance), removal, cause)
+        let entry_before = service.instances.insert(entry.clone());
+        self.tally.replace(entry_before.as_ref(), Some(&entry));
+        self.changed(key, entry_before, Some(instance), removal, cause)
     }
 
     fn remove(&mut self, key: &Key, cause: Cause, now: Now) -> Done {
         let service = self.services.get_mut(&key.service).expect("it was found");
-        let slot = service.instances.remove(&key.id).expect("it was found");
-        self.tally.replace(Some(&slot), None);
+        let entry = service.instances.remove(&key.id).expect("it was found");
+        self.tally.replace(Some(&entry), None);
         let departed = Departure {
             id: key.id.clone(),
-            epoch: slot.instance.epoch,
+            epoch: entry.instance.epoch,
             at: now.wall,
-            overlay: slot.instance.overlay.clone(),
+            overlay: entry.instance.overlay.clone(),
         };
         service.remember(departed.clone());
-        self.changed(key.clone(), Some(slot), None, Removal::Left(departed), cause)
+        self.changed(key.clone(), Some(entry), None, Removal::Left(departed), cause)
     }
 
     fn changed(
         &mut self,
         key: Key,
-        slot_before: Option<Slot>,
+        entry_before: Option<Entry>,
         after: Option<Arc<Instance>>,
         removal: Removal,
         cause: Cause,
@@ -460,22 +326,15 @@ impl State {
         let change = Change {
             sequence: self.sequence,
             key,
-            before: slot_before.as_ref().map(|slot| Arc::clone(&slot.instance)),
+            before: entry_before.as_ref().map(|entry| Arc::clone(&entry.instance)),
             after: after.clone(),
             cause,
-            slot_before,
+            entry_before,
             index_before,
             removal,
         };
         Done { instance: after.or_else(|| change.before.clone()), changes: vec![change] }
     }
-}
-
-/// What is due of an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Due {
-    Drained,
-    Overlay,
 }
 
 #[cfg(test)]

@@ -1,32 +1,44 @@
 //! The instances of one service, and the memory of those that have gone.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
-use fulcrum_model::InstanceId;
+use fulcrum_model::{InstanceId, Traits};
 
 use super::command::Departure;
-use super::instance::{Instance, Sequence};
-use crate::lease::Lease;
+use super::instance::Sequence;
+use super::roster::Roster;
 
 #[derive(Debug, Default)]
 pub(super) struct Service {
-    pub(super) instances: BTreeMap<InstanceId, Slot>,
+    pub(super) instances: Roster,
     /// So that whoever comes back gets another epoch than the process it replaces.
     pub(super) departed: HashMap<InstanceId, Departure>,
     /// The last change.
     pub(super) index: Sequence,
-}
-
-/// An instance and its right to stay.
-#[derive(Clone, Debug)]
-pub(super) struct Slot {
-    pub(super) instance: Arc<Instance>,
-    pub(super) lease: Arc<Lease>,
+    /// What instances have said, each once: the last ones that were new, the newest last. Some of it nobody says any more.
+    said: Vec<Weak<Traits>>,
 }
 
 impl Service {
+    /// What another instance says in the same words, or nearly, is in memory once.
+    pub(super) fn share(&mut self, traits: &mut Arc<Traits>) {
+        let mut said = self.said.iter().filter_map(Weak::upgrade);
+        if let Some(same) = said.clone().find(|said| said == traits) {
+            *traits = same;
+            return;
+        }
+        if let Some(other) = said.next() {
+            Traits::share(traits, &other);
+        }
+        if self.said.len() == SAID {
+            self.said.remove(0);
+        }
+        self.said.reserve_exact(1);
+        self.said.push(Arc::downgrade(traits));
+    }
+
     pub(super) fn remember(&mut self, departed: Departure) {
         self.departed.insert(departed.id.clone(), departed);
     }
@@ -49,6 +61,9 @@ impl Service {
         self.instances.is_empty() && self.departed.is_empty()
     }
 }
+
+/// Kinds of instances in a service, like zones and versions, that are known by what they say.
+const SAID: usize = 8;
 
 /// How long who has gone is remembered: longer than a process that believes itself registered can be out of touch
 /// without asking.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::instance::Principal;
-use super::service::Slot;
+use super::roster::Entry;
 
 /// So that nobody has to look at all of them.
 #[derive(Debug, Default)]
@@ -26,24 +26,24 @@ pub(super) struct Held {
 
 impl Tally {
     /// In the place of one instance, or of nobody, there is another one, or nobody.
-    pub(super) fn replace(&mut self, before: Option<&Slot>, after: Option<&Slot>) {
-        if let Some(slot) = after {
-            *self.ttls.entry(slot.instance.ttl()).or_default() += 1;
-            self.all.add(slot);
-            self.by_owner.entry(Arc::clone(&slot.instance.owner)).or_default().add(slot);
+    pub(super) fn replace(&mut self, before: Option<&Entry>, after: Option<&Entry>) {
+        if let Some(entry) = after {
+            *self.ttls.entry(entry.instance.ttl()).or_default() += 1;
+            self.all.add(entry);
+            self.by_owner.entry(Arc::clone(&entry.instance.owner)).or_default().add(entry);
         }
-        if let Some(slot) = before {
-            let ttl = slot.instance.ttl();
+        if let Some(entry) = before {
+            let ttl = entry.instance.ttl();
             let count = self.ttls.get_mut(&ttl).expect("it was counted as it came");
             *count -= 1;
             if *count == 0 {
                 self.ttls.remove(&ttl);
             }
-            self.all.take(slot);
-            let of_owner = self.by_owner.get_mut(&slot.instance.owner).expect("it was counted as it came");
-            of_owner.take(slot);
+            self.all.take(entry);
+            let of_owner = self.by_owner.get_mut(&entry.instance.owner).expect("it was counted as it came");
+            of_owner.take(entry);
             if of_owner.instances == 0 {
-                self.by_owner.remove(&slot.instance.owner);
+                self.by_owner.remove(&entry.instance.owner);
             }
         }
     }
@@ -65,13 +65,13 @@ impl Tally {
 }
 
 impl Held {
-    fn add(&mut self, slot: &Slot) {
+    fn add(&mut self, entry: &Entry) {
         self.instances += 1;
-        self.texts += slot.instance.registration.texts();
+        self.texts += entry.instance.registration.texts();
     }
 
-    fn take(&mut self, slot: &Slot) {
+    fn take(&mut self, entry: &Entry) {
         self.instances -= 1;
-        self.texts -= slot.instance.registration.texts();
+        self.texts -= entry.instance.registration.texts();
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use fulcrum_balance::Rng;
 use fulcrum_model::{Registration, Weight};
 
+use super::tally::Held;
+use super::testing::key;
 use super::*;
 
 const TTL: Duration = Duration::from_secs(30);
@@ -16,34 +18,15 @@ fn at(seconds: u64) -> Now {
     Now { lease: time, wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + time }
 }
 
-fn key(service: &str, id: &str) -> Key {
-    Key { service: service.parse().expect("a name"), id: id.parse().expect("an id") }
-}
-
 fn registration(port: u16) -> Registration {
-    Registration {
-        address: "10.0.0.1".parse().expect("an address"),
-        port: port.try_into().expect("a port"),
-        ports: Default::default(),
-        weight: Weight::ONE,
-        locality: None,
-        region: None,
-        tags: Default::default(),
-        meta: Default::default(),
-        ttl: TTL,
-        load_limit: None,
-        launch_id: None,
-    }
+    Registration { port: port.try_into().expect("a port"), ..testing::registration() }
 }
 
 fn register(key: Key, incarnation: u128) -> Command {
     Command::Register(Register {
-        key,
-        registration: registration(8080),
         incarnation: Incarnation(incarnation),
         principal: "web".into(),
-        epoch: None,
-        expected: Expected::Anything,
+        ..testing::register(key, testing::lasting(TTL))
     })
 }
 
@@ -104,8 +87,7 @@ fn what_it_says_anew_under_the_same_incarnation_changes_no_epoch() {
     let mut state = State::default();
     let a = key("web", "a");
     step(&mut state, register(a.clone(), 1), at(0)).expect("done");
-    let mut heavier = registration(8080);
-    heavier.weight = Weight::new(5).expect("not zero");
+    let heavier = testing::with(|traits| traits.weight = Weight::new(5).expect("not zero"));
     let again = Register {
         key: a.clone(),
         registration: heavier,
@@ -233,7 +215,9 @@ fn a_full_registry_refuses_new_instances_and_serves_those_it_has() {
 fn telling(id: &str, owner: &str, bytes: usize) -> Command {
     let Command::Register(mut register) = register(key("web", id), 1) else { unreachable!("it registers") };
     register.principal = owner.into();
-    register.registration.meta = [("k", "x".repeat(bytes).into_boxed_str())].into_iter().collect();
+    register.registration = testing::with(|traits| {
+        traits.meta = [("k", "x".repeat(bytes).into_boxed_str())].into_iter().collect();
+    });
     Command::Register(register)
 }
 
@@ -271,7 +255,7 @@ fn digest(state: &State) -> String {
     services.sort_by_key(|(name, _)| *name);
     let mut text = format!("{:?} {}", state.sequence, state.len());
     for (name, service) in services.into_iter().filter(|(_, service)| !service.is_forgotten()) {
-        let instances: Vec<_> = service.instances.values().map(|slot| &slot.instance).collect();
+        let instances: Vec<_> = service.instances.iter().map(|entry| &entry.instance).collect();
         let departed: BTreeMap<_, _> = service.departed.iter().collect();
         text += &format!("\n{name} {:?} {instances:?} {departed:?}", service.index);
     }
@@ -316,10 +300,12 @@ fn check_invariants(state: &State, seed: u64) {
     let counted: usize = state.services.values().map(|service| service.instances.len()).sum();
     assert_eq!(state.len(), counted, "seed {seed}");
     for (name, service) in &state.services {
-        for (id, slot) in &service.instances {
-            let instance = &slot.instance;
-            assert_eq!((&instance.key.service, &instance.key.id), (name, id), "seed {seed}");
-            assert_eq!(instance.epoch.0, slot.lease.epoch, "seed {seed}");
+        for entry in &service.instances {
+            let (instance, id) = (&entry.instance, &entry.instance.key.id);
+            let found = service.instances.find(id);
+            assert!(found.is_some_and(|found| Arc::ptr_eq(&found.instance, instance)), "seed {seed}");
+            assert_eq!(&instance.key.service, name, "seed {seed}");
+            assert_eq!(instance.epoch.0, entry.lease.epoch, "seed {seed}");
             assert!(
                 instance.sequence <= service.index,
                 "seed {seed}: a change that is newer than its service"
@@ -377,4 +363,53 @@ fn holds_together_under_random_commands() {
 /// Tidying also forgets, which is not taken back.
 fn is_tidy(done: &Done) -> bool {
     done.changes.iter().any(|change| matches!(change.cause, Cause::Drained | Cause::OrderEnded))
+}
+
+/// Instances of a service that say the same, or one of a few things, hold it in memory once.
+#[test]
+fn what_instances_say_alike_is_there_once() {
+    let mut state = State::default();
+    let meta = |version: &str| [("version", version.into())].into_iter().collect();
+    for number in 0..60 {
+        let zone = ["a", "b", "c"][number % 3];
+        let said = testing::with(|traits| {
+            traits.locality = Some(zone.into());
+            traits.meta = meta("1.4.2");
+        });
+        let command = testing::register(key("web", &format!("i{number}")), said);
+        state.apply(Command::Register(command), at(0)).expect("registered");
+    }
+    let traits: Vec<_> = state.all().map(|(instance, _)| Arc::clone(&instance.registration.traits)).collect();
+    let places: BTreeSet<_> = traits.iter().map(Arc::as_ptr).collect();
+    assert_eq!(places.len(), 3);
+    assert!(
+        traits.iter().all(|one| one.meta.shares_with(&traits[0].meta)),
+        "even where the zone is another one"
+    );
+    // After many that say something else each, too, and some who have gone.
+    for number in 0..20 {
+        let said = testing::with(|traits| traits.meta = meta(&format!("{number}")));
+        let command = testing::register(key("web", "i59"), said);
+        state
+            .apply(Command::Register(Register { incarnation: Incarnation(number), ..command }), at(1))
+            .expect("registered");
+    }
+    let twins: Vec<_> = ["x", "y"]
+        .into_iter()
+        .map(|id| {
+            let said = testing::with(|traits| traits.meta = meta("2.0.0"));
+            let done = state.apply(Command::Register(testing::register(key("web", id), said)), at(2));
+            done.expect("registered").instance.expect("it is there")
+        })
+        .collect();
+    assert!(Arc::ptr_eq(&twins[0].registration.traits, &twins[1].registration.traits));
+}
+
+/// There may be a million of them: what is added to them here is added a million times.
+#[test]
+fn instances_are_small() {
+    assert!(size_of::<Instance>() <= 176, "{}", size_of::<Instance>());
+    assert!(size_of::<Lease>() <= 56, "{}", size_of::<Lease>());
+    assert_eq!(size_of::<Option<Entry>>(), 16);
+    assert!(size_of::<crate::registry::Event>() <= 48, "{}", size_of::<crate::registry::Event>());
 }

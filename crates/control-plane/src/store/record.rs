@@ -6,7 +6,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use fulcrum_model::{Registration, Weight};
+use fulcrum_model::{Registration, Traits, Weight};
 use serde::{Deserialize, Serialize};
 
 use crate::state::{Departure, Epoch, Incarnation, Instance, Key, Overlay, OverlayState, Sequence};
@@ -90,19 +90,8 @@ pub(super) fn write_instance(instance: &Instance) -> Vec<u8> {
 
 impl From<&Instance> for InstanceRecord {
     fn from(instance: &Instance) -> Self {
-        let Registration {
-            address,
-            port,
-            ports,
-            weight,
-            locality,
-            region,
-            tags,
-            meta,
-            ttl,
-            load_limit,
-            launch_id,
-        } = &instance.registration;
+        let Registration { address, port, launch_id, traits } = &instance.registration;
+        let Traits { ports, weight, locality, region, tags, meta, ttl, load_limit } = &**traits;
         InstanceRecord {
             epoch: instance.epoch.0,
             incarnation: format!("{:032x}", instance.incarnation.0),
@@ -143,15 +132,17 @@ pub(super) fn instance(key: Key, record: InstanceRecord) -> Result<Instance, Rec
         registration: Registration {
             address: record.address,
             port: record.port,
-            ports: record.ports.into_iter().collect(),
-            weight: Weight::new(record.weight).ok_or(RecordError::Range("weight"))?,
-            locality: record.locality,
-            region: record.region,
-            tags: record.tags,
-            meta: record.meta.into_iter().collect(),
-            ttl: Duration::from_millis(record.ttl_ms),
-            load_limit: record.load_limit,
             launch_id: record.launch_id,
+            traits: Arc::new(Traits {
+                ports: record.ports.into_iter().collect(),
+                weight: Weight::new(record.weight).ok_or(RecordError::Range("weight"))?,
+                locality: record.locality,
+                region: record.region,
+                tags: record.tags,
+                meta: record.meta.into_iter().collect(),
+                ttl: Duration::from_millis(record.ttl_ms),
+                load_limit: record.load_limit,
+            }),
         },
         said_weight: None,
         registered_at: from_millis(record.registered_at_ms),
@@ -270,15 +261,17 @@ mod tests {
             registration: Registration {
                 address: "2001:db8::1".parse().expect("an address"),
                 port: 8080.try_into().expect("a port"),
-                ports: [("metrics", 9090.try_into().expect("a port"))].into_iter().collect(),
-                weight: Weight::new(65535).expect("not zero"),
-                locality: Some("eu-1a".into()),
-                region: Some("eu".into()),
-                tags: Arc::from(["blue".into()]),
-                meta: [("version", "1.2 \u{1f600}".into())].into_iter().collect(),
-                ttl: Duration::from_millis(12_345),
-                load_limit: NonZeroU32::new(50),
                 launch_id: Some("l-1".into()),
+                traits: Arc::new(Traits {
+                    ports: [("metrics", 9090.try_into().expect("a port"))].into_iter().collect(),
+                    weight: Weight::new(65535).expect("not zero"),
+                    locality: Some("eu-1a".into()),
+                    region: Some("eu".into()),
+                    tags: Arc::from(["blue".into()]),
+                    meta: [("version", "1.2 \u{1f600}".into())].into_iter().collect(),
+                    ttl: Duration::from_millis(12_345),
+                    load_limit: NonZeroU32::new(50),
+                }),
             },
             said_weight: None,
             registered_at: from_millis(1_700_000_000_123),

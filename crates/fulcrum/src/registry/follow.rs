@@ -35,7 +35,7 @@ pub(super) async fn follow(api: Arc<Api>, data_plane: Arc<DataPlane>) {
 /// Waits for changes, and says which services have changed; nothing when that is not known.
 async fn changes(watcher: &mut Watcher) -> Option<BTreeSet<ServiceName>> {
     let events = watcher.next().await.ok()?;
-    Some(events.iter().map(|event| event.key.service.clone()).collect())
+    Some(events.iter().map(|event| event.key().service.clone()).collect())
 }
 
 struct Follower {

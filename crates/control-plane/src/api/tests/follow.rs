@@ -186,26 +186,11 @@ async fn a_feed_ends_with_the_api() {
 }
 
 fn registration(place: u64) -> crate::state::Command {
-    use crate::state::{Command, Expected, Incarnation, Key, Register};
-    let id = format!("i{:05}", place % 2000).parse().expect("an id");
+    use crate::state::{Command, Incarnation, Register, testing};
+    let key = testing::key("web", &format!("i{:05}", place % 2000));
     Command::Register(Register {
-        key: Key { service: "web".parse().expect("a name"), id },
-        registration: fulcrum_model::Registration {
-            address: [127, 0, 0, 1].into(),
-            port: 80.try_into().expect("a port"),
-            ports: Default::default(),
-            weight: fulcrum_model::Weight::ONE,
-            locality: None,
-            region: None,
-            tags: Default::default(),
-            meta: Default::default(),
-            ttl: Duration::from_secs(3600),
-            load_limit: None,
-            launch_id: None,
-        },
         incarnation: Incarnation(place.into()),
         principal: "local".into(),
-        epoch: None,
-        expected: Expected::Anything,
+        ..testing::register(key, testing::lasting(Duration::from_secs(3600)))
     })
 }

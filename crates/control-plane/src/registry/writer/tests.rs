@@ -1,13 +1,12 @@
 //! The writer step by step, without its thread: a file that fails, and what goes on without it.
 
-use std::net::IpAddr;
 use std::path::Path;
 
-use fulcrum_model::{Reach, Registration, Weight};
+use fulcrum_model::{Reach, Weight};
 
 use super::*;
 use crate::eviction::Policy;
-use crate::state::{Bounds, Expected, Hold, Incarnation, Leave, MayTouch, Register};
+use crate::state::{Bounds, Hold, Leave, MayTouch, testing};
 
 fn open(folder: &Path) -> Writer {
     let file = folder.join("registry.redb");
@@ -21,27 +20,7 @@ fn key(number: usize) -> Key {
 }
 
 fn registering(number: usize, ttl: Duration) -> Command {
-    let registration = Registration {
-        address: IpAddr::from([10, 0, 0, 1]),
-        port: 80.try_into().expect("a port"),
-        ports: Default::default(),
-        weight: Weight::ONE,
-        locality: None,
-        region: None,
-        tags: Default::default(),
-        meta: Default::default(),
-        ttl,
-        load_limit: None,
-        launch_id: None,
-    };
-    Command::Register(Register {
-        key: key(number),
-        registration,
-        incarnation: Incarnation(1),
-        principal: "t".into(),
-        epoch: None,
-        expected: Expected::Anything,
-    })
+    Command::Register(testing::register(key(number), testing::lasting(ttl)))
 }
 
 /// Has so many instances register; their leases end at once when `ttl` is zero.

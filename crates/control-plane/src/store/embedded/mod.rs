@@ -14,7 +14,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fulcrum_model::ServiceName;
+use fulcrum_model::{ServiceName, Traits};
 use redb::{
     Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, StorageError,
     TableDefinition,
@@ -316,10 +316,8 @@ fn read(database: &Database) -> Result<Reading, redb::Error> {
         let (key, value) = entry?;
         match instance(key.value(), value.value()) {
             Ok(mut instance) => {
-                let before = image.instances.last().map(|before| &before.owner);
-                if let Some(owner) = before.filter(|owner| **owner == instance.owner) {
-                    // One name in memory for all whom it has registered.
-                    instance.owner = Arc::clone(owner);
+                if let Some(before) = image.instances.last() {
+                    share(&mut instance, before);
                 }
                 image.instances.push(instance);
             }
@@ -334,6 +332,18 @@ fn read(database: &Database) -> Result<Reading, redb::Error> {
         }
     }
     Ok(Reading::Whole(image))
+}
+
+/// What an instance has in common with the one before it, which is mostly of the same service, is in memory once, and
+/// at once: what would be let go of later is room that nobody else uses.
+fn share(instance: &mut Instance, before: &Instance) {
+    if instance.key.service == before.key.service {
+        instance.key.service = before.key.service.clone();
+    }
+    if instance.owner == before.owner {
+        instance.owner = Arc::clone(&before.owner);
+    }
+    Traits::share(&mut instance.registration.traits, &before.registration.traits);
 }
 
 fn instance(key: &str, value: &[u8]) -> Result<Instance, String> {
@@ -386,7 +396,7 @@ const FORMAT: u64 = 1;
 
 /// Pages of the file in memory, in bytes: what is in the file is in the registry's memory already, and is read at the start
 /// alone.
-const CACHE: usize = 8 << 20;
+const CACHE: usize = 4 << 20;
 
 /// So many numbers of events are reserved at a time: a write for each block, a gap of at most one after a start.
 const BLOCK: u64 = 100_000;

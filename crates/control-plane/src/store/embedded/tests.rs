@@ -1,13 +1,14 @@
 //! What was kept is found again, whatever happened in between.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use fulcrum_balance::Rng;
-use fulcrum_model::{Registration, Weight};
+use fulcrum_model::Registration;
 
 use super::disk::Disk;
 use super::*;
-use crate::state::{Bounds, Command, Expected, Incarnation, Leave, MayTouch, Now, Register, State};
+use crate::state::{Bounds, Command, Incarnation, Leave, MayTouch, Now, Register, State, testing};
 
 fn now() -> Now {
     Now { lease: Duration::ZERO, wall: SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) }
@@ -23,21 +24,13 @@ fn random_command(rng: &mut Rng) -> Command {
         return Command::Leave(Leave { key, epoch: None, drain: None, principal, may_touch: MayTouch::All });
     }
     let registration = Registration {
-        address: "10.0.0.1".parse().expect("an address"),
         port: (1000 + rng.below(9) as u16).try_into().expect("a port"),
-        ports: Default::default(),
-        weight: Weight::ONE,
-        locality: None,
-        region: None,
-        tags: Default::default(),
-        meta: [("v", "x".repeat(rng.below(3000) as usize).into())].into_iter().collect(),
-        ttl: Duration::from_secs(30),
-        load_limit: None,
-        launch_id: None,
+        ..testing::with(|traits| {
+            traits.meta = [("v", "x".repeat(rng.below(3000) as usize).into())].into_iter().collect();
+        })
     };
     let incarnation = Incarnation(u128::from(rng.next_u64()));
-    let expected = Expected::Anything;
-    Command::Register(Register { key, registration, incarnation, principal, epoch: None, expected })
+    Command::Register(Register { incarnation, ..testing::register(key, registration) })
 }
 
 /// The state of what a store holds.
@@ -326,4 +319,29 @@ fn damage(damages: usize) {
         }
     }
     assert!(refused > damages / 10, "{refused} were noticed");
+}
+
+/// What instances say alike is in memory once from the first moment on.
+#[test]
+fn what_instances_have_in_common_is_read_once() {
+    let disk = Disk::new(u64::MAX);
+    let (mut store, image) = Embedded::over(disk.clone(), 1).expect("an empty disk");
+    let mut state = state_of(image);
+    for number in 0..9 {
+        let said = testing::with(|traits| {
+            traits.locality = Some(["a", "b"][number / 5].into());
+            traits.meta = [("version", "1".into())].into_iter().collect();
+        });
+        let register = testing::register(testing::key("web", &format!("i{number}")), said);
+        let changes = state.apply(Command::Register(register), now()).expect("registered").changes;
+        store.commit(&changes).expect("there is room");
+    }
+    drop(store);
+    let (_, image) = Embedded::over(disk, 1).expect("it is whole");
+    let all = || image.instances.iter();
+    let pointers: BTreeSet<_> = all().map(|instance| Arc::as_ptr(&instance.registration.traits)).collect();
+    assert_eq!((all().len(), pointers.len()), (9, 2));
+    let owners: BTreeSet<_> = all().map(|instance| instance.owner.as_ptr()).collect();
+    let services: BTreeSet<_> = all().map(|instance| instance.key.service.as_str().as_ptr()).collect();
+    assert_eq!((owners.len(), services.len()), (1, 1));
 }

@@ -3,7 +3,9 @@
 use std::net::Ipv6Addr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use fulcrum_model::{Registration, Weight};
+use std::sync::Arc;
+
+use fulcrum_model::{Registration, Traits, Weight};
 use proptest::prelude::*;
 
 use super::*;
@@ -40,15 +42,17 @@ fn registration() -> impl Strategy<Value = Registration> {
                 Ipv6Addr::from(u128::from_be_bytes(address) >> 8 | 0x20 << 120).into()
             },
             port: port.try_into().expect("not zero"),
-            ports: [("admin", port.try_into().expect("not zero"))].into_iter().collect(),
-            weight: Weight::new(weight).expect("not zero"),
-            region: locality.as_deref().map(Into::into),
-            locality: locality.map(Into::into),
-            tags: meta.keys().map(|key| key.as_str().into()).collect(),
-            meta: meta.into_iter().map(|(key, value)| (key, value.into())).collect(),
-            ttl: Duration::from_millis(ttl),
-            load_limit: load.try_into().ok(),
             launch_id: launch_id.map(Into::into),
+            traits: Arc::new(Traits {
+                ports: [("admin", port.try_into().expect("not zero"))].into_iter().collect(),
+                weight: Weight::new(weight).expect("not zero"),
+                region: locality.as_deref().map(Into::into),
+                locality: locality.map(Into::into),
+                tags: meta.keys().map(|key| key.as_str().into()).collect(),
+                meta: meta.into_iter().map(|(key, value)| (key, value.into())).collect(),
+                ttl: Duration::from_millis(ttl),
+                load_limit: load.try_into().ok(),
+            }),
         },
     )
 }

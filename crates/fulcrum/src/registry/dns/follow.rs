@@ -61,7 +61,7 @@ impl Follower {
             let happened = tokio::select! {
                 _ = looks.tick() => Happened::Time,
                 events = self.watcher.next() => match events {
-                    Ok(events) => Happened::Changes(events.iter().map(|event| event.key.service.clone()).collect()),
+                    Ok(events) => Happened::Changes(events.iter().map(|event| event.key().service.clone()).collect()),
                     Err(_) => Happened::Missed,
                 },
             };
