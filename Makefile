@@ -9,7 +9,7 @@ SHELL := /bin/bash
 
 # make demo FOR=20s: check everything that the demo prints, and exit.
 FOR ?=
-# make fuzz FUZZ_SECONDS=600: how long all fuzz targets together run.
+# make fuzz FUZZ_SECONDS=600: how long the parser of DNS queries is fuzzed, and as long all others together.
 FUZZ_SECONDS ?= 30
 # make bench BENCH_ARGS="…": options of the benchmark; PEERS= in the environment names other binaries to compare with.
 BENCH_ARGS ?=
@@ -65,6 +65,7 @@ test: ## everything that must hold: format, lints, fuzzing for a moment, all tes
 
 fuzz: ## the parsers against random input (FUZZ_SECONDS=30)
 	.ci/need g++
+	tests/fuzz/run $(FUZZ_SECONDS) query
 	tests/fuzz/run $(FUZZ_SECONDS)
 
 schemathesis: ## install the fuzzer of the registry's API into target/
@@ -80,7 +81,7 @@ bench: ## Fulcrum beside nginx and HAProxy (PEERS=, BENCH_ARGS=) and name server
 	$(CARGO) bench --locked -p fulcrum --bench registry -- $(REGISTRY_ARGS)
 
 # One at a time: some measure latencies, and others take every core.
-soak: ## the long forms of the tests, and ten minutes of fuzzing
+soak: ## the long forms of the tests, and twenty minutes of fuzzing
 	.ci/need strace haproxy ip=iproute2
 	$(MAKE) fuzz FUZZ_SECONDS=600
 	$(MAKE) schemathesis dnspython

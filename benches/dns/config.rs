@@ -30,6 +30,8 @@ pub(crate) enum Source {
     File,
     /// In the configuration, which Fulcrum alone can.
     Inline,
+    /// In a zone file that stays, while the other zone changes.
+    Beside,
 }
 
 /// A server's folder and where it listens.
@@ -49,7 +51,7 @@ pub(crate) fn write(kind: Kind, setup: &Setup, place: Place<'_>) -> io::Result<V
         fs::create_dir_all(path.parent().unwrap_or(place.folder))?;
         fs::write(path, text)
     };
-    if setup.source == Source::File {
+    if setup.source != Source::Inline {
         file(ZONE_FILE, &static_zone(setup.names, 0))?;
     }
     for kept in ["run", "state"] {
@@ -112,7 +114,7 @@ pub(crate) fn write(kind: Kind, setup: &Setup, place: Place<'_>) -> io::Result<V
     }
 }
 
-/// Fulcrum's configuration; `version` is that of an inline zone.
+/// Fulcrum's configuration; `version` is that of what changes in it.
 pub(crate) fn fulcrum(setup: &Setup, version: u32, place: Place<'_>) -> String {
     let regions = each_region(|region| format!("    r{region}: {{}}\n"));
     let by_place = each_region(|region| format!("r{region}: [{}], ", regional(region)));
@@ -123,8 +125,9 @@ pub(crate) fn fulcrum(setup: &Setup, version: u32, place: Place<'_>) -> String {
              w{name}: {{ ttl: 30s, policy: weighted, endpoints: [{by_weight}] }}\n"
         )
     });
+    let names = format!("{names}        version: {{ a: {} }}\n", marker(version));
     let zone = match setup.source {
-        Source::File => format!("{{ file: {}/{ZONE_FILE} }}\n", place.folder.display()),
+        Source::File | Source::Beside => format!("{{ file: {}/{ZONE_FILE} }}\n", place.folder.display()),
         Source::Inline => inline(setup.names, version),
     };
     include_str!("../peers/fulcrum-dns.yaml")

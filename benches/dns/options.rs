@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::measure::Output;
+
 /// Side-by-side bench of Fulcrum, gdnsd, Knot and PowerDNS. `PEERS="knot=/path/knotd gdnsd@3.9=/path"` takes other
 /// binaries than those in PATH.
 #[derive(Debug, Parser)]
@@ -30,12 +32,8 @@ pub(crate) struct Options {
     /// Queries a second while zones are reloaded.
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(100..))]
     pub(crate) rate: u32,
-    /// Puts the tables into benches/README.md.
-    #[arg(long)]
-    pub(crate) write: bool,
-    /// Given by `cargo bench`.
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 /// A row of the bench.

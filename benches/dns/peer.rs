@@ -59,7 +59,7 @@ impl Peer {
         let (name, path) =
             word.split_once('=').ok_or_else(|| io::Error::other(format!("PEERS: {word}: no `=`")))?;
         let kind_name = name.split('@').next().unwrap_or_default();
-        let kinds = [Kind::Gdnsd, Kind::Knot, Kind::Powerdns];
+        let kinds = [Kind::Fulcrum, Kind::Gdnsd, Kind::Knot, Kind::Powerdns];
         let Some(kind) = kinds.into_iter().find(|kind| kind.name() == kind_name) else { return Ok(None) };
         let binary = PathBuf::from(path);
         let label = match name.split_once('@') {

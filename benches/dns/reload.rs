@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::config::{Setup, Source};
 use crate::dnsperf::{Done, Load, Transport};
+use crate::measure::progress;
 use crate::peer::{Kind, Peer};
 use crate::report::{Cell, median};
-use crate::rows::{Bench, progress};
+use crate::rows::Bench;
 use crate::zones::About;
 
 /// What came of it with one server.
@@ -24,11 +25,15 @@ impl Bench<'_> {
         let in_file = peers.iter().map(|peer| self.reload_one(peer, Source::File).map(Some));
         let in_file = in_file.collect::<io::Result<Vec<_>>>()?;
         self.add_reload(&format!("{names} names in a zone file"), &in_file);
-        let inline = peers.iter().map(|peer| {
-            (peer.kind == Kind::Fulcrum).then(|| self.reload_one(peer, Source::Inline)).transpose()
-        });
-        let inline = inline.collect::<io::Result<Vec<_>>>()?;
-        self.add_reload(&format!("{names} names in the configuration"), &inline);
+        for (source, what) in [
+            (Source::Beside, format!("a name beside a zone file of {names}")),
+            (Source::Inline, format!("{names} names in the configuration")),
+        ] {
+            let mut own =
+                |peer: &Peer| (peer.kind == Kind::Fulcrum).then(|| self.reload_one(peer, source)).transpose();
+            let measured = peers.iter().map(&mut own).collect::<io::Result<Vec<_>>>()?;
+            self.add_reload(&what, &measured);
+        }
         Ok(())
     }
 

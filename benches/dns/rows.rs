@@ -1,6 +1,5 @@
 //! The rows of the bench, one after the other.
 
-use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
@@ -8,9 +7,10 @@ use tempfile::TempDir;
 
 use crate::config::{Setup, Source};
 use crate::dnsperf::{Dnsperf, Load, Transport};
+use crate::measure::{Results, progress};
 use crate::options::{Options, Work};
 use crate::peer::Peer;
-use crate::report::{self, Cell, Table, median};
+use crate::report::{self, Cell, Rounds, Table, median};
 use crate::server::Server;
 use crate::zones::{About, Queries};
 
@@ -35,14 +35,6 @@ pub(crate) struct Tables {
     pub(crate) rate: Table,
     pub(crate) memory: Table,
     pub(crate) reload: Table,
-}
-
-/// What came of a bench that ran to its end.
-pub(crate) struct Results {
-    /// The tables and what is to be said of them.
-    pub(crate) text: String,
-    /// Why they are not to be shown to anybody.
-    pub(crate) faults: Vec<String>,
 }
 
 /// What the rounds of one server gave.
@@ -220,25 +212,10 @@ impl<'a> Bench<'a> {
 
     fn render(&self) -> String {
         let labels: Vec<_> = self.peers.iter().map(|peer| peer.label.as_str()).collect();
-        let mut out =
-            format!("{}. {} rounds of {:?}.\n", report::machine(), self.options.rounds, self.options.round());
+        let rounds = Rounds { count: self.options.rounds, length: self.options.round() };
         let Tables { cpu, rate, memory, reload } = &self.tables;
-        for table in [cpu, rate, memory, reload] {
-            let rendered = table.render(&labels);
-            if !rendered.is_empty() {
-                let _ = write!(out, "\n{rendered}");
-            }
-        }
-        for note in &self.notes {
-            let _ = write!(out, "\n{note}\n");
-        }
-        out
+        report::render(rounds, &labels, &[cpu, rate, memory, reload], &self.notes)
     }
-}
-
-/// Tells what is being done.
-pub(crate) fn progress(work: &str, what: &str) {
-    eprintln!("bench: {work}: {what}");
 }
 
 const WARM_UP: Duration = Duration::from_secs(1);

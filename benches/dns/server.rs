@@ -2,18 +2,18 @@
 
 use std::fs;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::config::{self, Place, Setup, Source, ZONE_FILE};
+use crate::measure::{await_change, await_start, free_port};
 use crate::peer::{Kind, Peer, missing};
 use crate::process::{PROXY_CORE, Process};
 use crate::program::in_path;
 use crate::question::{Said, ask};
-use crate::zones::{self, CHOSEN, MARKER, STATIC, marker, network, regional};
+use crate::zones::{self, CHOSEN, MARKER, MARKER_BESIDE, STATIC, marker, network, regional};
 
 /// A server that answers.
 pub(crate) struct Server {
@@ -38,13 +38,7 @@ impl Server {
         let start = Instant::now();
         let mut process = Process::start(PROXY_CORE, &peer.binary, &arguments, folder)?;
         let blame = |error: io::Error| io::Error::other(format!("{}: {error}", peer.label));
-        while !ask(address, MARKER, None).is_ok_and(|said| said.address.is_some()) {
-            process.check().map_err(blame)?;
-            if start.elapsed() > START_DEADLINE {
-                return Err(blame(io::Error::other("answers nothing")));
-            }
-            thread::sleep(POLL);
-        }
+        await_start(&mut process, START_DEADLINE, || marked((address, MARKER), None)).map_err(blame)?;
         let ready_after = start.elapsed();
         let server = Server {
             peer: peer.clone(),
@@ -90,7 +84,7 @@ impl Server {
     pub(crate) fn reload(&self, version: u32) -> io::Result<Duration> {
         let (file, text) = match self.setup.source {
             Source::File => (ZONE_FILE, zones::static_zone(self.setup.names, version)),
-            Source::Inline => {
+            Source::Inline | Source::Beside => {
                 let place = Place { folder: &self.folder, listen: self.address };
                 ("fulcrum.yaml", config::fulcrum(&self.setup, version, place))
             }
@@ -105,12 +99,8 @@ impl Server {
             let said = [output.stdout, output.stderr].concat();
             return Err(io::Error::other(format!("reload: {}", String::from_utf8_lossy(&said))));
         }
-        while !ask(self.address, MARKER, None).is_ok_and(|said| said.address == Some(marker(version))) {
-            if start.elapsed() > START_DEADLINE {
-                return Err(io::Error::other("does not reload"));
-            }
-            thread::sleep(POLL);
-        }
+        let name = if self.setup.source == Source::Beside { MARKER_BESIDE } else { MARKER };
+        await_change(START_DEADLINE, || marked((self.address, name), Some(version)))?;
         Ok(start.elapsed())
     }
 
@@ -144,11 +134,12 @@ impl Server {
     }
 }
 
-/// A loopback port that nobody has at the moment.
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+/// An error unless a name is answered by this version, or by any.
+fn marked((address, name): (SocketAddr, &str), version: Option<u32>) -> io::Result<()> {
+    let said = ask(address, name, None)?;
+    let is_there = version.map_or(said.address.is_some(), |version| said.address == Some(marker(version)));
+    if is_there { Ok(()) } else { Err(io::Error::other(format!("{name}: {said:?}"))) }
 }
 
 /// A server that has not answered by then has failed.
 const START_DEADLINE: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(1);

@@ -20,6 +20,8 @@ pub(crate) const NETWORKS: u32 = 1000;
 pub(crate) const REGIONS: u32 = 4;
 /// The name that tells the version of the static zone.
 pub(crate) const MARKER: &str = "version.example.com";
+/// The name that tells that of the other one.
+pub(crate) const MARKER_BESIDE: &str = "version.geo.example";
 
 /// The start of both zones; the same in all servers.
 pub(crate) fn start(version: u32) -> String {

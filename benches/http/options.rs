@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::measure::Output;
+
 /// Side-by-side bench of Fulcrum, nginx and HAProxy. `PEERS="nginx=/path/nginx nginx@1.31=/path haproxy=/path"` takes
 /// other binaries than those in PATH.
 #[derive(Debug, Parser)]
@@ -36,12 +38,8 @@ pub(crate) struct Options {
     /// Hosts of the routes and reload rows.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) hosts: usize,
-    /// Puts the tables into benches/README.md.
-    #[arg(long)]
-    pub(crate) write: bool,
-    /// Given by `cargo bench`.
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 /// A row of the bench.

@@ -3,11 +3,10 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -16,6 +15,7 @@ use rustix::process::Signal;
 
 use crate::generator::{connect, read_answer};
 use crate::inside;
+use crate::measure::{await_change, await_start, free_port};
 use crate::peer::{Fleet, Kind, MOST_ENDPOINTS, Peer, Place, Setup, endpoint, missing, nginx_arguments};
 use crate::process::{LOAD_CORE, PROXY_CORE, Process};
 use crate::program::in_path;
@@ -27,7 +27,6 @@ const LOGS: &str = "logs";
 const ACCESS_LOG: &str = "logs/access.log";
 /// A proxy that has not answered by then has failed.
 const START_DEADLINE: Duration = Duration::from_secs(120);
-const POLL: Duration = Duration::from_millis(1);
 
 /// Everything that runs beside the proxies.
 pub(crate) struct Stage {
@@ -166,12 +165,8 @@ impl Proxy {
             Kind::Nginx => self.process.signal(Signal::HUP),
             Kind::Haproxy => self.process.signal(Signal::USR2),
         }
-        while let Err(error) = ask(self.address, marker, "/") {
-            if start.elapsed() > START_DEADLINE {
-                return Err(io::Error::other(format!("does not reload: {error}")));
-            }
-            thread::sleep(POLL);
-        }
+        await_change(START_DEADLINE, || ask(self.address, marker, "/"))
+            .map_err(|error| io::Error::other(format!("does not reload: {error}")))?;
         Ok(start.elapsed())
     }
 
@@ -196,18 +191,7 @@ impl Proxy {
 
 /// Asks until the first good answer.
 fn await_answer(process: &mut Process, address: SocketAddr, path: &str) -> io::Result<()> {
-    let start = Instant::now();
-    loop {
-        let error = match ask(address, "h0.example.com", path) {
-            Ok(()) => return Ok(()),
-            Err(error) => error,
-        };
-        process.check()?;
-        if start.elapsed() > START_DEADLINE {
-            return Err(io::Error::other(format!("serves nothing: {error}")));
-        }
-        thread::sleep(POLL);
-    }
+    await_start(process, START_DEADLINE, || ask(address, "h0.example.com", path))
 }
 
 fn ask(address: SocketAddr, host: &str, path: &str) -> io::Result<()> {
@@ -226,9 +210,4 @@ fn new_folder(parent: &Path, name: &str) -> io::Result<PathBuf> {
 /// Started by root, nginx serves as another user.
 fn readable(folder: &Path) -> io::Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
-}
-
-/// A loopback port that nobody listens on at the moment.
-fn free_port() -> io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

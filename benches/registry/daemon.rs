@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::measure::await_start;
 use super::process::{PROXY_CORE, Process};
 use super::wire::Connection;
 
@@ -32,16 +33,10 @@ impl Daemon {
         let arguments = ["run", "-c", file.to_str().expect("a path of ours")];
         let mut process =
             Process::start(PROXY_CORE, Path::new(env!("CARGO_BIN_EXE_fulcrum")), &arguments, folder)?;
-        let line = loop {
-            process.check()?;
-            if let Some(line) = ready_line(&folder.join("output.log")) {
-                break line;
-            }
-            if began.elapsed() > PATIENCE {
-                return Err(io::Error::other("the daemon does not serve"));
-            }
-            thread::sleep(Duration::from_millis(1));
-        };
+        let line = await_start(&mut process, PATIENCE, || {
+            ready_line(&folder.join("output.log"))
+                .ok_or_else(|| io::Error::other("the daemon does not serve"))
+        })?;
         let started_in = began.elapsed();
         let address = |name: &str| {
             let mut addresses = line[name].as_array().into_iter().flatten().filter_map(Value::as_str);

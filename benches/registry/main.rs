@@ -16,45 +16,30 @@ mod fleet;
 mod growth;
 #[path = "../load/histogram.rs"]
 mod histogram;
+#[path = "../measure/mod.rs"]
+mod measure;
 mod options;
-#[path = "../http/process.rs"]
-#[allow(dead_code, reason = "the other bench sends signals, too")]
-mod process;
 mod register;
-#[path = "../http/report.rs"]
-#[allow(dead_code, reason = "the other bench compares with others")]
-mod report;
 mod steady;
 mod watchers;
 mod wire;
 
 use std::io;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 
+use measure::{Results, process, report};
 use options::{Options, Work};
 
-const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../benches/README.md");
 const BEGIN: &str = "<!-- registry: written by `cargo bench -p fulcrum --bench registry` with --write -->";
 
 fn main() -> ExitCode {
-    match run(&Options::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let options = Options::parse();
+    measure::run(BEGIN, &options.output, || measure(&options))
 }
 
-fn run(options: &Options) -> io::Result<()> {
-    if !cfg!(target_os = "linux") {
-        return Err(io::Error::other("measures through /proc: Linux only"));
-    }
-    process::pin_self()?;
-    process::raise_descriptors()?;
+fn measure(options: &Options) -> io::Result<Results> {
     process::need_descriptors(DESCRIPTORS + options.watchers as u64)?;
     sharpen_timers();
     let mut text = format!("{}.\n", report::machine());
@@ -66,8 +51,7 @@ fn run(options: &Options) -> io::Result<()> {
     if options.wants(Work::Growth) {
         text += &format!("\n{}", growth::run(options)?);
     }
-    println!("{text}");
-    if options.write { report::write(Path::new(README), BEGIN, &text) } else { Ok(()) }
+    Ok(Results { text, faults: Vec::new() })
 }
 
 /// By default Linux may wake a sleeper 50 µs late, which would count as latency. Threads inherit the setting; where it is

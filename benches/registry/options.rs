@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::measure::Output;
+
 /// The registry under a fleet of instances.
 #[derive(Debug, Parser)]
 #[command(name = "registry")]
@@ -26,12 +28,8 @@ pub(crate) struct Options {
     /// Instances of the growth part.
     #[arg(long, value_delimiter = ',', default_value = "1000,10000,100000,1000000")]
     pub(crate) sizes: Vec<u32>,
-    /// Puts the tables into benches/README.md.
-    #[arg(long)]
-    pub(crate) write: bool,
-    /// Given by `cargo bench`.
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
 }
 
 /// A part of the bench.

@@ -1,5 +1,6 @@
 //! Lists of HTTP servers that answer well, badly, late and not at all.
 
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -31,8 +32,12 @@ impl Server {
 
     #[track_caller]
     fn follow(&self) -> Fulcrum {
+        Fulcrum::start(&self.yaml())
+    }
+
+    fn yaml(&self) -> String {
         let url = format!("http://{}/lists/web?zone=a", self.upstream.address());
-        Fulcrum::start(&yaml(&format!("http: {{ url: \"{url}\", interval: 1s, timeout: 500ms }}"), ""))
+        yaml(&format!("http: {{ url: \"{url}\", interval: 1s, timeout: 500ms }}"), "")
     }
 }
 
@@ -177,4 +182,23 @@ fn a_server_cannot_lead_to_the_daemon_itself() {
         detail.as_str()?.contains(&format!("{own:?} is where this daemon listens")).then_some(())
     });
     assert!(daemon.endpoints("app").is_empty());
+}
+
+#[test]
+fn a_list_of_before_does_not_lead_to_a_new_listener() {
+    let a = Upstream::named("a");
+    let owner = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let later = owner.local_addr().expect("bound").to_string();
+    let server = Server::new(tagged("\"1\"", &list(&[a.address(), &later])));
+    let daemon = server.follow();
+    eventually("both are known", || (daemon.endpoints("app").len() == 2).then_some(()));
+    // It never says it again.
+    server.say("HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n");
+    drop(owner);
+    let listening = format!("late: {{ bind: \"{later}\" }}, web:");
+    daemon.change(&server.yaml().replace("web:", &listening));
+    eventually("it does not lead to itself", || (daemon.endpoints("app").len() == 1).then_some(()));
+    await_shares(&daemon, [("a", 4)]);
+    daemon.change(&server.yaml());
+    eventually("it leads there again", || (daemon.endpoints("app").len() == 2).then_some(()));
 }

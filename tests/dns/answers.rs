@@ -168,6 +168,34 @@ fn one_client_does_not_take_the_connections_of_all() {
     }
 }
 
+/// A connection that waits for its next query has given back the room that its answer took.
+#[test]
+fn connections_that_wait_take_little_memory() {
+    let parts: Vec<String> = (0..150).map(|number| format!("\"{number:03}{}\"", "x".repeat(200))).collect();
+    let names = format!("        large: {{ txt: [{}] }}\n", parts.join(", "));
+    let limits = "  tcp: { max_connections: 1000, connections_per_source: 1000, idle_timeout: 60s }\n";
+    let fulcrum = start(&names, limits);
+    let query =
+        [&[0, 35][..], b"\0\x01\0\0\0\x01\0\0\0\0\0\0\x05large\x07example\x03com\0\0\x10\0\x01"].concat();
+    let ask = || {
+        let mut stream = TcpStream::connect(fulcrum.dns()).expect("it listens");
+        stream.write_all(&query).expect("it is taken");
+        let mut length = [0; 2];
+        stream.read_exact(&mut length).expect("an answer");
+        let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
+        assert!(answer.len() > 30_000, "{}", answer.len());
+        stream.read_exact(&mut answer).expect("the rest");
+        stream
+    };
+    let first = ask();
+    let before = fulcrum.resident();
+    let all: Vec<_> = (0..400).map(|_| ask()).collect();
+    let grown = fulcrum.resident().saturating_sub(before) / 1024;
+    // 64 KiB each would be 25 MiB.
+    assert!(grown < 8 * 1024, "{grown} KiB for {} connections", all.len());
+    drop(first);
+}
+
 #[test]
 fn garbage_gets_nothing_or_an_error_and_answers_go_on() {
     let fulcrum = start(NAMES, "");

@@ -54,9 +54,7 @@ fn no_query_is_lost_by_reloads() {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let asked = scope.spawn(|| {
-            let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-            socket.connect(&address).expect("an address");
-            socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+            let socket = asking(&address);
             let mut count = 0;
             while !is_over.load(Ordering::Relaxed) {
                 socket.send(QUERY).expect("it is sent");
@@ -88,9 +86,7 @@ fn a_large_zone_is_reloaded_while_it_is_asked() {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let asked = scope.spawn(|| {
-            let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-            socket.connect(&address).expect("an address");
-            socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+            let socket = asking(&address);
             let (mut rounds, mut newest) = (0u32, 0);
             while !is_over.load(Ordering::Relaxed) {
                 newest = ask_many(&socket, newest);
@@ -112,6 +108,14 @@ fn a_large_zone_is_reloaded_while_it_is_asked() {
         assert!(rounds > 20 && newest > 1, "{rounds} rounds, up to version {newest}");
     });
     assert_eq!(fulcrum.resolve("h19999.example.com", &[]), ["10.0.78.31"]);
+}
+
+/// A socket that queries go to this address from.
+fn asking(address: &str) -> UdpSocket {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.connect(address).expect("an address");
+    socket.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    socket
 }
 
 /// Sends many queries at once; all are answered, each once, none by a version older than one that was seen before they

@@ -15,6 +15,22 @@ fn with_nets(names: &str, more: &str) -> Fulcrum {
     start_with(&yaml(names, &format!("{REGIONS}{more}")), &[nets])
 }
 
+/// RFC 2308 §5: "there is none" may be remembered for the lower of the start's time-to-live (300 s) and its minimum (60 s).
+#[test]
+fn nobody_left_is_remembered_as_long_as_any_other_nothing() {
+    let fulcrum = start(
+        "        www: { policy: failover, regions: { eu: [203.0.113.1] }, panic: nodata }\n",
+        "  regions: { eu: {} }\n  overrides: { eu: { state: down, until: 2099-01-01T00:00:00Z, reason: test } }\n",
+    );
+    for (name, record_type) in [("www", "A"), ("www", "AAAA"), ("www", "MX"), ("ns1", "MX")] {
+        let dig = fulcrum.dig(&[&format!("{name}.example.com"), record_type]);
+        assert_eq!((dig.status.as_str(), dig.answers.len()), ("NOERROR", 0), "{}", dig.text);
+        assert!(dig.authority[0].starts_with("example.com. 60 IN SOA "), "{}", dig.text);
+    }
+    let start = fulcrum.dig(&["example.com", "SOA"]);
+    assert!(start.answers[0].starts_with("example.com. 300 IN SOA "), "{}", start.text);
+}
+
 #[test]
 fn a_client_gets_its_region_and_the_scope_says_for_whom_that_is() {
     let fulcrum =

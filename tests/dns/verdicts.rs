@@ -1,5 +1,6 @@
 //! Targets and regions: a name leaves a region when that is surely at fault, and not for the sake of our own link.
 
+use std::fs;
 use std::net::TcpListener;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -147,6 +148,51 @@ fn an_order_confirms_what_waits_for_it() {
     assert!(fulcrum.directory().join("state/gslb-verdicts.json").exists());
     eventually("the order is over", || (region(&fulcrum, 0).0 == "down").then_some(()));
     hold("clients stay away", Duration::from_secs(2), || answers(&fulcrum, "127.0.0.60"));
+}
+
+/// However many targets a region has, each has a vote: while one of them is well, so is the region.
+#[test]
+fn every_target_of_a_region_has_a_vote() {
+    let addresses: Vec<String> = (1..=19).map(|last| format!("127.0.2.{last}")).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let mut hosts = Hosts::new(&addresses);
+    let us = addresses[..18].join(", ");
+    let names = format!(
+        "        www: {{ policy: failover, regions: {{ us: [{us}], asia: [127.0.2.19] }}, {} }}\n",
+        hosts.health()
+    );
+    let fulcrum =
+        start(&names, &format!("  regions: {{ us: {{}}, asia: {{}} }}\n  verdict: {{ {VERDICT} }}\n"));
+    (0..17).for_each(|number| hosts.kill(number));
+    await_answer(&fulcrum, "127.0.2.18");
+    hold("the region is well", Duration::from_secs(3), || {
+        answers(&fulcrum, "127.0.2.18") && region(&fulcrum, 0).0 == "up"
+    });
+    hosts.kill(17);
+    await_answer(&fulcrum, "127.0.2.19");
+}
+
+/// What a power failure or another program has left where verdicts are kept is told, and written anew.
+#[test]
+fn a_torn_file_of_verdicts_is_told_and_replaced() {
+    let names = "        www: { a: 127.0.0.61 }\n";
+    let mut fulcrum = start(names, "  regions: { us: {} }\n");
+    let file = fulcrum.directory().join("state/gslb-verdicts.json");
+    assert_eq!(fulcrum.stop(), Some(0));
+    let whole = fs::read(&file).expect("it was kept at the end");
+    for torn in [&whole[..whole.len() / 2], b"", b"\0\0\0\0", b"[1, 2]"] {
+        fs::write(&file, torn).expect("room for a file");
+        fulcrum.restart();
+        let told = fulcrum.child.stderr();
+        assert!(
+            told.contains("what was held of regions is not whole") && told.contains("gslb-verdicts"),
+            "{told}"
+        );
+        assert!(answers(&fulcrum, "127.0.0.61"));
+        assert_eq!(fulcrum.stop(), Some(0));
+        let kept: serde_json::Value = serde_json::from_slice(&fs::read(&file).expect("kept")).expect("whole");
+        assert!(kept["regions"]["us"].is_object(), "{kept}");
+    }
 }
 
 /// Seconds since 1970 as the configuration writes moments.

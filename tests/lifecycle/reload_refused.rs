@@ -1,6 +1,8 @@
 //! A configuration that cannot be used changes nothing, and everybody is told.
 
+use std::fs;
 use std::net::TcpListener;
+use std::process::Command;
 
 use super::reload::saying;
 use crate::harness::{Client, Fulcrum, eventually};
@@ -100,4 +102,31 @@ fn a_daemon_that_is_not_there_is_told_from_one_that_refuses() {
     let output = crate::harness::fulcrum(["reload", "--admin", "unix:/nowhere/admin.sock"]);
     assert_eq!((output.code, output.stdout.as_str()), (Some(69), ""));
     assert!(output.stderr.contains("/nowhere/admin.sock"), "{}", output.stderr);
+}
+
+/// To open a pipe waits for a writer, for ever perhaps.
+#[test]
+fn a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for() {
+    let fulcrum = Fulcrum::start(&saying("one"));
+    let pipe = fulcrum.directory().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("coreutils").success());
+    #[track_caller]
+    fn check(fulcrum: &Fulcrum) {
+        let output = fulcrum.reload_with(&[]);
+        assert_eq!(output.code, Some(1), "{}", output.stderr);
+        for part in ["cannot read", "it is not a regular file", "nothing has changed"] {
+            assert!(output.stderr.contains(part), "no {part} in {}", output.stderr);
+        }
+        check_unchanged(fulcrum, "one");
+    }
+    let registry = "registry: { bind: \"127.0.0.1:0\", store: { embedded: \"@DIR@/r.redb\" }, \
+                    tokens: [{ name: a, secret: \"file:@DIR@/pipe\", grants: [read] }] }\nroutes:";
+    fulcrum.move_config(&saying("two").replace("routes:", registry));
+    check(&fulcrum);
+    fulcrum.move_config(&saying("two").replace("routes:", "include: pipe\nroutes:"));
+    check(&fulcrum);
+    fs::rename(&pipe, fulcrum.file()).expect("a rename in one folder");
+    check(&fulcrum);
+    assert!(fulcrum.change(&saying("two")) >= 2);
+    assert_eq!(fulcrum.get("/").text(), "two");
 }

@@ -61,6 +61,35 @@ fn a_file_that_is_no_registry_is_left_as_it_is() {
 }
 
 #[test]
+fn of_a_damaged_file_only_our_own_word_is_told() {
+    let mut whole = start("");
+    for place in 0..40 {
+        whole.register(&format!("web-{}/i{place}", place % 7), "127.77.0.1:1", json!({}));
+    }
+    assert_eq!(whole.stop(), Some(0));
+    let store = whole.directory().join("state/registry.redb");
+    let good = fs::read(&store).expect("it is there");
+    let check = || fulcrum(["registry".as_ref(), "check".as_ref(), store.as_os_str()]);
+    let mut refused = 0;
+    // Numbers that redb believes are in the header and at the beginnings of pages.
+    let headers = (0..512).step_by(5);
+    let pages = (1..good.len() / 4096).flat_map(|page| [0, 1, 2, 3, 4, 8, 17].map(|at| page * 4096 + at));
+    for place in headers.chain(pages.step_by(good.len() / 4096 / 40 + 1)) {
+        let mut bytes = good.clone();
+        bytes[place] ^= 1 << (place % 8);
+        fs::write(&store, &bytes).expect("room for a file");
+        let output = check();
+        assert!(!output.stderr.contains("panicked"), "{place}: {}", output.stderr);
+        if output.code != Some(0) {
+            let is_ours = output.stderr.starts_with("error: ") && output.stderr.lines().count() <= 3;
+            assert!(is_ours && output.code == Some(1), "{place}: {:?} {}", output.code, output.stderr);
+            refused += 1;
+        }
+    }
+    assert!(refused > 30, "{refused}");
+}
+
+#[test]
 fn a_folder_that_cannot_be_made_and_a_taken_port_are_told() {
     let first = start("");
     let directory = tempfile::tempdir().expect("room for a directory");

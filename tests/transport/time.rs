@@ -17,7 +17,8 @@ fn an_upstream_that_does_not_answer_in_time_is_a_gateway_timeout() {
     let response = client.get("/");
     assert_eq!(response.status, 504);
     assert!(response.text().contains("reason: response_header_timeout\n"), "{}", response.text());
-    assert!(start.elapsed() >= Duration::from_millis(300), "{:?}", start.elapsed());
+    // Workers count time in ticks of 50 ms: one that was kept from running for longer begins in the past.
+    assert!(start.elapsed() >= Duration::from_millis(200), "{:?}", start.elapsed());
     fulcrum.await_errors("response_header_timeout", 1);
     assert_eq!(upstream.requests().len(), 1, "it may be at work: nothing is repeated");
     eventually("its connection is closed", || (upstream.open_connections() == 0).then_some(()));

@@ -9,13 +9,13 @@ mod routes;
 mod slow;
 mod tcp;
 
-use std::fmt::Write as _;
 use std::io;
 use std::time::Duration;
 
+use crate::measure::{Results, progress};
 use crate::options::Options;
 use crate::peer::{Peer, Setup};
-use crate::report::{self, Cell, Table, median};
+use crate::report::{self, Cell, Rounds, Table, median};
 use crate::stage::{Proxy, Stage};
 use crate::wrk::{Done, Mode, Requests, Wrk};
 
@@ -46,14 +46,6 @@ struct Tables {
     latency: Table,
     reload: Table,
     slow: Table,
-}
-
-/// What came of a bench that ran to its end.
-pub(crate) struct Results {
-    /// The tables and what is to be said of them.
-    pub(crate) text: String,
-    /// Why they are not to be shown to anybody.
-    pub(crate) faults: Vec<String>,
 }
 
 /// A proxy for each peer, in their order; `None` where it cannot do the work.
@@ -151,19 +143,9 @@ impl<'a> Bench<'a> {
 
     fn render(&self) -> String {
         let labels: Vec<_> = self.peers.iter().map(|peer| peer.label.as_str()).collect();
-        let mut out =
-            format!("{}. {} rounds of {:?}.\n", report::machine(), self.options.rounds, self.options.round());
+        let rounds = Rounds { count: self.options.rounds, length: self.options.round() };
         let Tables { cpu, rate, memory, latency, reload, slow } = &self.tables;
-        for table in [cpu, rate, memory, latency, reload, slow] {
-            let rendered = table.render(&labels);
-            if !rendered.is_empty() {
-                let _ = write!(out, "\n{rendered}");
-            }
-        }
-        for note in &self.notes {
-            let _ = write!(out, "\n{note}\n");
-        }
-        out
+        report::render(rounds, &labels, &[cpu, rate, memory, latency, reload, slow], &self.notes)
     }
 }
 
@@ -183,8 +165,4 @@ fn megabytes(bytes: u64) -> Cell {
 
 fn milliseconds(duration: Duration) -> Cell {
     Cell::number(duration.as_secs_f64() * 1e3, 3)
-}
-
-fn progress(work: &str, what: &str) {
-    eprintln!("bench: {work}: {what}");
 }

@@ -185,6 +185,8 @@ codes! {
     InnerWildcard = "W322",
     /// A name that repeats its zone: the dot at its end is missing.
     MissingDot = "W323",
+    /// More targets of a region than can have a vote on it.
+    MuteTargets = "W324",
 }
 
 impl Code {

@@ -1,10 +1,11 @@
 //! Reading configuration files, and finding those that an `include` names.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::code::Code;
+use crate::regular_file;
 
 /// Why a file cannot be used.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,11 +23,7 @@ impl FileError {
 /// The text of a file, without a byte order mark.
 pub(crate) fn read(path: &Path) -> Result<String, FileError> {
     let failed = |error: io::Error| FileError::unreadable(path, why(&error));
-    if fs::metadata(path).map_err(failed)?.is_dir() {
-        return Err(FileError::unreadable(path, "it is a directory"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path).map_err(failed)?.take(LARGEST + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let bytes = regular_file::read(path, LARGEST + 1).map_err(failed)?;
     if bytes.len() as u64 > LARGEST {
         return Err(FileError::unreadable(path, "it is larger than 16 MiB"));
     }

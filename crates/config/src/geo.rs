@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::code::Code;
 use crate::decode::{Complaint, Decode, Leaf, wrong_kind};
-use crate::gslb::{Continent, GeoMatch, Location};
+use crate::gslb::{GeoMatch, Location};
 use crate::node::{Node, Resolved, Value};
 use crate::report::Problems;
 use crate::schema::variable;
@@ -37,10 +37,7 @@ impl Leaf for GeoMatchText {
 
 fn rule(kind: &str, value: &str) -> Option<GeoMatch> {
     match kind {
-        "continent" => {
-            let continent = Continent::ALL.iter().find(|(_, letters)| *letters == value)?;
-            Some(GeoMatch::Continent(continent.0))
-        }
+        "continent" => value.parse().ok().map(GeoMatch::Continent),
         "country" => country(value).map(GeoMatch::Country),
         "subdivision" => {
             let (of, code) = value.split_once('-')?;
@@ -189,6 +186,7 @@ impl JsonSchema for Bias {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gslb::Continent;
 
     #[test]
     fn rules_parse_or_say_why_not() {

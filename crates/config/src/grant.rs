@@ -1,4 +1,4 @@
-//! What a token of the registry allows: `register:web-*`, `read`, `drain`, `admin`.
+//! What a token of the registry allows: `register:web-*`, `read`, `drain`, `scale`, `admin`.
 
 use std::borrow::Cow;
 
@@ -21,6 +21,7 @@ impl Leaf for GrantText {
         let grant = match text.split_once(':') {
             None if text == "read" => Grant::Read,
             None if text == "drain" => Grant::Drain,
+            None if text == "scale" => Grant::Scale,
             None if text == "admin" => Grant::Admin,
             Some(("register", pattern)) if is_pattern(pattern) => Grant::Register(pattern.to_owned()),
             Some(("register", _)) => {
@@ -28,9 +29,9 @@ impl Leaf for GrantText {
                     .note("a service is named like `register:web`, several like `register:web-*`"));
             }
             _ => {
-                let guess = did_you_mean(text, ["read", "drain", "admin"]);
+                let guess = did_you_mean(text, ["read", "drain", "scale", "admin"]);
                 return Err(Complaint::new(Code::Grant, format!("is no grant{guess}"))
-                    .note("allowed here: register:SERVICE, register:PREFIX*, read, drain, admin"));
+                    .note("allowed here: register:SERVICE, register:PREFIX*, read, drain, scale, admin"));
             }
         };
         Ok(GrantText(grant))
@@ -50,9 +51,9 @@ impl JsonSchema for GrantText {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "What a token allows: register:SERVICE, register:PREFIX*, read, drain or admin.",
+            "description": "What a token allows: register:SERVICE, register:PREFIX*, read, drain, scale or admin.",
             "type": "string",
-            "pattern": r"^(register:[A-Za-z0-9._-]*\*?$|read$|drain$|admin$|.*\$\{)"
+            "pattern": r"^(register:[A-Za-z0-9._-]*\*?$|read$|drain$|scale$|admin$|.*\$\{)"
         })
     }
 }
@@ -68,6 +69,7 @@ mod tests {
         }
         check("read", Some(Grant::Read));
         check("drain", Some(Grant::Drain));
+        check("scale", Some(Grant::Scale));
         check("admin", Some(Grant::Admin));
         check("register:web", Some(Grant::Register("web".to_owned())));
         check("register:web-*", Some(Grant::Register("web-*".to_owned())));
@@ -77,7 +79,7 @@ mod tests {
         check("register:*a", None);
         check("register", None);
         check("write", None);
-        check("scale", None);
+        check("scale:web", None);
         check("Read", None);
         check("", None);
     }

@@ -14,8 +14,8 @@ pub use policy::{
     Choose, Panic, Policy, PolicyHealth, RegionOrder, RegionTargets, Target, TargetAnswer, Targets,
 };
 pub use region::{
-    Continent, Failback, Failover, Geo, GeoMatch, Headroom, Location, OverrideState, Region, RegionOverride,
-    Verdict,
+    Continent, Failback, Failover, Geo, GeoMatch, Headroom, Location, NotAContinent, OverrideState, Region,
+    RegionOverride, Verdict,
 };
 pub use zone::{Answer, InlineZone, Name, ServiceAnswer, ServiceChoose, Ttl, Zone, ZoneSource};
 
@@ -96,6 +96,9 @@ impl Gslb {
 
 /// The most regions: sets of them are bits of one number.
 pub const MOST_REGIONS: usize = 64;
+
+/// The most targets of a region that have a vote on it: while it fails, all of them are looked at for each check of one.
+pub const MOST_VOTERS: u16 = 4096;
 
 /// An address for questions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

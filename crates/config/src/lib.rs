@@ -39,6 +39,7 @@ mod process;
 mod rate;
 mod raw;
 mod registry;
+pub mod regular_file;
 mod report;
 mod retry;
 mod route;

@@ -75,6 +75,8 @@ pub enum Grant {
     Read,
     /// To order drains, maintenance and weights.
     Drain,
+    /// To order weights above 0, and nothing else.
+    Scale,
     /// Everything.
     Admin,
 }

@@ -208,6 +208,7 @@ impl Control {
         }
         self.open(bound, shared, workers);
         self.close(&open, workers);
+        workers.iter().for_each(|worker| tell(worker, Order::Look));
         shared.metrics.follow(&shared.snapshot.load());
     }
 

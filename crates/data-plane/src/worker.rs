@@ -91,6 +91,8 @@ pub(crate) enum Order {
     StopAccepting(BindId),
     /// Write access records there from now on.
     AccessLog(Option<Sink>),
+    /// Take the snapshot that is in force now: one that has nothing to do would see it at its next tick.
+    Look,
     /// Close an idle connection to the endpoint with this serial number, which may have so many: another worker needs one.
     CloseIdle(u64, u32),
 }
@@ -164,6 +166,7 @@ impl Worker {
                     stop.notify_one();
                 }
             }
+            Order::Look => self.tell_generation(),
             Order::CloseIdle(serial, most) => {
                 if let Some(endpoint) = self.endpoints.borrow().get(&serial) {
                     transport::close_idle(endpoint, most);
@@ -286,8 +289,7 @@ impl Worker {
             self.penalties.borrow_mut().retain(|(until, _)| *until > now);
             self.log(Sink::flush);
             self.shared.workers[self.index].idle.store(self.idle.len() as u64, Ordering::Relaxed);
-            let generation = self.view().snapshot.generation;
-            self.shared.workers[self.index].generation.store(generation, Ordering::Relaxed);
+            self.tell_generation();
             if now >= next_sweep {
                 next_sweep = now + SWEEP;
                 self.sweep();
@@ -303,6 +305,12 @@ impl Worker {
                 Phase::Stopped => return,
             }
         }
+    }
+
+    /// Has the control side know by which generation requests are served here.
+    fn tell_generation(&self) {
+        let generation = self.view().snapshot.generation;
+        self.shared.workers[self.index].generation.store(generation, Ordering::Relaxed);
     }
 
     /// Looks through the idle upstream connections, and the long ones of endpoints that leave. What nobody asks for any

@@ -60,21 +60,9 @@ pub(crate) async fn exchange_within(
     address: &ServerAddress,
     request: Request<Full<Bytes>>,
 ) -> Result<Reply, ExchangeError> {
-    let conversation = async {
-        let refused = |source| ExchangeError::Connect { address: address.clone(), source };
-        match address {
-            ServerAddress::Unix(path) => {
-                converse(UnixStream::connect(path).await.map_err(refused)?, address, request).await
-            }
-            ServerAddress::Http(authority) => {
-                converse(TcpStream::connect(authority).await.map_err(refused)?, address, request).await
-            }
-        }
-    };
-    match tokio::time::timeout(within, conversation).await {
-        Ok(result) => result,
-        Err(_) => Err(ExchangeError::Late { address: address.clone(), within }),
-    }
+    let conversation = async { collect(address, ask(address, request).await?).await };
+    let late = |_| ExchangeError::Late { address: address.clone(), within };
+    tokio::time::timeout(within, conversation).await.map_err(late)?
 }
 
 /// Connects and asks; the head of an answer that comes for as long as it likes, and its body. The connection is driven by
@@ -83,19 +71,24 @@ pub(crate) async fn begin(
     address: &ServerAddress,
     request: Request<Full<Bytes>>,
 ) -> Result<Response<Incoming>, ExchangeError> {
-    let begun = async {
-        let refused = |source| ExchangeError::Connect { address: address.clone(), source };
-        match address {
-            ServerAddress::Unix(path) => {
-                speak(UnixStream::connect(path).await.map_err(refused)?, address, request).await
-            }
-            ServerAddress::Http(authority) => {
-                speak(TcpStream::connect(authority).await.map_err(refused)?, address, request).await
-            }
+    let within = ANSWER_WITHIN;
+    let late = |_| ExchangeError::Late { address: address.clone(), within };
+    tokio::time::timeout(within, ask(address, request)).await.map_err(late)?
+}
+
+async fn ask(
+    address: &ServerAddress,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Incoming>, ExchangeError> {
+    let refused = |source| ExchangeError::Connect { address: address.clone(), source };
+    match address {
+        ServerAddress::Unix(path) => {
+            speak(UnixStream::connect(path).await.map_err(refused)?, address, request).await
         }
-    };
-    let late = || ExchangeError::Late { address: address.clone(), within: ANSWER_WITHIN };
-    tokio::time::timeout(ANSWER_WITHIN, begun).await.unwrap_or_else(|_| Err(late()))
+        ServerAddress::Http(authority) => {
+            speak(TcpStream::connect(authority).await.map_err(refused)?, address, request).await
+        }
+    }
 }
 
 async fn speak<S>(
@@ -123,44 +116,16 @@ pub(crate) async fn whole(
     address: &ServerAddress,
     response: Response<Incoming>,
 ) -> Result<Reply, ExchangeError> {
-    let (head, body) = response.into_parts();
     let within = ANSWER_WITHIN;
-    let read = tokio::time::timeout(within, Limited::new(body, LARGEST_ANSWER).collect()).await;
     let late = |_| ExchangeError::Late { address: address.clone(), within };
-    let body =
-        read.map_err(late)?.map_err(|source| ExchangeError::Broken { address: address.clone(), source })?;
-    Ok(Reply { status: head.status, headers: head.headers, body: body.to_bytes() })
+    tokio::time::timeout(within, collect(address, response)).await.map_err(late)?
 }
 
-async fn converse<S>(
-    stream: S,
-    address: &ServerAddress,
-    mut request: Request<Full<Bytes>>,
-) -> Result<Reply, ExchangeError>
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let broken = |source: Box<dyn std::error::Error + Send + Sync>| ExchangeError::Broken {
-        address: address.clone(),
-        source,
-    };
-    if let Ok(host) = HeaderValue::from_str(address.host()) {
-        request.headers_mut().entry(HOST).or_insert(host);
-    }
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| broken(error.into()))?;
-    // Reads and writes of the connection go on while we wait for the answer, and end with it.
-    let answer = async move {
-        let (head, body) = sender.send_request(request).await?.into_parts();
-        let body = Limited::new(body, LARGEST_ANSWER).collect().await?.to_bytes();
-        Ok(Reply { status: head.status, headers: head.headers, body })
-    };
-    let (connection, answer) = tokio::join!(connection, answer);
-    answer.map_err(|error: Box<dyn std::error::Error + Send + Sync>| match connection {
-        Ok(()) => broken(error),
-        Err(cause) => broken(cause.into()),
-    })
+async fn collect(address: &ServerAddress, response: Response<Incoming>) -> Result<Reply, ExchangeError> {
+    let broken = |source| ExchangeError::Broken { address: address.clone(), source };
+    let (head, body) = response.into_parts();
+    let body = Limited::new(body, LARGEST_ANSWER).collect().await.map_err(broken)?;
+    Ok(Reply { status: head.status, headers: head.headers, body: body.to_bytes() })
 }
 
 impl ServerAddress {

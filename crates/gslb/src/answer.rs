@@ -15,6 +15,7 @@ use crate::query::{
     AUTHORITATIVE, FORMERR, HEADER, Head, Malformed, NOTAUTH, NXDOMAIN, Query, REFUSED, SERVFAIL, TRUNCATED,
 };
 use crate::snapshot::Snapshot;
+use crate::tsig::Tsig;
 
 /// Who asks, and what else an answer depends on.
 #[derive(Debug)]
@@ -43,8 +44,10 @@ pub enum Transport {
 pub struct Answered {
     /// The bytes of the answer.
     pub length: usize,
-    /// How many of them, at its end, are the OPT record; 0 without one.
-    pub opt_length: usize,
+    /// How many of them, at its end, are the OPT record and what says that a key is not known; 0 without them.
+    pub tail_length: usize,
+    /// How many records that is.
+    pub tail_records: u8,
     /// The response code; above 15 with EDNS only.
     pub code: u16,
     /// The number of the zone; `None` outside of all zones.
@@ -80,13 +83,13 @@ pub fn answer(
 
 /// Makes an answer an empty, truncated one: header, question and OPT record, whose cookie lets the client come back. Tells its length.
 pub(crate) fn truncate(out: &mut [u8], answered: &Answered) -> usize {
-    let Answered { length, opt_length, .. } = *answered;
+    let Answered { length, tail_length, tail_records, .. } = *answered;
     out[2] |= (TRUNCATED >> 8) as u8;
     out[6..12].fill(0);
-    out[11] = u8::from(opt_length > 0);
+    out[11] = tail_records;
     let end = HEADER + Query::question_length(&out[..length]);
-    out.copy_within(length - opt_length..length, end);
-    end + opt_length
+    out.copy_within(length - tail_length..length, end);
+    end + tail_length
 }
 
 /// The answer to what cannot be read: the question, as far as there is one, and a code.
@@ -95,12 +98,13 @@ fn refuse(head: Head, code: u16, question: &[u8], has_edns: bool, out: &mut [u8]
     if has_edns {
         message.opt(code, false, &[]);
     }
-    let opt_length = if has_edns { OPT_RECORD } else { 0 };
+    let tail_length = if has_edns { OPT_RECORD } else { 0 };
     let length = message.finish(head, code, [0; 3]);
     let record_type = question.last_chunk::<4>().map_or(0, |[t0, t1, ..]| u16::from_be_bytes([*t0, *t1]));
     Answered {
         length,
-        opt_length,
+        tail_length,
+        tail_records: u8::from(has_edns),
         code,
         zone: None,
         record_type,
@@ -176,15 +180,23 @@ impl<'a> Answer<'a, '_, '_> {
                 None => ([0; 3], body.flags() | TRUNCATED),
             }
         });
+        let content_end = message.length;
         if let Some(edns) = query.edns {
             message.opt(content.code, edns.wants_signatures, &options.bytes[..options.length]);
         }
+        if content.code == NOTAUTH
+            && let Some(tsig) = query.tsig
+        {
+            message.unknown_key(&tsig, limit);
+        }
+        let (tail_length, tail_records) = (message.length - content_end, message.tail_records as u8);
         // A zone's "there is none" says of itself that all is well.
         let flags = flags | content.code & 0xf;
         let length = message.finish(query.head, flags, counts);
         Answered {
             length,
-            opt_length: with_opt,
+            tail_length,
+            tail_records,
             code: if content.code > 0xf { content.code } else { flags & 0xf },
             zone: content.zone,
             record_type: query.record_type,
@@ -341,7 +353,8 @@ impl Options {
 struct Message<'a> {
     out: &'a mut [u8],
     length: usize,
-    has_opt: bool,
+    /// Records behind what is answered.
+    tail_records: u16,
     has_question: bool,
 }
 
@@ -350,7 +363,7 @@ impl<'a> Message<'a> {
         out[..2].copy_from_slice(&head.id);
         let length = HEADER + question.len();
         out[HEADER..length].copy_from_slice(question);
-        Message { out, length, has_opt: false, has_question: !question.is_empty() }
+        Message { out, length, tail_records: 0, has_question: !question.is_empty() }
     }
 
     /// Copies as much of a body as there is room for; `None` if what cannot be left out does not fit.
@@ -377,12 +390,23 @@ impl<'a> Message<'a> {
         self.length += OPT_RECORD;
         self.out[self.length..self.length + options.len()].copy_from_slice(options);
         self.length += options.len();
-        self.has_opt = true;
+        self.tail_records += 1;
+    }
+
+    /// The last record (RFC 8945 §5.1), where there is room for it: what is asked with names as long as they get is told by the
+    /// code alone.
+    fn unknown_key(&mut self, tsig: &Tsig<'_>, limit: usize) {
+        let end = self.length + tsig.length();
+        if let Some(room) = self.out.get_mut(self.length..end).filter(|_| end <= limit) {
+            tsig.write_unknown_key(room);
+            self.length = end;
+            self.tail_records += 1;
+        }
     }
 
     /// Writes the header, and tells the length of all.
     fn finish(self, head: Head, flags: u16, [answers, authority, additional]: [u16; 3]) -> usize {
-        let counts = [u16::from(self.has_question), answers, authority, additional + u16::from(self.has_opt)];
+        let counts = [u16::from(self.has_question), answers, authority, additional + self.tail_records];
         let flags = head.answered(flags & (AUTHORITATIVE | TRUNCATED | 0xf));
         self.out[2..4].copy_from_slice(&flags.to_be_bytes());
         for (place, count) in counts.into_iter().enumerate() {

@@ -302,6 +302,37 @@ pub(crate) fn write_set(
     is_whole
 }
 
+/// The answer with a few addresses, as the writer would give it: most names of large zones have one, and there is nothing in it
+/// that could be compressed. `None` where there is anything else.
+pub(crate) fn address_body(owner: &DnsName, ttl: u32, data: &[RecordData]) -> Option<Body> {
+    let mut bytes = SmallVec::new();
+    for data in data.iter().take(ADDRESSES_MAX + 1) {
+        bytes.extend_from_slice(&[0xc0, HEADER as u8]);
+        bytes.extend_from_slice(&data.record_type().0.to_be_bytes());
+        bytes.extend_from_slice(&[0, 1]);
+        bytes.extend_from_slice(&ttl.to_be_bytes());
+        match data {
+            RecordData::A(address) => {
+                bytes.extend_from_slice(&[0, 4]);
+                bytes.extend_from_slice(&address.octets());
+            }
+            RecordData::Aaaa(address) => {
+                bytes.extend_from_slice(&[0, 16]);
+                bytes.extend_from_slice(&address.octets());
+            }
+            _ => return None,
+        }
+    }
+    (data.len() <= ADDRESSES_MAX).then(|| Body {
+        essential: (bytes.len() as u16, 0),
+        counts: [data.len() as u16, 0, 0],
+        bytes,
+        pointers: Box::default(),
+        name_length: owner.as_wire().len() as u8,
+        flags: AUTHORITATIVE,
+    })
+}
+
 /// Whether an answer holds these records.
 pub(crate) fn fits(owner: &DnsName, data: &[RecordData]) -> bool {
     // Most are so small that it need not be tried.
@@ -322,6 +353,8 @@ pub(crate) fn any_body() -> Body {
     writer.finish(AUTHORITATIVE)
 }
 
+/// Addresses that are written at once; more are left to the writer.
+const ADDRESSES_MAX: usize = 16;
 const HINFO: RecordType = RecordType(13);
 /// Names that are remembered: those behind them are written whole, so that the time for an answer of many names has a bound.
 const KNOWN_MAX: usize = 256;
@@ -370,6 +403,24 @@ mod tests {
         ];
         assert_eq!(copy(&body, "www.example.com"), expected.concat());
         assert_eq!(body.counts(), ([2, 0, 0], [2, 0, 0]));
+    }
+
+    #[test]
+    fn addresses_are_written_as_the_writer_does() {
+        let owner = name("*.Example.com");
+        let all: Vec<RecordData> = (0..20)
+            .map(|number: u8| match number % 2 {
+                0 => RecordData::A([192, 0, 2, number].into()),
+                _ => RecordData::Aaaa([u16::from(number); 8].into()),
+            })
+            .collect();
+        for count in 0..all.len() {
+            let mut writer = BodyWriter::new(&owner);
+            assert!(write_set(&mut writer, Section::Answer, Owner::Question, 77, &all[..count]));
+            let expected = (count <= ADDRESSES_MAX).then(|| writer.finish(AUTHORITATIVE));
+            assert_eq!(address_body(&owner, 77, &all[..count]), expected);
+        }
+        assert_eq!(address_body(&owner, 77, &[all[0].clone(), RecordData::Cname(owner.clone())]), None);
     }
 
     #[test]

@@ -18,20 +18,20 @@ use crate::policy::Plan;
 use crate::region::Region;
 use draw::{Draw, How, draw};
 
-/// What answers for a name where it depends on who asks.
+/// What answers for a name where it depends on who asks. A clone shares what it is made of.
 #[derive(Clone, Debug)]
 pub struct Choice {
     /// Where clients are; `None`: that does not matter.
     places: Option<Places>,
     /// What is answered, for each kind of clients that there is a difference for.
-    kinds: Box<[Kind]>,
+    kinds: Arc<[Kind]>,
     /// The bits of an address that tell one client from another.
     key: (u8, u8),
     counts: Arc<Parts>,
     /// The endpoints of a service; `None` where it is none that answers.
     hosts: Option<Arc<Hosts>>,
     /// The regions that answers name, and for how long these may be remembered at most, in seconds.
-    named: Box<[(Region, u32)]>,
+    named: Arc<[(Region, u32)]>,
 }
 
 /// Where clients are, and what kind that makes them.
@@ -142,12 +142,12 @@ impl Choice {
             let slice = |slice| self::slice(manner, (plan.ttl, &counts, kind), slice);
             Kind { slices: plan.slices.iter().map(slice).collect(), is_unknown: plan.is_unknown }
         });
-        Choice { places, kinds: kinds.collect(), key, counts, named: Box::default(), hosts: None }
+        Choice { places, kinds: kinds.collect(), key, counts, named: Arc::default(), hosts: None }
     }
 
     /// Its answers name these regions, and may be remembered for so long.
     pub(crate) fn naming(self, named: Box<[(Region, u32)]>) -> Self {
-        Choice { named, ..self }
+        Choice { named: named.into(), ..self }
     }
 
     /// Answers with the ports of these endpoints, too; the plan is that of the choice.
@@ -170,13 +170,21 @@ impl Choice {
         &self.named
     }
 
+    /// Everything that answers are made of, for tests.
+    #[cfg(test)]
+    pub(crate) fn told(&self) -> String {
+        let places = self.places.as_ref().map(|places| &places.kinds);
+        format!("{:?}", (places, &self.kinds, self.key, &self.hosts, &self.named))
+    }
+
     /// How often each target answered.
     pub fn counts(&self) -> &Arc<Parts> {
         &self.counts
     }
 
-    pub(crate) fn count(&self, part: u16) {
-        self.counts.count(part);
+    /// Counts an answer of a worker.
+    pub(crate) fn count(&self, worker: usize, part: u16) {
+        self.counts.count(worker, part);
     }
 
     /// What a client gets.

@@ -1,16 +1,18 @@
 //! A configuration as far as it does not depend on what is up: read and checked, and ready for snapshots.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod zones;
+
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fulcrum_config::gslb::{
-    Answer, Choose, Gslb, InlineZone, Name, Panic, Policy, RegionOrder, ServiceAnswer, ServiceChoose, Target,
-    Targets, Zone as ConfiguredZone, ZoneSource,
+    Answer, Choose, Gslb, Panic, Policy, RegionOrder, ServiceAnswer, ServiceChoose, Target, Targets,
 };
-use fulcrum_model::{DnsName, RecordData, RegionName};
+use fulcrum_model::{DnsName, RegionName};
 
 use crate::choice::{Choice, Manner, Places};
+use crate::choices::Choices;
 use crate::geo::{Atlas, Classes, Database, MAX_NETS_SIZE, Nets, Ranking, Sources};
 use crate::hosts::Endpoint;
 use crate::names::Names;
@@ -18,14 +20,18 @@ use crate::parts::Parts;
 use crate::policy::{Candidates, Plan, Slice};
 use crate::region::{Region, RegionSet};
 use crate::regular_file;
-use crate::zone::overlap::hidden;
-use crate::zone::{Record, Zone, ZoneError};
+use crate::zone::file::Texts;
+use crate::zone::{Record, ZoneError};
+
+use zones::{Made, Maker};
 
 /// What is answered, but for what changes from second to second.
 #[derive(Debug)]
 pub struct Compiled {
     /// The names of all zones.
     pub names: Arc<Names>,
+    /// The zones in configured order.
+    zones: Vec<Arc<Made>>,
     chosen: Vec<Chosen>,
     atlas: Option<Atlas>,
     /// What the numbers of regions stand for.
@@ -113,23 +119,26 @@ pub enum CompileError {
     Regions(String),
 }
 
-/// Reads the records of a zone file.
-pub type ReadZone<'a> = &'a dyn Fn(&Path, &DnsName) -> Result<Vec<Record>, Vec<ZoneError>>;
+/// Reads the records of a zone file, and tells what they were read from.
+pub type ReadZone<'a> = &'a dyn Fn(&Path, &DnsName) -> Result<(Vec<Record>, Texts), Vec<ZoneError>>;
 
 impl Compiled {
-    /// Reads everything that a configuration names; all mistakes at once. Names that were there before go on counting.
+    /// Reads everything that a configuration names; all mistakes at once. Names that were there `before` go on counting, and
+    /// zones that would be what they were are not made again.
     pub fn new(
         gslb: &Gslb,
         read: ReadZone<'_>,
-        before: Option<&Compiled>,
+        before: Option<(&Gslb, &Compiled)>,
     ) -> Result<Self, Vec<CompileError>> {
         let mut errors = Vec::new();
         let mut zones = Vec::new();
         let mut chosen = Vec::new();
-        let apexes = gslb.zones.iter().map(|zone| &zone.name).collect();
+        let mut firsts = Vec::new();
+        let maker = Maker::new(gslb, read, before);
         for zone in &gslb.zones {
-            match self::zone(zone, read, &apexes, &mut chosen) {
-                Ok(zone) => zones.push(zone),
+            firsts.push(chosen.len() as u32);
+            match maker.zone(zone, &mut chosen) {
+                Ok(made) => zones.push(made),
                 Err(found) => errors.extend(found),
             }
         }
@@ -147,9 +156,11 @@ impl Compiled {
             Orders { gslb, atlas: atlas.as_ref(), classes: HashMap::new(), places: HashMap::new() };
         let regions: Vec<RegionName> = gslb.regions.iter().map(|region| region.name.clone()).collect();
         // Numbers of other regions would be taken for those of these.
-        let before = before.filter(|before| before.regions == regions);
+        let before = before.map(|(_, compiled)| compiled).filter(|before| before.regions == regions);
         let known: HashMap<&DnsName, &Chosen> =
             before.iter().flat_map(|before| &before.chosen).map(|chosen| (&chosen.owner, chosen)).collect();
+        // Where there are so many names none is asked for by everybody.
+        let rows = if chosen.len() > MOST_NAMES_WITH_ROWS { 1 } else { gslb.workers.get() + 1 };
         let chosen = chosen.into_iter().map(|(owner, answer)| {
             let before = known.get(&owner);
             // What another answer has given is none that this one would give.
@@ -160,7 +171,7 @@ impl Compiled {
                 Answer::Service(_) => Ok(Order::Together),
             };
             order.map(|order| {
-                let counts = parts(gslb, &answer, &order);
+                let counts = parts(gslb, &answer, &order).with_rows(rows);
                 let known =
                     before.filter(|before| before.order.is_like(&order) && before.counts.is_like(&counts));
                 let counts = known.map_or_else(|| Arc::new(counts), |before| Arc::clone(&before.counts));
@@ -168,7 +179,9 @@ impl Compiled {
             })
         });
         let chosen = chosen.collect::<Result<Vec<_>, _>>().map_err(|error| vec![error])?;
-        Ok(Compiled { names: Arc::new(Names::new(&zones)), chosen, atlas, regions })
+        let names = zones.iter().map(|made| Arc::clone(&made.names)).zip(firsts);
+        let names = Arc::new(Names::joined(names.collect()));
+        Ok(Compiled { names, zones, chosen, atlas, regions })
     }
 
     /// The names that policies answer for, by number.
@@ -182,8 +195,20 @@ impl Compiled {
     }
 
     /// What is answered in this situation, by number.
-    pub fn choices(&self, gslb: &Gslb, world: &dyn World) -> Arc<[Choice]> {
+    pub fn choices(&self, gslb: &Gslb, world: &dyn World) -> Choices {
         self.chosen.iter().map(|chosen| chosen.choice(gslb, world)).collect()
+    }
+
+    /// The same as in another situation, but for names with these numbers, which rise.
+    pub fn changed_choices(
+        &self,
+        before: &Choices,
+        changed: &[u32],
+        gslb: &Gslb,
+        world: &dyn World,
+    ) -> Choices {
+        let of = |number: &u32| Some((*number, self.chosen.get(*number as usize)?.choice(gslb, world)));
+        before.with(changed.iter().filter_map(of))
     }
 }
 
@@ -319,6 +344,9 @@ impl Chosen {
     }
 }
 
+/// Names whose answers each worker counts for itself: with 64 workers 83 MB.
+const MOST_NAMES_WITH_ROWS: usize = 10_000;
+
 /// What is counted of a name.
 fn parts(gslb: &Gslb, answer: &Answer, order: &Order) -> Parts {
     let kinds = match order {
@@ -410,56 +438,6 @@ fn kinds(ranking: Ranking, classes: &Arc<Classes>, regions: &[Option<Region>]) -
     Order::Places { ranking, places, orders: orders.into() }
 }
 
-/// A zone out of its file or the configuration; the names that policies answer for are added to those there are.
-fn zone(
-    configured: &ConfiguredZone,
-    read: ReadZone<'_>,
-    apexes: &BTreeSet<&DnsName>,
-    chosen: &mut Vec<(DnsName, Answer)>,
-) -> Result<Zone, Vec<CompileError>> {
-    let name = &configured.name;
-    let (records, choices, file) = match &configured.source {
-        ZoneSource::File(path) => {
-            let records = read(path, name).map_err(|errors| self::errors(name, Some(path), errors))?;
-            let hidden = hidden(name, &records, apexes);
-            if !hidden.is_empty() {
-                return Err(errors(name, Some(path), hidden));
-            }
-            (records, BTreeMap::new(), Some(path))
-        }
-        ZoneSource::Inline(zone) => {
-            let mut choices = BTreeMap::new();
-            for Name { owner, answer, .. } in &zone.names {
-                if let Some(answer) = answer {
-                    choices.insert(owner.clone(), chosen.len() as u32);
-                    chosen.push((owner.clone(), answer.clone()));
-                }
-            }
-            (records(name, zone), choices, None)
-        }
-    };
-    Zone::new(name.clone(), records, choices).map_err(|errors| self::errors(name, file, errors))
-}
-
-fn errors(zone: &DnsName, file: Option<&PathBuf>, errors: Vec<ZoneError>) -> Vec<CompileError> {
-    let of = |error: ZoneError| {
-        let file = file.filter(|_| error.file.is_none()).cloned();
-        CompileError::Zone { zone: zone.clone(), file, error }
-    };
-    errors.into_iter().map(of).collect()
-}
-
-fn records(name: &DnsName, zone: &InlineZone) -> Vec<Record> {
-    let record = |owner: &DnsName, ttl, data| Record { owner: owner.clone(), ttl, data, file: None, line: 0 };
-    let start = record(name, zone.ttl, RecordData::Soa(Box::new(zone.soa.clone())));
-    let servers = zone.ns.iter().map(|server| record(name, zone.ttl, RecordData::Ns(server.clone())));
-    let names = zone
-        .names
-        .iter()
-        .flat_map(|of| of.records.iter().map(|data| record(&of.owner, of.ttl, data.clone())));
-    [start].into_iter().chain(servers).chain(names).collect()
-}
-
 /// Where clients are, if there are regions.
 fn atlas(gslb: &Gslb) -> Result<Option<Atlas>, CompileError> {
     if gslb.regions.is_empty() {
@@ -492,3 +470,6 @@ fn atlas(gslb: &Gslb) -> Result<Option<Atlas>, CompileError> {
     sources.asn = open(&gslb.geo.asn)?;
     Atlas::new(sources).map(Some).map_err(|error| CompileError::Regions(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

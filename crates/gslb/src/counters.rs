@@ -91,7 +91,7 @@ impl Counters {
         one(&cell.types[record_type]);
         one(&cell.codes[code]);
         if let Some((choice, part)) = answered.choice {
-            snapshot.choices[choice as usize].count(part);
+            snapshot.choices[choice as usize].count(worker, part);
         }
     }
 

@@ -9,6 +9,9 @@
 //! the load that is measured belongs to the weight of a while ago. Without that each decision would be made again until
 //! the first one shows, and the load would swing.
 //!
+//! Nothing is decided of a region that is not heard of: its weight stays, for clients move one time-to-live late. A region
+//! that says that nothing bounds what it can take is another thing: it takes back whom it has shed, step by step.
+//!
 //! Pure: loads and the time in, weights out. A region that is confirmed down takes no part: that all of its clients
 //! leave is not a question of who has room for them.
 
@@ -84,10 +87,22 @@ impl Headroom {
     /// Takes what a region says of itself. `ttl` is the largest time-to-live of answers with it: how late clients follow.
     pub fn observe(&mut self, region: Region, evidence: &Evidence, ttl: Duration, now: Duration) {
         let Some(forecast) = self.regions.get_mut(region.index()) else { return };
-        let capacity = evidence.capacity.filter(|capacity| capacity.is_finite() && *capacity > 0.0);
-        let Some(capacity) = capacity else { return forecast.forget() };
+        let capacity = match evidence.capacity {
+            // Nothing bounds it.
+            None => f64::INFINITY,
+            Some(capacity) if capacity.is_finite() && capacity > 0.0 => capacity,
+            Some(_) => return forecast.forget(),
+        };
         if evidence.load.is_finite() && evidence.load >= 0.0 {
             forecast.observe(evidence.load, capacity, ttl, self.rules.smoothing, now);
+        }
+    }
+
+    /// Takes up the weight that a region had before a restart: its clients have been led by it, and go on with it.
+    pub fn recall(&mut self, region: Region, weight: f64, now: Duration) {
+        let weight = if weight.is_finite() { weight.clamp(self.rules.floor, 1.0) } else { 1.0 };
+        if let Some(forecast) = self.regions.get_mut(region.index()) {
+            forecast.recall(weight, now);
         }
     }
 
@@ -97,7 +112,7 @@ impl Headroom {
     }
 
     /// The part of its capacity that a region will have to spare once clients have followed what was decided, at most
-    /// 1 and below 0 when it is overloaded; `None` where that is not known.
+    /// 1 (where nothing bounds it) and below 0 when it is overloaded; `None` where that is not known.
     pub fn spare(&self, region: Region, now: Duration) -> Option<f64> {
         self.regions.get(region.index())?.spare(self.rules.freshness, now)
     }
@@ -123,13 +138,13 @@ impl Headroom {
     }
 
     /// What the others could take until they too are at the middle, in units of load, without what is on its way to
-    /// them. Whoever is not known to have room has none.
+    /// them. Whoever is not known to have room has none, nor whoever does not say how much.
     fn room(&self, eligible: RegionSet, now: Duration) -> f64 {
         let room = eligible.iter().filter_map(|region| {
             let spare = self.spare(region, now)?;
             Some(self.regions[region.index()].of_capacity(spare - self.middle()))
         });
-        let room: f64 = room.filter(|room| *room > 0.0).sum();
+        let room: f64 = room.filter(|room| room.is_finite() && *room > 0.0).sum();
         let on_its_way: f64 = self.regions.iter().map(Forecast::on_its_way).sum();
         (room - on_its_way).max(0.0)
     }

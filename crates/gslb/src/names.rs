@@ -1,29 +1,50 @@
 //! All names of all zones, and what is answered for each: looked up with one hash of the name that is asked for.
 
 mod build;
-mod table;
+mod index;
+
+use std::sync::Arc;
 
 use fulcrum_model::{DnsName, RecordType};
 
 use smallvec::SmallVec;
 
 use crate::body::Body;
+use crate::table::Named;
 
-use table::Table;
+pub(crate) use build::lower;
+use index::Index;
 
 /// The names of all zones. Built once; read by all threads.
 #[derive(Debug)]
 pub struct Names {
-    table: Table,
+    index: Index,
     zones: Vec<ZoneEntry>,
     any: Body,
 }
 
+/// A zone among others.
 #[derive(Debug)]
 struct ZoneEntry {
+    of: Arc<ZoneNames>,
+    /// The number of its first choice.
+    first_choice: u32,
+    /// The zone above, and the DS that it has of this one.
+    signer: Option<(u32, Option<Body>)>,
+}
+
+/// The names of one zone, by themselves: they stay while the zone does, whatever becomes of others.
+#[derive(Debug)]
+pub(crate) struct ZoneNames {
     name: DnsName,
     /// "There is none": the zone's start, with the TTL of negative answers.
     none: Body,
+    /// That of the apex is the first.
+    nodes: Vec<Node>,
+    /// Those of the nodes' names.
+    hashes: Vec<u32>,
+    /// The apexes of zones right below that are part of its tree, and the DS that it has of them.
+    lower: Vec<(DnsName, Option<Body>)>,
 }
 
 /// A name. What most queries need is in one piece of memory.
@@ -31,17 +52,21 @@ struct ZoneEntry {
 struct Node {
     /// In wire form.
     name: SmallVec<[u8; 32]>,
-    /// The zone that it belongs to.
-    zone: u32,
     kind: Kind,
-    /// The name with `*` in front of it.
+    /// The name with `*` in front of it: its place in the zone, or [`ELSEWHERE`].
     wildcard: Option<u32>,
     /// By type.
     sets: SmallVec<[(u16, Body); 1]>,
-    /// What answers for its addresses.
+    /// What answers for its addresses: its number among the choices of the zone.
     choice: Option<u32>,
-    /// DS of the zone above, at a cut, or at the top of a zone.
-    signer: Option<Box<(u32, Option<Body>)>>,
+    /// At a cut, its DS.
+    signer: Option<Box<Option<Body>>>,
+}
+
+impl Named for Node {
+    fn name(&self) -> &[u8] {
+        &self.name
+    }
 }
 
 #[derive(Debug)]
@@ -86,12 +111,12 @@ pub(crate) struct Zone<'a> {
 impl Names {
     /// The apex of each zone, in the order of their numbers.
     pub fn zones(&self) -> impl Iterator<Item = &DnsName> {
-        self.zones.iter().map(|zone| &zone.name)
+        self.zones.iter().map(|zone| &zone.of.name)
     }
 
     /// How many names there are, empty ones included.
     pub fn count(&self) -> usize {
-        self.table.nodes().len()
+        self.zones.iter().map(|zone| zone.of.nodes.len()).sum()
     }
 
     /// The answer to who wants everything.
@@ -101,38 +126,56 @@ impl Names {
 
     /// What there is of a name in wire form and lower case.
     pub(crate) fn find(&self, name: &[u8], record_type: u16) -> (Found<'_>, u32) {
-        if let Some(node) = self.table.find(name) {
-            return (self.of(node, record_type), node.zone);
+        if let Some(found @ (zone, ..)) = self.index.find(&self.zones, name) {
+            return (self.of(found, record_type), zone);
         }
         // The closest name above that is there (RFC 4592 §3.3.1).
         let mut rest = name;
         while let Some((&length, behind)) = rest.split_first().filter(|(length, _)| **length > 0) {
             rest = behind.get(usize::from(length)..).unwrap_or_default();
-            let Some(node) = self.table.find(rest) else { continue };
+            let Some((number, _, node)) = self.index.find(&self.zones, rest) else { continue };
+            let is_right_below = name.len() - rest.len() == 1 + usize::from(name[0]);
             let found = match (&node.kind, node.wildcard) {
                 (Kind::Cut(referral), _) => Found::Body(referral),
-                (_, Some(wildcard)) => self.of(&self.table.nodes()[wildcard as usize], record_type),
-                (_, None) => {
-                    match node.choice.filter(|_| name.len() - rest.len() == 1 + usize::from(name[0])) {
-                        Some(choice) => Found::Below(choice, self.zone(node.zone)),
-                        None => Found::NoName(self.zone(node.zone)),
-                    }
-                }
+                (_, Some(wildcard)) => self.of_wildcard(rest, (number, wildcard), record_type),
+                (_, None) => match node.choice.filter(|_| is_right_below) {
+                    Some(choice) => Found::Below(self.choice(number, choice), self.zone(number)),
+                    None => Found::NoName(self.zone(number)),
+                },
             };
-            return (found, node.zone);
+            return (found, number);
         }
         (Found::Nowhere, u32::MAX)
     }
 
-    fn of<'a>(&'a self, node: &'a Node, record_type: u16) -> Found<'a> {
-        let zone = || self.zone(node.zone);
+    /// What there is of the wildcard below a name.
+    fn of_wildcard(&self, above: &[u8], (zone, place): (u32, u32), record_type: u16) -> Found<'_> {
+        let found = match self.zones[zone as usize].of.nodes.get(place as usize) {
+            Some(node) => Some((zone, place, node)),
+            None => self.index.find(&self.zones, &[b"\x01*", above].concat()),
+        };
+        // Who put it elsewhere knows that it is there.
+        found.map_or(Found::NoName(self.zone(zone)), |found| self.of(found, record_type))
+    }
+
+    fn choice(&self, zone: u32, choice: u32) -> u32 {
+        self.zones[zone as usize].first_choice + choice
+    }
+
+    /// The DS of a name that a zone begins with, or ends at.
+    fn signer<'a>(&'a self, (number, place, node): (u32, u32, &'a Node)) -> Option<(u32, &'a Option<Body>)> {
+        let signer = self.zones[number as usize].signer.as_ref().filter(|_| place == 0);
+        let own = node.signer.as_ref().map(|signer| (number, &**signer));
+        signer.map(|(above, signer)| (*above, signer)).or(own)
+    }
+
+    fn of<'a>(&'a self, found: (u32, u32, &'a Node), record_type: u16) -> Found<'a> {
+        let (number, _, node) = found;
+        let zone = || self.zone(number);
         if record_type == RecordType::DS.0
-            && let Some(signer) = &node.signer
+            && let Some((of, signer)) = self.signer(found)
         {
-            return match &signer.1 {
-                Some(body) => Found::Body(body),
-                None => Found::NoData(self.zone(signer.0)),
-            };
+            return signer.as_ref().map_or(Found::NoData(self.zone(of)), Found::Body);
         }
         if let Kind::Cut(referral) = &node.kind {
             return Found::Body(referral);
@@ -148,7 +191,9 @@ impl Names {
             _ if record_type == RecordType::ANY.0 => Found::Any,
             // An alias that a choice gives has none either.
             _ if is_of_signatures(record_type) => Found::NoData(zone()),
-            _ => node.choice.map_or(Found::NoData(zone()), |choice| Found::Choice(choice, zone())),
+            _ => node
+                .choice
+                .map_or(Found::NoData(zone()), |choice| Found::Choice(self.choice(number, choice), zone())),
         }
     }
 
@@ -156,10 +201,13 @@ impl Names {
         Zone {
             #[cfg(test)]
             number,
-            none: &self.zones[number as usize].none,
+            none: &self.zones[number as usize].of.none,
         }
     }
 }
+
+/// The place of a wildcard that another zone begins with.
+const ELSEWHERE: u32 = u32::MAX;
 
 /// Of an alias these are asked for themselves.
 fn is_of_alias(record_type: u16) -> bool {

@@ -2,15 +2,19 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crossbeam_utils::CachePadded;
 use fulcrum_config::gslb::TargetAnswer;
 
 use crate::region::Region;
 
-/// The counts of a name. Whoever answers adds one to one cell.
+/// The counts of a name. Whoever answers adds one to one cell of its own row: rows share no cache lines, for a name that many
+/// ask for would otherwise be passed to and fro between the workers.
 #[derive(Debug)]
 pub struct Parts {
-    /// By kind of clients, then by target; the last of each kind is what is no target of the name.
-    cells: Box<[AtomicU64]>,
+    /// By row, then by kind of clients, then by target; the last of each kind is what is no target of the name.
+    lines: Box<[CachePadded<[AtomicU64; LINE]>]>,
+    /// How many there are: one for all, or one for each worker.
+    rows: usize,
     targets: Box<[(Option<Region>, TargetAnswer)]>,
     /// How many kinds are told apart.
     kinds: usize,
@@ -30,8 +34,16 @@ impl Parts {
     pub fn new(targets: Box<[(Option<Region>, TargetAnswer)]>, all_kinds: usize) -> Self {
         let width = targets.len() + 1;
         let kinds = if all_kinds.max(1) * width <= MOST_CELLS { all_kinds.max(1) } else { 1 };
-        let cells = (0..kinds * width).map(|_| AtomicU64::new(0)).collect();
-        Parts { cells, targets, kinds, all_kinds }
+        Parts { lines: lines((kinds * width).div_ceil(LINE)), rows: 1, targets, kinds, all_kinds }
+    }
+
+    /// The same with so many rows, one for each who answers, where that does not take more than 4096 cells.
+    #[must_use]
+    pub(crate) fn with_rows(self, rows: usize) -> Self {
+        if rows <= 1 || rows * self.lines.len() * LINE > MOST_CELLS {
+            return self;
+        }
+        Parts { lines: lines(rows * self.lines.len()), rows, ..self }
     }
 
     /// Whether what has been counted here means the same as there.
@@ -60,9 +72,15 @@ impl Parts {
         self.targets.iter().find(|(_, target)| target == answer).and_then(|(region, _)| *region)
     }
 
-    pub(crate) fn count(&self, cell: u16) {
-        let last = self.cells.len() - 1;
-        self.cells[usize::from(cell).min(last)].fetch_add(1, Ordering::Relaxed);
+    /// Counts an answer of a worker.
+    pub(crate) fn count(&self, worker: usize, cell: u16) {
+        let last = self.kinds * self.width() - 1;
+        self.at(worker % self.rows, usize::from(cell).min(last)).fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn at(&self, row: usize, cell: usize) -> &AtomicU64 {
+        let of_row = self.lines.len() / self.rows;
+        &self.lines[row * of_row + cell / LINE][cell % LINE]
     }
 
     /// Answers by target, in the order of the policy, and those that were none of them.
@@ -92,11 +110,11 @@ impl Parts {
 
     /// All answers.
     pub fn total(&self) -> u64 {
-        (0..self.cells.len()).map(|cell| self.read(cell)).sum()
+        (0..self.kinds * self.width()).map(|cell| self.read(cell)).sum()
     }
 
     fn read(&self, cell: usize) -> u64 {
-        self.cells[cell].load(Ordering::Relaxed)
+        (0..self.rows).map(|row| self.at(row, cell).load(Ordering::Relaxed)).sum()
     }
 
     fn width(&self) -> usize {
@@ -104,8 +122,15 @@ impl Parts {
     }
 }
 
+fn lines(count: usize) -> Box<[CachePadded<[AtomicU64; LINE]>]> {
+    (0..count).map(|_| CachePadded::default()).collect()
+}
+
 /// 32 KiB a name at most; a usual one has a dozen.
 const MOST_CELLS: usize = 4096;
+
+/// Cells that stand together: what a processor fetches at once.
+const LINE: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -120,7 +145,7 @@ mod tests {
         let (eu, us) = (Some(Region(0)), Some(Region(1)));
         let targets = [(eu, address("192.0.2.1")), (us, address("192.0.2.1")), (us, address("192.0.2.2"))];
         let parts = Parts::new(targets.clone().into(), 2);
-        let count = |kind, region, text: &str| parts.count(parts.cell(kind, region, &address(text)));
+        let count = |kind, region, text: &str| parts.count(0, parts.cell(kind, region, &address(text)));
         count(0, eu, "192.0.2.1");
         count(1, us, "192.0.2.1");
         count(1, us, "192.0.2.2");
@@ -137,10 +162,29 @@ mod tests {
     }
 
     #[test]
+    fn each_worker_counts_in_lines_of_its_own() {
+        let targets: Box<[_]> = (0..20).map(|last| (None, address(&format!("192.0.2.{last}")))).collect();
+        let parts = Parts::new(targets.clone(), 2).with_rows(3);
+        // The fourth shares with the first.
+        for (worker, times) in [(0, 1), (1, 10), (2, 100), (3, 1000)] {
+            (0..times).for_each(|_| parts.count(worker, 41));
+        }
+        assert_eq!((parts.total(), parts.kinds()), (1111, Some(vec![0, 1111])));
+        let line = |row| std::ptr::from_ref(parts.at(row, 41)).addr() / 64;
+        assert_eq!([0, 1, 2].map(|row| parts.at(row, 41).load(Ordering::Relaxed)), [1001, 10, 100]);
+        assert!(line(0) != line(1) && line(1) != line(2));
+        let last_of_first = std::ptr::from_ref(parts.at(0, 41)).addr() / 64;
+        assert_ne!(last_of_first, std::ptr::from_ref(parts.at(1, 0)).addr() / 64);
+        // Rows that would take too much are one, and a name is the same whoever counts.
+        assert_eq!(Parts::new(targets.clone(), 2).with_rows(1000).rows, 1);
+        assert!(parts.is_like(&Parts::new(targets, 2)));
+    }
+
+    #[test]
     fn too_many_kinds_are_counted_as_one() {
         let parts = Parts::new(Box::default(), 5000);
-        parts.count(parts.cell(4999, None, &address("192.0.2.1")));
-        parts.count(u16::MAX);
+        parts.count(0, parts.cell(4999, None, &address("192.0.2.1")));
+        parts.count(0, u16::MAX);
         assert_eq!((parts.kinds(), parts.total()), (None, 2));
     }
 }

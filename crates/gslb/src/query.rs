@@ -3,6 +3,7 @@
 //! Nothing is allocated and nothing copied: a [`Query`] borrows from the datagram.
 
 use crate::edns::{self, Edns};
+use crate::tsig::{TSIG, Tsig};
 
 /// A question that can be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub(crate) struct Query<'a> {
     pub(crate) edns: Option<Edns<'a>>,
     /// It is signed with a key, and no keys are known here.
     pub(crate) is_signed: bool,
+    /// What the signature says, as far as there is one that can be told.
+    pub(crate) tsig: Option<Tsig<'a>>,
 }
 
 /// The first four bytes of a message.
@@ -103,7 +106,8 @@ impl<'a> Query<'a> {
             [.., t0, t1, c0, c1] => (u16::from_be_bytes([*t0, *t1]), u16::from_be_bytes([*c0, *c1])),
             _ => (0, 1),
         };
-        Ok(Query { head, question, record_type, class, edns, is_signed: found.is_signed })
+        let Found { is_signed, tsig, .. } = found;
+        Ok(Query { head, question, record_type, class, edns, is_signed, tsig })
     }
 }
 
@@ -147,6 +151,7 @@ struct Records<'a> {
 struct Found<'a> {
     opt: Option<edns::Opt<'a>>,
     is_signed: bool,
+    tsig: Option<Tsig<'a>>,
 }
 
 struct Unreadable;
@@ -161,10 +166,13 @@ impl<'a> Records<'a> {
             let record = self.record()?;
             match record.record_type {
                 // One at most, and its owner is the root (RFC 6891 §6.1.1).
-                OPT if record.is_root && found.opt.is_none() => found.opt = Some(record.opt()),
+                OPT if record.owner == [0] && found.opt.is_none() => found.opt = Some(record.opt()),
                 OPT => return Err(Unreadable),
                 // The last one (RFC 8945 §5.1).
-                TSIG if left == 0 => found.is_signed = true,
+                TSIG if left == 0 => {
+                    found.tsig = Tsig::parse(record.owner, record.data).map_err(|_| Unreadable)?;
+                    found.is_signed = true;
+                }
                 TSIG => return Err(Unreadable),
                 _ => {}
             }
@@ -173,15 +181,16 @@ impl<'a> Records<'a> {
     }
 
     fn record(&mut self) -> Result<Record<'a>, Unreadable> {
-        let is_root = self.rest.first() == Some(&0);
+        let before = self.rest;
         self.skip_name()?;
+        let owner = &before[..before.len() - self.rest.len()];
         let (&[t0, t1, c0, c1, e0, e1, e2, e3, l0, l1], rest) =
             self.rest.split_first_chunk().ok_or(Unreadable)?;
         let length = usize::from(u16::from_be_bytes([l0, l1]));
         let (data, rest) = rest.split_at_checked(length).ok_or(Unreadable)?;
         self.rest = rest;
         let (record_type, class) = (u16::from_be_bytes([t0, t1]), u16::from_be_bytes([c0, c1]));
-        Ok(Record { is_root, record_type, class, extended: [e0, e1, e2, e3], data })
+        Ok(Record { owner, record_type, class, extended: [e0, e1, e2, e3], data })
     }
 
     /// Pointers are not followed: where a name leads to is of no interest, only where it ends.
@@ -203,7 +212,8 @@ impl<'a> Records<'a> {
 }
 
 struct Record<'a> {
-    is_root: bool,
+    /// As it stands there.
+    owner: &'a [u8],
     record_type: u16,
     class: u16,
     extended: [u8; 4],
@@ -219,7 +229,6 @@ impl<'a> Record<'a> {
 /// The bytes of a header.
 pub(crate) const HEADER: usize = 12;
 const OPT: u16 = 41;
-const TSIG: u16 = 250;
 const NOTIFY: u16 = 4;
 /// QR.
 pub(crate) const RESPONSE: u16 = 0x8000;

@@ -117,7 +117,8 @@ mod tests {
     fn answered(code: u16, what: u64) -> Answered {
         Answered {
             length: 100,
-            opt_length: 0,
+            tail_length: 0,
+            tail_records: 0,
             code,
             zone: Some(0),
             record_type: 1,

@@ -1,10 +1,14 @@
 //! The responder: what is seen comes in, verdicts are made of it, and what is answered follows.
 
+mod building;
 mod checked;
+mod dependents;
 mod explain;
 mod exposure;
+mod groundwork;
 mod prober;
 mod regions;
+mod services;
 mod simulate;
 mod state;
 mod weights;
@@ -33,9 +37,12 @@ use crate::server::{BindError, Server, Shared, Sockets, TcpLimits};
 use crate::snapshot::Snapshot;
 use crate::verdict::{Memory, Now, Order, Refused, Source, Standing, Transition};
 
+use self::building::Job;
 use self::checked::{Checked, Target, identity};
+use self::groundwork::Groundwork;
 use self::prober::Prober;
-use self::state::{State, add_answers, load, views};
+use self::services::Services;
+use self::state::{State, add_answers, load};
 
 pub use self::exposure::Exposed;
 pub use self::simulate::{Load, NameShares, Receiver, Simulation};
@@ -94,6 +101,8 @@ pub type Answers = BTreeMap<(Option<RegionName>, String), u64>;
 pub struct Responder {
     shared: Shared,
     state: Arc<Mutex<State>>,
+    /// Held by who builds answers, from its look at the state until they are in force; always before the state.
+    building: Mutex<()>,
     outside: Outside,
     began: Instant,
     server: Mutex<Option<Server>>,
@@ -113,6 +122,7 @@ pub struct Responder {
 pub struct Next {
     gslb: Arc<Gslb>,
     compiled: Compiled,
+    groundwork: Groundwork,
     /// Another query log, or none; nothing where it stays as it is.
     log: Option<Option<RunningLog>>,
 }
@@ -141,9 +151,14 @@ impl Next {
         read: crate::compiled::ReadZone<'_>,
         running: Option<&Responder>,
     ) -> Result<Self, Vec<crate::compiled::CompileError>> {
-        let before = running.map(|running| Arc::clone(&running.state().compiled));
-        let compiled = Compiled::new(gslb, read, before.as_deref())?;
-        Ok(Next { gslb: Arc::new(gslb.clone()), compiled, log: None })
+        let before = running.map(|running| {
+            let state = running.state();
+            (Arc::clone(&state.gslb), Arc::clone(&state.compiled))
+        });
+        let before = before.as_ref().map(|(gslb, compiled)| (&**gslb, &**compiled));
+        let compiled = Compiled::new(gslb, read, before)?;
+        let groundwork = Groundwork::new(gslb, &compiled);
+        Ok(Next { gslb: Arc::new(gslb.clone()), compiled, groundwork, log: None })
     }
 
     /// Opens what queries are written to, unless that is open. A mere check does not: it leaves no files.
@@ -177,13 +192,11 @@ impl Responder {
         let log = next.log.take().flatten();
         let mut state = State::new(next, generation, memory, now);
         // The first answer is one of what there is, too.
-        state.services = views(&outside, state.services());
+        state.services = Services::look(&outside, &state.asked);
         let own_key = Arc::new(CookieKeys::new(vec![key]));
-        let seen = state.see();
-        let snapshot = state.snapshot(&counters, &own_key, &seen);
-        state.seen = Some(seen);
         state.exposure.begin(&state.compiled, &state.gslb);
-        state.exposure.exchange(&snapshot.choices, now.clock);
+        let choices = state.job().map(|job| state.build(&job, now)).unwrap_or_default();
+        let snapshot = state.snapshot(&counters, &own_key, choices);
         let rate = state.gslb.rate_limit.map(Rate::new);
         let shared = Shared {
             snapshot: Arc::new(ArcSwap::from_pointee(snapshot)),
@@ -195,6 +208,7 @@ impl Responder {
         let responder = Responder {
             shared,
             state: Arc::new(Mutex::new(state)),
+            building: Mutex::default(),
             outside,
             began,
             server: Mutex::new(Some(server)),
@@ -244,20 +258,9 @@ impl Responder {
             // The thread of the one before ends when every worker has seen that.
             *self.log() = log;
         }
-        let now = self.now();
-        let mut state = self.state();
         let rate = next.gslb.rate_limit;
-        let is_other = rate != state.gslb.rate_limit;
-        state.replace(next, generation, now);
-        // Under the lock, but for once: nobody is to be told that a new name has nothing.
-        state.services = views(&self.outside, state.services());
-        let seen = state.see();
-        let snapshot = state.snapshot(&self.shared.counters, &self.own_key, &seen);
-        state.exposure.exchange(&snapshot.choices, now.clock);
-        self.answer_with(snapshot);
-        // What was just built is not built again for what is the same.
-        state.seen = Some(seen);
-        drop(state);
+        let is_other = rate != self.config().rate_limit;
+        self.replace(next, generation);
         if is_other {
             self.shared.rate.store(Arc::new(rate.map(Rate::new)));
         }
@@ -268,13 +271,16 @@ impl Responder {
     /// Looks at everything, and answers accordingly. To be called every second. Gives what has changed of regions.
     pub fn tick(&self) -> Vec<Transition> {
         let now = self.now();
-        let names = self.state().services();
+        let building = self.building();
+        let asked = Arc::clone(&self.state().asked);
         // Asked without the lock: others may have to be waited for.
-        let views = views(&self.outside, names);
-        let mut state = self.state();
-        state.services = views;
-        let transitions = state.judge(now);
-        self.answer_as_seen(&mut state, now);
+        let services = Services::look(&self.outside, &asked);
+        let (transitions, job) = {
+            let mut state = self.state();
+            state.services = services;
+            (state.judge(now), state.job())
+        };
+        self.answer_as_seen(job, &building);
         transitions
     }
 
@@ -282,6 +288,7 @@ impl Responder {
     /// answered accordingly at once.
     pub fn order(&self, region: &RegionName, order: Option<Order>) -> Result<Vec<Transition>, Refused> {
         let now = self.now();
+        let building = self.building();
         let mut state = self.state();
         let place = state.gslb.regions.iter().position(|known| known.name == *region);
         let region = place.and_then(Region::new).ok_or(Refused::UnknownRegion)?;
@@ -290,21 +297,41 @@ impl Responder {
             Some(order) => judge.order(region, order, now)?,
             None => judge.lift(region, now)?,
         };
-        self.answer_as_seen(&mut state, now);
+        let job = state.job();
+        drop(state);
+        self.answer_as_seen(job, &building);
         Ok(transitions)
     }
 
-    /// Exchanges the answers, if anything is seen otherwise than before.
-    fn answer_as_seen(&self, state: &mut State, now: Now) {
-        let seen = state.see();
-        if state.seen.as_ref() == Some(&seen) {
-            return;
-        }
-        let choices = state.compiled.choices(&state.gslb, &seen);
-        state.exposure.exchange(&choices, now.clock);
+    /// The state of another configuration, and answers by it.
+    fn replace(&self, next: Next, generation: u64) {
+        let _building = self.building();
+        let services = Services::look(&self.outside, &next.groundwork.services);
+        let job = {
+            let mut state = self.state();
+            state.replace(next, generation, self.now());
+            state.services = services;
+            state.job()
+        };
+        // It has just been replaced: there is something to build.
+        let Some(job) = job else { return };
+        let built = job.build();
+        let mut state = self.state();
+        state.answer_with(&job, &built, self.now());
+        let snapshot = state.snapshot(&self.shared.counters, &self.own_key, built.choices);
+        self.answer_with(snapshot);
+    }
+
+    /// Exchanges the answers of names that are seen otherwise than before. Whoever looked at that still holds what keeps
+    /// others from building.
+    fn answer_as_seen(&self, job: Option<Job>, _building: &MutexGuard<'_, ()>) {
+        let Some(job) = job else { return };
+        let built = job.build();
+        tracing::debug!(names = job.names(), "answers were built anew");
+        let mut state = self.state();
+        state.answer_with(&job, &built, self.now());
         let before = self.shared.snapshot.load_full();
-        self.answer_with(Snapshot { choices, ..Snapshot::clone(&before) });
-        state.seen = Some(seen);
+        self.answer_with(Snapshot { choices: built.choices, ..Snapshot::clone(&before) });
     }
 
     /// From now on this is answered.
@@ -331,7 +358,7 @@ impl Responder {
         let now = self.now();
         // Asked without the lock, and not as of the last look: whoever stops a region goes by it.
         let asked = self.config().regions.iter().filter_map(|region| region.service.clone()).collect();
-        let views = views(&self.outside, asked);
+        let services = Services::look(&self.outside, &asked);
         let state = self.state();
         let Some(judge) = &state.judge else { return Vec::new() };
         let status = |(region, configured): (Region, &fulcrum_config::gslb::Region)| RegionStatus {
@@ -340,16 +367,18 @@ impl Responder {
             headroom: (state.headroom(region) * 100.0).round() as u8,
             order: judge.ordered(region).map(|(order, source)| (order.clone(), source)),
             exposed: state.exposure.exposed(region, now.clock),
-            load: load(&views, configured),
+            load: load(&services.views, configured),
         };
         Region::first(state.gslb.regions.len()).zip(&state.gslb.regions).map(status).collect()
     }
 
     /// Answers by region and policy since the start.
     pub fn answers(&self) -> Answers {
-        let state = self.state();
-        let mut answers = state.past.clone();
-        add_answers(&mut answers, &state.gslb, state.compiled.chosen().iter());
+        let (mut answers, gslb, compiled) = {
+            let state = self.state();
+            (state.past.clone(), Arc::clone(&state.gslb), Arc::clone(&state.compiled))
+        };
+        add_answers(&mut answers, &gslb, compiled.chosen().iter());
         answers
     }
 
@@ -365,7 +394,7 @@ impl Responder {
     /// What is to be remembered over a restart.
     pub fn memory(&self) -> Option<Memory> {
         let now = self.now();
-        self.state().judge.as_ref().map(|judge| judge.memory(now))
+        self.state().memory(now)
     }
 
     /// Ends: what has come is answered.
@@ -394,6 +423,10 @@ impl Responder {
 
     fn now(&self) -> Now {
         Now { clock: self.began.elapsed(), wall: SystemTime::now() }
+    }
+
+    fn building(&self) -> MutexGuard<'_, ()> {
+        self.building.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -432,3 +465,6 @@ impl Responder {
 pub fn bind(gslb: &Gslb) -> Result<Sockets, BindError> {
     Sockets::bind(gslb)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::answer::{DATAGRAM_MAX, DIRECTORY_DATAGRAM_MAX};
-use crate::choice::Choice;
+use crate::choices::Choices;
 use crate::cookie::CookieKeys;
 use crate::counters::ZoneCells;
 use crate::directory::Directory;
@@ -17,7 +17,7 @@ pub struct Snapshot {
     /// The names of all zones.
     pub names: Arc<Names>,
     /// What answers where it depends on who asks, by number.
-    pub choices: Arc<[Choice]>,
+    pub choices: Choices,
     /// What makes and checks cookies.
     pub cookies: Arc<CookieKeys>,
     /// The counters of the zones, by number.

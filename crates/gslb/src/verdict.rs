@@ -34,14 +34,15 @@ mod tests;
 use std::time::{Duration, SystemTime};
 
 pub use ballot::{Outcome, Votes};
+pub use fulcrum_config::gslb::{Failback, Failover};
 pub use judge::{Judge, Taken};
 pub use memory::Memory;
 pub use operator::{Forced, Order, Refused, Source};
 pub use panic::Panic;
 pub use recorder::{RECORDED, Transition};
-pub use rules::{Failback, Quorum, Ramp, Rules};
+pub use rules::{Quorum, Ramp, Rules};
 pub use sites::{MAX_OBSERVERS, MAX_TARGETS, Observer, Site, Sites, SitesError, Watcher};
-pub use standing::{Failover, Reason, Standing, State, Ttl};
+pub use standing::{Reason, Standing, State, Ttl};
 
 use crate::region::Region;
 
@@ -73,7 +74,7 @@ pub struct Report {
     /// The region that was looked at.
     pub region: Region,
     /// Which target of the region: 0 to one less than the site's `targets`.
-    pub target: u8,
+    pub target: u16,
     /// What was seen.
     pub vote: Vote,
     /// Grows with each report of an observer about a target: an older one that comes late is passed over. An observer

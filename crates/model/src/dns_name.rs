@@ -35,6 +35,21 @@ impl DnsName {
         match text {
             "@" => Ok(origin.clone()),
             "." => Ok(DnsName::root()),
+            _ if is_plain(text) => {
+                // Large zones have mostly such ones: each dot becomes the length of the label behind it.
+                let mut wire = Vec::with_capacity(1 + text.len() + origin.0.len());
+                for label in text.split('.') {
+                    wire.push(
+                        u8::try_from(label.len())
+                            .ok()
+                            .filter(|length| *length < 64)
+                            .ok_or(DnsNameError::LongLabel)?,
+                    );
+                    wire.extend(label.bytes().map(|byte| byte.to_ascii_lowercase()));
+                }
+                wire.extend_from_slice(&origin.0);
+                DnsName::of(wire)
+            }
             _ => {
                 let (mut wire, is_absolute) = labels(text)?;
                 wire.extend_from_slice(if is_absolute { &[0] } else { &origin.0 });
@@ -113,6 +128,18 @@ impl DnsName {
     pub fn is_wildcard(&self) -> bool {
         self.0.starts_with(b"\x01*")
     }
+}
+
+/// Whether a text is labels of letters, digits and the like, with single dots between them.
+fn is_plain(text: &str) -> bool {
+    let is_usual = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'*');
+    let mut before = b'.';
+    let is_plain = text.bytes().all(|byte| {
+        let is_fine = is_usual(&byte) || (byte == b'.' && before != b'.');
+        before = byte;
+        is_fine
+    });
+    is_plain && before != b'.'
 }
 
 /// The labels of a text in wire form, without the one of the root; and whether it ends with a dot.
@@ -260,6 +287,28 @@ mod tests {
         check("a.b", "a.b.example.com.");
         check("a.b.", "a.b.");
         check(".", ".");
+    }
+
+    #[test]
+    fn usual_names_are_read_as_all_others() {
+        let origin: DnsName = "Example.com".parse().expect("a name");
+        let long = ["a".repeat(63), "a".repeat(64), ["abcdefg"; 30].join("."), ["abcdefg"; 31].join(".")];
+        for text in ["www", "WWW.a-b", "*.w", "_sip._udp", "", ".", "a.", ".a", "a..b"]
+            .iter()
+            .copied()
+            .chain(long.iter().map(String::as_str))
+        {
+            // An escape changes nothing but the way.
+            let escaped = text.replacen('a', r"\097", 1).replacen('w', r"\119", 1);
+            assert_eq!(DnsName::relative(text, &origin), DnsName::relative(&escaped, &origin), "{text:?}");
+        }
+        assert!(
+            is_plain("www.a-b._x.*")
+                && !is_plain("a.")
+                && !is_plain("")
+                && !is_plain("a;b")
+                && !is_plain("a..b")
+        );
     }
 
     #[test]

@@ -143,7 +143,10 @@ def transfers():
         wire = header(opcode << 11) + question("example.com", 6)
         assert code_of(exchange(wire)) in allowed
     key = b"\1k\0" + struct.pack("!HHIH", 250, 255, 0, 16 + 13) + b"\x0bhmac-sha256\0" + struct.pack("!HIHHHHH", 0, 1, 300, 0, 1, 0, 0)[:16]
-    assert code_of(exchange(header(counts=(1, 0, 0, 1)) + question() + key)) == dns.rcode.NOTAUTH
+    answer = exchange(header(counts=(1, 0, 0, 1)) + question() + key)
+    assert code_of(answer) == dns.rcode.NOTAUTH
+    # RFC 8945 §5.2.1: BADKEY, and no signature.
+    assert answer.endswith(key[:-4] + struct.pack("!HH", 17, 0)), answer
 
 
 @row("R18", "other classes are refused, and nobody is told the version")

@@ -1,6 +1,8 @@
 //! Regions: where they are, whose they are, and when they count as down.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use fulcrum_model::{RegionName, ServiceName};
@@ -64,7 +66,7 @@ pub enum GeoMatch {
 }
 
 /// A continent, with the two letters that geo databases have for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Continent {
     /// `AF`.
     Africa,
@@ -74,7 +76,7 @@ pub enum Continent {
     Asia,
     /// `EU`.
     Europe,
-    /// `NA`.
+    /// `NA`, with Central America and the Caribbean.
     NorthAmerica,
     /// `OC`.
     Oceania,
@@ -100,6 +102,24 @@ impl Continent {
     }
 }
 
+impl FromStr for Continent {
+    type Err = NotAContinent;
+
+    fn from_str(text: &str) -> Result<Self, NotAContinent> {
+        Continent::ALL.iter().find(|(_, letters)| *letters == text).map(|of| of.0).ok_or(NotAContinent)
+    }
+}
+
+impl fmt::Display for Continent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text is not the two letters of a continent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAContinent;
+
 /// When a region counts as down, and as up again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
@@ -123,18 +143,18 @@ pub struct Verdict {
 pub enum Failover {
     /// They are.
     Auto,
-    /// An operator confirms it.
+    /// Only once an operator has confirmed it: where a switch loses writes.
     Confirm,
 }
 
-/// How a region that is up again takes clients.
+/// How a region that was down takes clients again, once it has been well for `failback_hold`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failback {
     /// All at once.
     Auto,
     /// Share by share.
     Ramp,
-    /// When an operator says so.
+    /// Share by share, when an operator confirms it.
     Manual,
 }
 

@@ -25,6 +25,20 @@ pub enum ZoneSource {
     Inline(Box<InlineZone>),
 }
 
+impl Zone {
+    /// The policies of its names; none of a file.
+    pub fn policies(&self) -> impl Iterator<Item = &Policy> {
+        let names = match &self.source {
+            ZoneSource::Inline(zone) => &zone.names[..],
+            ZoneSource::File(_) => &[],
+        };
+        names.iter().filter_map(|name| match &name.answer {
+            Some(Answer::Policy(policy)) => Some(&**policy),
+            _ => None,
+        })
+    }
+}
+
 /// A zone in the configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InlineZone {

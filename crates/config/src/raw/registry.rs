@@ -65,7 +65,7 @@ fields! {
         name: At<String> = required,
         /// The token: file:/path, or the token itself.
         secret: At<SecretText> = required,
-        /// What it allows: register:SERVICE (or register:PREFIX*), read, drain, admin.
+        /// What it allows: register:SERVICE (or register:PREFIX*), read, drain, scale, admin.
         grants: OneOrMany<GrantText> = required,
     }
 }

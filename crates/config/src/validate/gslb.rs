@@ -33,6 +33,7 @@ pub(crate) fn gslb(raw: RawGslb, names: &Names, context: &mut Context<'_>) -> Op
         hold: verdict.hold,
     };
     let zones = zone::all(raw.zones, &about, context);
+    known.warn_of_mute_targets(&zones, context);
     let bind = raw.bind.map(|binds| {
         at_most_binds(binds.0.len(), raw.given.place_or_whole("bind"), context);
         binds.0.iter().map(|bind| bind.value.0).collect()

@@ -1,6 +1,5 @@
 //! Secrets, out of files or the configuration itself.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::code::Code;
@@ -8,6 +7,7 @@ use crate::decode::At;
 use crate::file::why;
 use crate::gslb::CookieKey;
 use crate::process::Secret;
+use crate::regular_file;
 use crate::secret::{FILE, SecretText};
 
 use super::Context;
@@ -84,9 +84,7 @@ fn beside(file: &str, path: &str) -> PathBuf {
 /// The content of a file, without the final line break.
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let unreadable = |error: &dyn std::fmt::Display| format!("cannot read `{}`: {error}", path.display());
-    let file = std::fs::File::open(path).map_err(|error| unreadable(&why(&error)))?;
-    let mut bytes = Vec::new();
-    file.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&why(&error)))?;
+    let bytes = regular_file::read(path, LARGEST + 1).map_err(|error| unreadable(&why(&error)))?;
     if bytes.len() as u64 > LARGEST {
         return Err(unreadable(&"a secret has at most 4 KiB"));
     }

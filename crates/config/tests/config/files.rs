@@ -322,3 +322,13 @@ fn check_bomb(name: &str, text: &str) {
     assert_eq!(code, Code::TooMuch, "{name}: {message}");
     assert!(start.elapsed() < Duration::from_secs(10), "{name} took {:?}", start.elapsed());
 }
+
+#[test]
+fn a_pipe_is_not_waited_for() {
+    let folder = Folder::new(&[]);
+    let made = std::process::Command::new("mkfifo").arg(folder.path("pipe.yaml")).status();
+    assert!(made.expect("coreutils").success());
+    let (code, message) = code_of(&folder.path("pipe.yaml"));
+    assert_eq!(code, Code::Unreadable);
+    assert!(message.contains("it is not a regular file"), "{message}");
+}

@@ -189,10 +189,10 @@ fn records_of_every_type() {
         "{ https: 1 . alpn=\"h2\", svcb: 1 svc.example.net. port=853 }",
         &[(RecordType::HTTPS, 1), (RecordType::SVCB, 1)],
     );
-    check("{ tlsa: 3 1 1 d2abde240d7cd3ee6b4b28c54df034b9 }", &[(RecordType::TLSA, 1)]);
-    check("{ sshfp: 4 2 123456789abcdef67890123456789abcdef67890 }", &[(RecordType::SSHFP, 1)]);
+    check("{ tlsa: 3 0 0 d2abde240d7cd3ee6b4b28c54df034b9 }", &[(RecordType::TLSA, 1)]);
+    check("{ sshfp: 4 1 123456789abcdef67890123456789abcdef67890 }", &[(RecordType::SSHFP, 1)]);
     check("{ naptr: '100 10 \"S\" \"SIP+D2U\" \"!^.*$!sip:a@example.com!\" .' }", &[(RecordType::NAPTR, 1)]);
-    check("{ ns: ns1.example.net., ds: 1 8 2 d2abde24 }", &[(RecordType::NS, 1), (RecordType::DS, 1)]);
+    check("{ ns: ns1.example.net., ds: 1 8 9 d2abde24 }", &[(RecordType::NS, 1), (RecordType::DS, 1)]);
     check("{ type666: '\\# 3 010203' }", &[(RecordType(666), 1)]);
     check("{ type1: 192.0.2.1 }", &[(RecordType::A, 1)]);
 }

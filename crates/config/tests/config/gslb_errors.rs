@@ -346,3 +346,29 @@ E116 19:43 an empty list
         "E007 11:32 65 targets, and 64 are the most\n",
     );
 }
+
+#[test]
+fn regions_with_more_targets_than_can_have_a_vote() {
+    let names = |count: usize| {
+        let name = |number: usize| {
+            let targets: Vec<String> = (0..64).map(|last| format!("10.0.{number}.{last}")).collect();
+            let health = "health: { tcp: 'tcp://:80' }";
+            format!(
+                "        n{number}: {{ policy: failover, regions: {{ us: [{}] }}, {health} }}\n",
+                targets.join(", ")
+            )
+        };
+        // Equal checks of equal targets are one, and what is not checked has no vote.
+        let same = name(0).replace("n0:", "same:");
+        let unchecked = name(200).replace(", health: { tcp: 'tcp://:80' }", "");
+        (0..count).map(name).chain([same, unchecked]).collect::<String>()
+    };
+    refused_names(&names(64), "\n");
+    refused_names(
+        &names(65),
+        r#"
+W324 5:61 `us` has 4160 targets that are checked, and 4096 can have a vote
+  = each is left out when it is down; the verdict on the region is that of the first
+"#,
+    );
+}

@@ -187,7 +187,7 @@ fn names_that_another_zone_hides() {
       soa: { primary: ns1.example.net., contact: hostmaster }
       ns: ns1.example.net.
       names:
-        sub: { ns: ns.sub, ds: 1 8 2 d2abde24, txt: hidden }
+        sub: { ns: ns.sub, ds: 1 8 9 d2abde24, txt: hidden }
         ns.sub: { a: 192.0.2.1 }
         www.sub: { txt: hidden }
         policy.sub: { policy: round_robin, endpoints: 192.0.2.1 }
@@ -204,6 +204,37 @@ E224 12:9 `policy.sub.example.com.` is never answered: the zone `sub.example.com
   = name servers are given in f.yaml:9:9
   = here it may have name servers, `ds` and the addresses of name servers
 E224 13:9 `www.geo.example.com.` is never answered: the zone `geo.example.com.` begins above it
+  = it belongs into the zone `geo.example.com.`
+  = here it may have name servers, `ds` and the addresses of name servers
+"#,
+    );
+}
+
+/// Addresses are told with a delegation if they are those of name servers, of whichever zone; others never are.
+#[test]
+fn addresses_that_are_no_glue() {
+    refused(
+        r#"    example.com:
+      soa: { primary: ns1.example.net., contact: hostmaster }
+      ns: [ns1.example.net., main.sub]
+      names:
+        sub: { ns: [ns.sub, sub], a: 192.0.2.1 }
+        ns.sub: { a: 192.0.2.2, aaaa: "2001:db8::2" }
+        main.sub: { a: 192.0.2.3 }
+        far.sub: { a: 192.0.2.4 }
+        other: { ns: far.sub }
+        www.sub: { a: 192.0.2.5 }
+        third: { ns: ns1.example.net., aaaa: "2001:db8::3" }
+        www.geo: { a: 192.0.2.6 }
+    geo.example.com: { file: /etc/geo }"#,
+        r#"
+E224 14:9 `www.sub.example.com.` is never answered: the zone `sub.example.com.` begins above it
+  = name servers are given in f.yaml:9:9
+  = here it may have name servers, `ds` and the addresses of name servers
+E224 15:9 `third.example.com.` has what is never answered: another zone begins there
+  = name servers are given in f.yaml:15:9
+  = here it may have name servers, `ds` and the addresses of name servers
+E224 16:9 `www.geo.example.com.` is never answered: the zone `geo.example.com.` begins above it
   = it belongs into the zone `geo.example.com.`
   = here it may have name servers, `ds` and the addresses of name servers
 "#,

@@ -92,7 +92,7 @@ E203 8:9 `127.0.0.1:8500` overlaps with `127.0.0.1:8500`
 E107 9:8 `1s` is not from 3s to 24h
 E209 10:33 the token is empty
 E124 10:45 `write` is no grant
-  = allowed here: register:SERVICE, register:PREFIX*, read, drain, admin
+  = allowed here: register:SERVICE, register:PREFIX*, read, drain, scale, admin
 E202 10:62 the token `web` is given twice
   = first in f.yaml:10:20
 E124 10:86 `register:` names no service

@@ -30,8 +30,10 @@ pub enum Grant {
     Register(Glob),
     /// To see everything that is registered.
     Read,
-    /// To drain instances and take them out.
+    /// To order anything of instances: to drain them and take them out, and to weigh them.
     Drain,
+    /// To order how much of the load an instance takes, as long as it takes some.
+    Scale,
     /// Everything, also with the instances of others.
     Admin,
 }
@@ -57,8 +59,12 @@ pub(super) enum Need<'a> {
     Look(&'a ServiceName),
     /// To say something for an instance of this service.
     Register(&'a ServiceName),
-    /// To order something.
+    /// To order something; which order it is comes with the body.
+    Order,
+    /// To order anything.
     Drain,
+    /// To order a weight, and nothing else.
+    Scale,
     /// What only an administrator may.
     Admin,
 }
@@ -78,6 +84,7 @@ impl Grant {
         match text {
             "read" => Grant::Read,
             "drain" => Grant::Drain,
+            "scale" => Grant::Scale,
             "admin" => Grant::Admin,
             _ => Grant::Register(Glob::new(text.strip_prefix("register:").expect("a grant"))),
         }
@@ -112,6 +119,7 @@ impl Caller {
             Need::Register(service) => format!("`register:{service}`"),
             Need::Read | Need::Look(_) => "`read`".to_owned(),
             Need::Drain => "`drain`".to_owned(),
+            Need::Order | Need::Scale => "`drain` or `scale`".to_owned(),
             Need::Nothing | Need::Anything | Need::Admin => "`admin`".to_owned(),
         };
         Err(Problem::new(Code::Forbidden, format!("the token {:?} has no grant {grant}", &*self.name)))
@@ -124,7 +132,9 @@ impl Caller {
             (Need::Register(service) | Need::Look(service), Grant::Register(glob)) => {
                 glob.matches(service.as_str())
             }
-            (Need::Read | Need::Look(_), Grant::Read) | (Need::Drain, Grant::Drain) => true,
+            (Need::Read | Need::Look(_), Grant::Read) => true,
+            (Need::Order | Need::Drain | Need::Scale, Grant::Drain) => true,
+            (Need::Order | Need::Scale, Grant::Scale) => true,
             _ => false,
         };
         need == Need::Nothing || token.grants.iter().any(allows)
@@ -200,6 +210,7 @@ mod tests {
         vec![
             token("web", "s3cret", &["register:web-*", "read"]),
             token("operator", "0perator", &["drain"]),
+            token("scaler", "sc4ler", &["scale"]),
             token("root", "r00t", &["admin"]),
             token("nobody", "n0body", &[]),
             token("empty", "", &["admin"]),
@@ -232,16 +243,25 @@ mod tests {
     #[test]
     fn grants_allow_what_they_say() {
         let (web, other) = ("web-a".parse().expect("a name"), "webb".parse().expect("a name"));
-        let needs = [Need::Read, Need::Register(&web), Need::Register(&other), Need::Drain, Need::Admin];
-        let check = |secret: &str, expected: [bool; 5]| {
+        let needs = [
+            Need::Read,
+            Need::Register(&web),
+            Need::Register(&other),
+            Need::Order,
+            Need::Scale,
+            Need::Drain,
+            Need::Admin,
+        ];
+        let check = |secret: &str, expected: [bool; 7]| {
             let caller = caller(&format!("Bearer {secret}")).expect("a token");
             assert_eq!(needs.map(|need| caller.has(need)), expected, "{secret}");
             assert!(caller.has(Need::Nothing));
         };
-        check("s3cret", [true, true, false, false, false]);
-        check("0perator", [false, false, false, true, false]);
-        check("r00t", [true; 5]);
-        check("n0body", [false; 5]);
+        check("s3cret", [true, true, false, false, false, false, false]);
+        check("0perator", [false, false, false, true, true, true, false]);
+        check("sc4ler", [false, false, false, true, true, false, false]);
+        check("r00t", [true; 7]);
+        check("n0body", [false; 7]);
         assert!(!caller("Bearer n0body").expect("a token").has(Need::Anything));
         assert_eq!(caller("Bearer s3cret").expect("a token").owner(), Some("web"));
         assert_eq!(caller("Bearer r00t").expect("a token").owner(), None);

@@ -27,6 +27,7 @@ impl Route {
             Route::Health | Route::OpenApi => Need::Nothing,
             Route::Services | Route::Instances(_) | Route::Watch | Route::PrometheusSd => Need::Read,
             Route::Instance(key) | Route::Lease(key) => Need::Register(&key.service),
+            Route::Override(_) if method == Method::PUT => Need::Order,
             Route::Override(_) => Need::Drain,
             Route::Heartbeats => Need::Anything,
             Route::Audit => Need::Admin,

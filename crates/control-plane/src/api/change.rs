@@ -108,9 +108,18 @@ impl Api {
     ) -> Result<Response<Body>, Problem> {
         Query::parse(call.query())?.end()?;
         let order: Order = json::read(body)?;
+        call.caller.check(order.need(self.is_out(key)))?;
         let overlay = order.check(call.caller.name.clone(), SystemTime::now())?;
         let reason = Some(overlay.reason.clone()).filter(|reason| !reason.is_empty());
         self.overlay(key, Some(overlay), ("override", reason), call).await
+    }
+
+    /// Whether an order takes it out, or lets it take nothing new.
+    fn is_out(&self, key: &Key) -> bool {
+        let published = self.registry.service(&key.service);
+        let entry = published.as_ref().and_then(|published| published.find(&key.id));
+        let overlay = entry.and_then(|entry| entry.instance.overlay.as_ref());
+        overlay.is_some_and(|overlay| overlay.state.is_some())
     }
 
     /// An operator leaves an instance to itself.

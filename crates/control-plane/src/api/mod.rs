@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   server ─► route ─► auth ─► body ─► change (register, leave, order) ─► Registry::apply ─► audit
-//!     │                          ├───► beat (lease, heartbeats) ────────► Registry::beat
+//!     ├ turns: no requests       ├───► beat (lease, heartbeats) ────────► Registry::beat
 //!     └ pace: slow clients       └───► read, feed, prometheus_sd ───────► what is published
 //! ```
 //!
@@ -23,6 +23,7 @@ mod duration;
 mod feed;
 mod filter;
 mod glob;
+mod head;
 mod json;
 mod large_body;
 mod order;
@@ -31,12 +32,14 @@ mod problem;
 mod prometheus_sd;
 mod query;
 mod read;
+mod refusal;
 mod register_body;
 mod route;
 mod seats;
 mod server;
 mod settings;
 mod shares;
+mod turns;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -134,6 +137,7 @@ impl Api {
         let route = Route::find(head.uri.path());
         let template = route.as_ref().map_or(Template::Other, Route::template);
         let answered = match &route {
+            _ if visit.pace.is_ambiguous() => Err(refusal::two_lengths()),
             Ok(route) => self.admit(route, &head, body, visit).await,
             Err(problem) => Err(problem.clone()),
         };

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::auth::Need;
 use super::problem::Problem;
 use super::register_body::weight;
 use crate::state::{Overlay, OverlayState, Principal};
@@ -39,6 +40,13 @@ enum OrderedState {
 }
 
 impl Order {
+    /// What a caller has to be allowed: a weight leaves an instance some of the load, but where it is to have nothing
+    /// more, as is ordered now, it would give it some again.
+    pub(super) fn need(&self, is_out: bool) -> Need<'static> {
+        let is_weight = self.state.is_none() && self.weight.is_some_and(|weight| weight > 0);
+        if is_weight && !is_out { Need::Scale } else { Need::Drain }
+    }
+
     /// Checks every value.
     pub(super) fn check(self, by: Principal, now: SystemTime) -> Result<Overlay, Problem> {
         let weight = weight(self.weight, "/weight")?;
@@ -114,5 +122,20 @@ mod tests {
         check(r#"{"weight":0}"#, Err(Some("/weight")));
         check(r#"{"state":"drain","reason":"a\nb"}"#, Err(Some("/reason")));
         check(r#"{"state":"drain","until":"1970-01-01T00:00:00Z"}"#, Err(Some("/until")));
+    }
+
+    #[test]
+    fn only_a_weight_is_for_those_who_scale() {
+        let check = |body: &str, is_out: bool, expected: Need<'_>| {
+            let order = json::read::<Order>(body.as_bytes()).expect("an order");
+            assert_eq!(order.need(is_out), expected, "{body}");
+        };
+        check(r#"{"weight":1}"#, false, Need::Scale);
+        check(r#"{"weight":70000,"reason":"later refused"}"#, false, Need::Scale);
+        check(r#"{"weight":1}"#, true, Need::Drain);
+        check(r#"{"weight":0}"#, false, Need::Drain);
+        check(r#"{"weight":1,"state":"drain"}"#, false, Need::Drain);
+        check(r#"{"state":"maintenance"}"#, false, Need::Drain);
+        check("{}", false, Need::Drain);
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -25,6 +25,11 @@ pub(super) struct Pace {
     state: AtomicU8,
     /// Which of all answers of this process was its last; zero before the first.
     asked: AtomicU64,
+    /// A request has come, and its answer is not all sent.
+    owes: AtomicBool,
+    /// How much of the body of the request is still to come.
+    body: AtomicU64,
+    ambiguous: AtomicBool,
 }
 
 /// A request that is being answered. When it is dropped the client may send another one.
@@ -36,10 +41,38 @@ pub(super) struct Turn(Arc<Pace>);
 struct Patience(Option<Pin<Box<Sleep>>>);
 
 impl Pace {
-    /// The head of a request is there.
-    pub(super) fn begin(self: &Arc<Self>) -> Turn {
+    /// The head of a request is there, and so much of its body is to come.
+    pub(super) fn begin(self: &Arc<Self>, body: u64) -> Turn {
         self.state.store(BUSY, Ordering::Relaxed);
+        self.owes.store(true, Ordering::Relaxed);
+        self.set_body(body);
         Turn(Arc::clone(self))
+    }
+
+    pub(super) fn owes(&self) -> bool {
+        self.owes.load(Ordering::Relaxed)
+    }
+
+    /// What was written has been sent: whether the answer was, too.
+    pub(super) fn is_sent(&self) -> bool {
+        self.is_idle() && self.owes.swap(false, Ordering::Relaxed)
+    }
+
+    pub(super) fn body(&self) -> u64 {
+        self.body.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_body(&self, left: u64) {
+        self.body.store(left, Ordering::Relaxed);
+    }
+
+    /// Whether the head says in two ways how long its body is.
+    pub(super) fn is_ambiguous(&self) -> bool {
+        self.ambiguous.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_ambiguous(&self, is_ambiguous: bool) {
+        self.ambiguous.store(is_ambiguous, Ordering::Relaxed);
     }
 
     /// Whether the connection was ended because its client did not read.
@@ -68,6 +101,14 @@ impl Drop for Turn {
 impl<S> Paced<S> {
     pub(super) fn new(stream: S, pace: Arc<Pace>) -> Self {
         Paced { stream, pace, reading: Patience::default(), writing: Patience::default() }
+    }
+
+    /// The next head has begun.
+    pub(super) fn begin_head(&mut self) {
+        let state = &self.pace.state;
+        if state.compare_exchange(IDLE, HEAD, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.reading.begin(HEAD_WITHIN);
+        }
     }
 }
 
@@ -98,11 +139,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let state = &self.pace.state;
-        if buffer.filled().len() > before
-            && state.compare_exchange(IDLE, HEAD, Ordering::Relaxed, Ordering::Relaxed).is_ok()
-        {
-            self.reading.begin(HEAD_WITHIN);
+        if buffer.filled().len() > before {
+            self.begin_head();
         }
         if self.pace.state.load(Ordering::Relaxed) != HEAD {
             self.reading.end();
@@ -166,6 +204,9 @@ const IDLE: u8 = 1;
 const BUSY: u8 = 2;
 const TOO_SLOW: u8 = 3;
 
+/// Of a body: nobody knows before it has ended.
+pub(super) const ANY_LENGTH: u64 = u64::MAX;
+
 /// How many answers have ended.
 static ANSWERED: AtomicU64 = AtomicU64::new(0);
 
@@ -188,7 +229,7 @@ mod tests {
         let mut server = Paced::new(server, Arc::clone(&pace));
         let began = Instant::now();
         let mut buffer = [0; 8];
-        drop(pace.begin());
+        drop(pace.begin(0));
         let silent = tokio::time::timeout(HEAD_WITHIN * 3, server.read(&mut buffer)).await;
         assert!(silent.is_err(), "who has begun nothing is waited for, after an answer");
         client.write_all(b"G").await.expect("there is room");
@@ -215,7 +256,7 @@ mod tests {
         let mut buffer = [0; 8];
         client.write_all(b"G").await.expect("there is room");
         assert_eq!(server.read(&mut buffer).await.expect("it is there"), 1);
-        let turn = pace.begin();
+        let turn = pace.begin(0);
         let long = tokio::time::timeout(HEAD_WITHIN * 3, server.read(&mut buffer)).await;
         assert!(long.is_err(), "the answer takes its time");
         drop(turn);

@@ -39,6 +39,9 @@ pub(super) enum Code {
     Store,
     Overload,
     Ending,
+    Malformed,
+    HeadTooLarge,
+    TargetTooLong,
 }
 
 /// Why a request is not answered as its sender wished.
@@ -51,7 +54,7 @@ pub(super) struct Problem {
 }
 
 impl Code {
-    pub(super) const ALL: [(Code, &'static str, StatusCode); 23] = [
+    pub(super) const ALL: [(Code, &'static str, StatusCode); 26] = [
         (Code::NotFound, "not_found", StatusCode::NOT_FOUND),
         (Code::Method, "method", StatusCode::METHOD_NOT_ALLOWED),
         (Code::Encoding, "encoding", StatusCode::BAD_REQUEST),
@@ -75,6 +78,9 @@ impl Code {
         (Code::Store, "store", StatusCode::SERVICE_UNAVAILABLE),
         (Code::Overload, "overload", StatusCode::SERVICE_UNAVAILABLE),
         (Code::Ending, "ending", StatusCode::SERVICE_UNAVAILABLE),
+        (Code::Malformed, "malformed", StatusCode::BAD_REQUEST),
+        (Code::HeadTooLarge, "head_too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+        (Code::TargetTooLong, "target_too_long", StatusCode::URI_TOO_LONG),
     ];
 
     /// The word for it.
@@ -140,6 +146,22 @@ impl Problem {
         self
     }
 
+    /// What is said of it.
+    pub(super) fn document(&self) -> String {
+        let status = self.code.status();
+        let mut document = json!({
+            "type": "about:blank",
+            "title": status.canonical_reason().unwrap_or_default(),
+            "status": status.as_u16(),
+            "code": self.code.as_str(),
+            "detail": self.detail,
+        });
+        if let Some(members) = document.as_object_mut() {
+            members.extend(self.more.clone());
+        }
+        format!("{document}\n")
+    }
+
     /// Where in the body it is.
     #[cfg(test)]
     pub(super) fn pointer(&self) -> Option<&str> {
@@ -173,19 +195,8 @@ impl From<Failure> for Problem {
 
 impl From<Problem> for Response<Body> {
     fn from(problem: Problem) -> Self {
-        let status = problem.code.status();
-        let mut document = json!({
-            "type": "about:blank",
-            "title": status.canonical_reason().unwrap_or_default(),
-            "status": status.as_u16(),
-            "code": problem.code.as_str(),
-            "detail": problem.detail,
-        });
-        if let Some(members) = document.as_object_mut() {
-            members.extend(problem.more);
-        }
-        let mut response = Response::new(Body::whole(format!("{document}\n")));
-        *response.status_mut() = status;
+        let mut response = Response::new(Body::whole(problem.document()));
+        *response.status_mut() = problem.code.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

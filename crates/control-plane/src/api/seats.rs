@@ -150,19 +150,19 @@ mod tests {
         let is_taken = |guest: &(Arc<Pace>, Option<Seat>)| guest.1.as_ref().is_some_and(Seat::is_taken);
         let guests = [1, 2, 3, 4].map(come);
         assert!(guests.iter().all(is_taken));
-        drop(guests[3].0.begin());
-        drop(guests[0].0.begin());
-        let answering = guests[1].0.begin();
+        drop(guests[3].0.begin(0));
+        drop(guests[0].0.begin(0));
+        let answering = guests[1].0.begin(0);
         let newest = come(5);
         let taken = || guests.each_ref().map(is_taken);
         assert_eq!(taken(), [true, true, false, true], "the third never asked");
-        let _busy = newest.0.begin();
+        let _busy = newest.0.begin(0);
         let next = come(6);
         assert_eq!(taken(), [true, true, false, false], "the fourth asked longest ago");
-        let _busy = next.0.begin();
+        let _busy = next.0.begin(0);
         let last = come(7);
         assert_eq!(taken(), [false, true, false, false]);
-        let _busy = last.0.begin();
+        let _busy = last.0.begin(0);
         assert!(!is_taken(&come(8)), "all are busy");
         drop(answering);
         assert!(is_taken(&come(8)));
@@ -176,7 +176,7 @@ mod tests {
         let come = |text: &str| {
             let pace = Arc::new(Pace::default());
             let seat = seats.seat(text.parse().expect("an address"), &pace, &counters)?;
-            Some((pace.begin(), seat))
+            Some((pace.begin(0), seat))
         };
         let _six = [1, 2, 3, 4, 5, 6].map(|host| come(&format!("2001:db8::{host}")).expect("a place"));
         assert!(come("2001:db8::7").is_none(), "the same subnet");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -19,9 +19,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::body::Body;
-use super::pace::{Pace, Paced};
+use super::pace::{ANY_LENGTH, Pace, Paced, Turn};
 use super::problem::{Code, Problem};
 use super::seats::Seat;
+use super::turns::Turns;
 use super::{Api, Peer};
 
 /// A connection, as the answers to its requests see it.
@@ -30,7 +31,7 @@ pub(super) struct Visit {
     pub(super) peer: Peer,
     pub(super) seat: Seat,
     pub(super) stop: watch::Receiver<Duration>,
-    pace: Arc<Pace>,
+    pub(super) pace: Arc<Pace>,
     watches: AtomicBool,
 }
 
@@ -83,6 +84,10 @@ impl Visit {
         })
     }
 
+    fn begin_turn(&self, request: &Request<Incoming>) -> Turn {
+        self.pace.begin(request.body().size_hint().exact().unwrap_or(ANY_LENGTH))
+    }
+
     /// The connection is for watching from here on.
     pub(super) fn watches(&self) {
         self.watches.store(true, Ordering::Relaxed);
@@ -93,8 +98,10 @@ async fn converse(stream: TcpStream, api: Arc<Api>, visit: Visit) {
     // Answers are written whole, and events are wanted at once.
     let _ = stream.set_nodelay(true);
     let stream = Paced::new(stream, Arc::clone(&visit.pace));
+    let stream = Turns::new(stream, Arc::clone(&visit.pace), Arc::clone(&api));
     let mut stop = visit.stop.clone();
-    let service = service_fn(|request| answer(&api, request, &visit));
+    // The turn begins as soon as the head is read: before anything else is.
+    let service = service_fn(|request| answer(&api, visit.begin_turn(&request), request, &visit));
     let mut connection = pin!(http().serve_connection(TokioIo::new(stream), service));
     let result = tokio::select! {
         result = connection.as_mut() => result,
@@ -128,8 +135,12 @@ pub(super) fn http() -> http1::Builder {
     http
 }
 
-async fn answer(api: &Api, request: Request<Incoming>, visit: &Visit) -> Result<Response<Body>, Infallible> {
-    let turn = visit.pace.begin();
+async fn answer(
+    api: &Api,
+    turn: Turn,
+    request: Request<Incoming>,
+    visit: &Visit,
+) -> Result<Response<Body>, Infallible> {
     let mut response = api.answer(request, visit).await;
     if !visit.seat.is_taken() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

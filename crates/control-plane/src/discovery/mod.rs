@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fulcrum_model::Source;
+use fulcrum_model::{Address, Source};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -150,10 +150,32 @@ impl Shared {
     fn follow(&self, sources: &BTreeSet<Source>) -> Vec<Source> {
         let mut known = self.known();
         let new = known.follow(sources);
-        for (source, list) in known.lists() {
-            (self.publish)(source, list);
+        let own = self.own();
+        let mut left_out = Vec::new();
+        for source in sources {
+            let Some(list) = known.list(source) else { continue };
+            let usable = usable(source, &list, &own);
+            if usable.len() < list.len() {
+                left_out.push((source, list.len() - usable.len()));
+            }
+            known.publishes(source, &usable);
+            (self.publish)(source, &usable);
+        }
+        drop(known);
+        for (source, endpoints) in left_out {
+            let kind = source.kind();
+            tracing::warn!(kind, %source, endpoints, "endpoints where this daemon listens now are not used");
         }
         new
+    }
+
+    /// Publishes what may be used of the list of a source, if that is something else than before.
+    fn publish_new(&self, known: &mut Progress, source: &Source) {
+        let Some(list) = known.list(source) else { return };
+        let usable = usable(source, &list, &self.own());
+        if known.publishes(source, &usable) {
+            (self.publish)(source, &usable);
+        }
     }
 
     /// Takes what a source was heard to say, and tells how often in a row it has now failed.
@@ -163,9 +185,7 @@ impl Shared {
             let mut known = self.known();
             let was_failing = known.failures(source) > 0;
             let outcome = known.heard(source, heard, self.now());
-            if let Outcome::Changed(list) = &outcome {
-                (self.publish)(source, list);
-            }
+            self.publish_new(&mut known, source);
             (outcome, was_failing, known.failures(source))
         };
         // Not under the lock: whoever reads the log may be slow.
@@ -195,6 +215,20 @@ impl Shared {
     }
 }
 
+/// What of a list may be used: it was looked at when it was told, and this daemon may have begun to listen at one of its
+/// addresses since.
+fn usable(source: &Source, list: &Arc<[Entry]>, own: &[SocketAddr]) -> Arc<[Entry]> {
+    let is_of_others = matches!(source, Source::Http(_) | Source::Srv(_));
+    let leads_to_us = |entry: &Entry| match entry.address {
+        Address::Tcp(address) => reach::refuse(address, own).is_err(),
+        Address::Unix(_) => false,
+    };
+    if !is_of_others || !list.iter().any(leads_to_us) {
+        return Arc::clone(list);
+    }
+    list.iter().filter(|entry| !leads_to_us(entry)).cloned().collect()
+}
+
 /// A task that ends with its owner.
 struct Task(JoinHandle<()>);
 
@@ -207,5 +241,74 @@ impl Task {
 impl Drop for Task {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fulcrum_model::Weight;
+
+    use super::*;
+    use crate::state::Stage;
+
+    type Published = Arc<Mutex<Vec<(String, Vec<String>)>>>;
+
+    fn told(addresses: &[&str]) -> Result<Told, Trouble> {
+        let entry = |text: &&str| Entry {
+            id: text.parse().expect("an id"),
+            address: text.parse().expect("an address"),
+            weight: Weight::ONE,
+            stage: Stage::Up,
+        };
+        Ok(Told { list: addresses.iter().map(entry).collect(), missing: None })
+    }
+
+    /// What was published since it was asked last.
+    fn take(published: &Published) -> Vec<(String, Vec<String>)> {
+        std::mem::take(&mut *published.lock().expect("it is not held"))
+    }
+
+    #[tokio::test]
+    async fn no_list_of_others_leads_to_where_we_listen_now() {
+        let published = Published::default();
+        let told_to = Arc::clone(&published);
+        let shared = Shared::new(move |source, list| {
+            let addresses = list.iter().map(|entry| entry.address.to_string()).collect();
+            told_to.lock().expect("it is not held").push((source.kind().to_owned(), addresses));
+        });
+        let listen = |own: &[&str]| {
+            let own: Vec<SocketAddr> = own.iter().map(|own| own.parse().expect("an address")).collect();
+            *shared.own.lock().expect("it is not held") = Arc::new(move || own.clone());
+        };
+        let (interval, timeout) = (Duration::from_secs(10), Duration::from_secs(1));
+        let url = "http://sd/a".parse().expect("a URL");
+        let pull = Source::Http(fulcrum_model::Pull { url, interval, timeout });
+        let file = Source::File("/list.json".into());
+        let sources = BTreeSet::from([pull.clone(), file.clone()]);
+        shared.follow(&sources);
+        let both = ["127.0.0.1:9001", "127.0.0.1:9002"];
+        let is = |kind: &str, addresses: &[&str]| {
+            (kind.to_owned(), addresses.iter().map(|address| (*address).to_owned()).collect::<Vec<_>>())
+        };
+        shared.heard(&file, told(&both));
+        shared.heard(&pull, told(&both));
+        assert_eq!(take(&published), [is("file", &both), is("http", &both)]);
+        shared.heard(&pull, told(&both));
+        assert_eq!(take(&published), []);
+        listen(&["0.0.0.0:9001"]);
+        shared.follow(&sources);
+        let mut found = take(&published);
+        found.sort();
+        // Who writes files of this machine may lead anywhere.
+        assert_eq!(found, [is("file", &both), is("http", &both[1..])]);
+        shared.heard(&pull, Err(Trouble::Timeout));
+        assert_eq!(take(&published), [], "it stays so");
+        // What this daemon has besides its listeners changes a moment after them: the next look sees it.
+        listen(&["127.0.0.1:9002"]);
+        shared.heard(&pull, Err(Trouble::Timeout));
+        assert_eq!(take(&published), [is("http", &both[..1])]);
+        listen(&[]);
+        shared.heard(&pull, told(&both));
+        assert_eq!(take(&published), [is("http", &both)]);
     }
 }

@@ -57,6 +57,8 @@ struct Known {
     good: Option<Duration>,
     last_trouble: Option<Trouble>,
     failures: u32,
+    /// What was published of the list.
+    published: Option<Arc<[Entry]>>,
 }
 
 /// What a look at a source has led to.
@@ -95,6 +97,15 @@ impl Progress {
         self.sources.get(source)?.list.clone()
     }
 
+    /// This is published of a source from now on: whether it is something else than before.
+    pub(super) fn publishes(&mut self, source: &Source, usable: &Arc<[Entry]>) -> bool {
+        let Some(known) = self.sources.get_mut(source) else { return false };
+        let is_it = |before: &Arc<[Entry]>| Arc::ptr_eq(before, usable) || before == usable;
+        let is_new = !known.published.as_ref().is_some_and(is_it);
+        known.published = Some(Arc::clone(usable));
+        is_new
+    }
+
     /// A source was looked at. Of one that is not followed nobody wants to know.
     pub(super) fn heard(&mut self, source: &Source, heard: Result<Told, Trouble>, now: Duration) -> Outcome {
         let Some(known) = self.sources.get_mut(source) else { return Outcome::Same };
@@ -127,6 +138,7 @@ impl Progress {
     }
 
     /// Every last good list.
+    #[cfg(test)]
     pub(super) fn lists(&self) -> impl Iterator<Item = (&Source, &Arc<[Entry]>)> {
         self.sources.iter().filter_map(|(source, known)| Some((source, known.list.as_ref()?)))
     }

@@ -6,6 +6,7 @@
 //! ```
 
 mod explain;
+mod memory;
 mod metrics;
 mod order;
 mod simulate;
@@ -13,7 +14,6 @@ mod status;
 
 use std::fs;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -23,11 +23,12 @@ use fulcrum_data_plane::DataPlane;
 use fulcrum_gslb::compiled::CompileError;
 use fulcrum_gslb::responder::{EndpointView, Next, Outside, Responder, ServiceView, bind};
 use fulcrum_gslb::server::{BindError, Sockets};
-use fulcrum_gslb::verdict::{Memory, Transition};
+use fulcrum_gslb::verdict::Transition;
 use fulcrum_gslb::zone;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
+use self::memory::MemoryFile;
 pub(crate) use self::metrics::GslbMetrics;
 pub(crate) use self::order::RegionError;
 use self::order::region_state;
@@ -37,7 +38,7 @@ use self::order::region_state;
 pub(crate) struct PreparedResponder {
     next: Next,
     sockets: Sockets,
-    memory: PathBuf,
+    memory: MemoryFile,
 }
 
 /// Why there can be no responder.
@@ -58,14 +59,14 @@ pub(crate) struct Answering(Arc<OnceLock<Running>>);
 /// A responder, and where what is held of regions is kept.
 struct Running {
     responder: Arc<Responder>,
-    memory: PathBuf,
+    memory: MemoryFile,
 }
 
 /// The responder, running.
 pub(crate) struct Gslbd {
     responder: Arc<Responder>,
     looks: JoinHandle<()>,
-    memory: PathBuf,
+    memory: MemoryFile,
 }
 
 impl Answering {
@@ -87,7 +88,11 @@ impl PreparedResponder {
         let Some(gslb) = &config.gslb else { return Ok(None) };
         let mut next = compile(gslb, None)?;
         next.open_log(None).map_err(GslbError::Log)?;
-        Ok(Some(PreparedResponder { next, sockets: bind(gslb)?, memory: memory_file(&config.state_dir) }))
+        Ok(Some(PreparedResponder {
+            next,
+            sockets: bind(gslb)?,
+            memory: MemoryFile::within(&config.state_dir),
+        }))
     }
 }
 
@@ -97,7 +102,7 @@ pub(crate) fn check(config: &Config) -> Result<(), GslbError> {
 }
 
 fn compile(gslb: &Gslb, running: Option<&Responder>) -> Result<Next, GslbError> {
-    Next::prepare(gslb, &zone::file::read, running).map_err(GslbError::Compile)
+    Next::prepare(gslb, &zone::file::read_with_texts, running).map_err(GslbError::Compile)
 }
 
 impl Gslbd {
@@ -110,7 +115,7 @@ impl Gslbd {
         let PreparedResponder { next, sockets, memory } = prepared;
         let mut key = [0; 16];
         fs::File::open("/dev/urandom")?.read_exact(&mut key)?;
-        let remembered = recall(&memory);
+        let remembered = memory.recall();
         let generation = data_plane.generation();
         let responder =
             Responder::start(next, generation, sockets, outside(data_plane), (remembered.as_ref(), key))?;
@@ -135,10 +140,13 @@ impl Gslbd {
     pub(crate) async fn end(self) {
         self.looks.abort();
         let _ = self.looks.await;
-        remember(&self.responder, &self.memory);
-        let responder = self.responder;
-        // It waits for its threads.
-        let _ = tokio::task::spawn_blocking(move || responder.end()).await;
+        let Gslbd { responder, memory, .. } = self;
+        // It waits for the disk and for its threads.
+        let end = move || {
+            memory.keep(&responder);
+            responder.end();
+        };
+        let _ = tokio::task::spawn_blocking(end).await;
     }
 }
 
@@ -172,7 +180,7 @@ pub(crate) fn commit(running: Option<&Gslbd>, next: Option<Next>, generation: u6
         let transitions = running.responder.commit(next, generation);
         transitions.iter().for_each(tell);
         if !transitions.is_empty() {
-            remember(&running.responder, &running.memory);
+            running.memory.keep(&running.responder);
         }
     }
 }
@@ -204,26 +212,31 @@ fn outside(data_plane: &Arc<DataPlane>) -> Outside {
 }
 
 /// Looks at everything every second, and keeps what is held of regions.
-async fn look(responder: Arc<Responder>, memory: PathBuf) {
+async fn look(responder: Arc<Responder>, memory: MemoryFile) {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut kept = 0;
+    let (mut looked, mut is_due) = (0, false);
+    let mut keeping: Option<JoinHandle<()>> = None;
     loop {
         looks.tick().await;
-        let (asked, file) = (Arc::clone(&responder), memory.clone());
-        kept += 1;
-        let is_due = kept % KEEP_EVERY == 0;
-        // Answers are built anew, and a file may be written.
-        let looked = tokio::task::spawn_blocking(move || {
+        looked += 1;
+        // Answers are built anew.
+        let asked = Arc::clone(&responder);
+        let have_changed = tokio::task::spawn_blocking(move || {
             let transitions = asked.tick();
             transitions.iter().for_each(tell);
             asked.free_retired();
-            if is_due || !transitions.is_empty() {
-                remember(&asked, &file);
-            }
+            !transitions.is_empty()
         });
-        if let Err(error) = looked.await {
-            tracing::error!(%error, "regions and targets were not looked at");
+        match have_changed.await {
+            Ok(have_changed) => is_due |= have_changed || looked % KEEP_EVERY == 0,
+            Err(error) => tracing::error!(%error, "regions and targets were not looked at"),
+        }
+        // Nobody waits for it: a disk that stands still must not keep regions from being looked at.
+        if is_due && keeping.as_ref().is_none_or(JoinHandle::is_finished) {
+            let (memory, responder) = (memory.clone(), Arc::clone(&responder));
+            keeping = Some(tokio::task::spawn_blocking(move || memory.keep(&responder)));
+            is_due = false;
         }
     }
 }
@@ -231,41 +244,6 @@ async fn look(responder: Arc<Responder>, memory: PathBuf) {
 fn tell(transition: &Transition) {
     let Transition { region, from, to, reason, .. } = transition;
     tracing::warn!(%region, %from, %to, %reason, "a region has changed");
-}
-
-fn memory_file(state_dir: &Path) -> PathBuf {
-    state_dir.join("gslb-verdicts.json")
-}
-
-/// What was held of regions before; nothing when that cannot be read, which is said.
-fn recall(file: &Path) -> Option<Memory> {
-    let bytes = match fs::read(file) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(error) => {
-            tracing::warn!(%error, file = %file.display(), "what was held of regions cannot be read");
-            return None;
-        }
-    };
-    serde_json::from_slice(&bytes)
-        .inspect_err(
-            |error| tracing::warn!(%error, file = %file.display(), "what was held of regions is not whole"),
-        )
-        .ok()
-}
-
-fn remember(responder: &Responder, file: &Path) {
-    let Some(memory) = responder.memory() else { return };
-    let written = || {
-        let text = serde_json::to_vec(&memory)?;
-        fs::create_dir_all(file.parent().unwrap_or(Path::new(".")))?;
-        let new = file.with_extension("new");
-        fs::write(&new, text)?;
-        fs::rename(&new, file)
-    };
-    if let Err(error) = written() {
-        tracing::warn!(%error, file = %file.display(), "what is held of regions cannot be kept");
-    }
 }
 
 /// How often everything is looked at.

@@ -6,7 +6,7 @@ use fulcrum_gslb::responder::Responder;
 use fulcrum_gslb::verdict::{Forced, Order, Refused};
 use fulcrum_model::RegionName;
 
-use super::{Answering, remember, status, tell};
+use super::{Answering, status, tell};
 use crate::admin::{self, GslbRegionStatus, RegionOrderDocument, RegionState};
 
 /// Why something cannot be said or ordered of a region.
@@ -53,7 +53,7 @@ impl Answering {
             Err(refused) => return Err(RegionError::Refused(refused)),
         }
         // A crash in the next second must not undo it.
-        remember(responder, &running.memory);
+        running.memory.keep(responder);
         let stands = responder.regions().into_iter().find(|region| region.name == name);
         stands.map(status::region).ok_or_else(|| unknown(responder, region))
     }

@@ -214,6 +214,7 @@ fn token(token: &config::Token) -> Token {
         config::Grant::Register(services) => Grant::Register(Glob::new(services)),
         config::Grant::Read => Grant::Read,
         config::Grant::Drain => Grant::Drain,
+        config::Grant::Scale => Grant::Scale,
         config::Grant::Admin => Grant::Admin,
     });
     Token::new(&token.name, token.secret.expose(), grants.collect(), Vec::new())

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fulcrum_config::gslb::Gslb;
-use fulcrum_config::{Loaded, Report};
+use fulcrum_config::{Loaded, Report, regular_file};
 use fulcrum_control_plane::file_watch::Watch;
 use tokio::sync::Notify;
 
@@ -136,7 +136,10 @@ impl Print {
         let mut hasher = DefaultHasher::new();
         match names(path) {
             Some(names) => names.hash(&mut hasher),
-            None => fs::read(path).map_err(|error| error.kind()).hash(&mut hasher),
+            None => {
+                let read = regular_file::read(path, LARGEST);
+                read.map_err(|error| error.kind()).hash(&mut hasher)
+            }
         }
         Print(hasher.finish())
     }
@@ -160,6 +163,9 @@ fn names(path: &Path) -> Option<Vec<std::ffi::OsString>> {
 /// Reads until nothing new turns up: the main file, what it includes, and once more for an include that has changed
 /// meanwhile. More means that somebody writes all the time, who will be noticed.
 const MOST_ROUNDS: usize = 4;
+
+/// More than any file of a configuration may have, in bytes.
+const LARGEST: u64 = (16 << 20) + 1;
 
 #[cfg(test)]
 mod tests {

@@ -108,7 +108,7 @@ fn await_everywhere(data_plane: &DataPlane, generation: u64) -> bool {
         if began.elapsed() > EVERYWHERE_WITHIN {
             return false;
         }
-        // Workers tell nobody; they look between two requests, which is soon.
+        // Workers wake nobody; they look between two requests, which is soon.
         std::thread::sleep(Duration::from_millis(1));
     }
     true

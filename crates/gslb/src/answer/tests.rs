@@ -29,7 +29,7 @@ pub(crate) fn snapshot(text: &str) -> Snapshot {
     Snapshot {
         generation: 1,
         names: Arc::new(Names::new(&[zone.expect("nothing is wrong")])),
-        choices: Arc::new([Choice::new(manner, None, &[plan])]),
+        choices: [Choice::new(manner, None, &[plan])].into_iter().collect(),
         cookies: Arc::new(CookieKeys::new(vec![[1; 16]])),
         identity: Arc::from(*b"lb-1"),
         zone_cells: Arc::from([]),
@@ -108,14 +108,61 @@ fn answers_have_the_flags_and_counts_of_what_they_are() {
 }
 
 #[test]
-fn other_classes_and_keys_are_refused() {
+fn other_classes_are_refused() {
     let snapshot = snapshot("");
     check(&snapshot, &query("example.com", 6, 3, None), 0x8105, [1, 0, 0, 0]);
     check(&snapshot, &query("example.com", 6, 255, None), 0x8105, [1, 0, 0, 0]);
-    let mut signed = query("example.com", 6, 1, None);
-    signed[11] = 1;
-    signed.extend_from_slice(b"\x01k\0\0\xfa\0\xff\0\0\0\0\0\0");
-    check(&snapshot, &signed, 0x8109, [1, 0, 0, 0]);
+}
+
+/// RFC 8945 §5.2.1: whoever signs with a key that nobody knows is told so, with what it sent but for the signature.
+#[test]
+fn keys_that_nobody_knows_are_told_so() {
+    let snapshot = snapshot("");
+    let signed = |edns, key: &[u8], algorithm: &[u8]| {
+        let mut signed = query("example.com", 6, 1, edns);
+        signed[11] += 1;
+        let length = (algorithm.len() + 48) as u16;
+        for part in [
+            key,
+            b"\0\xfa\0\xff\0\0\0\0",
+            &length.to_be_bytes(),
+            algorithm,
+            b"\0\0\x65\0\0\0\x01\x2c\0\x20",
+            &[7; 32],
+            b"\xab\xcd\0\0\0\0",
+        ] {
+            signed.extend_from_slice(part);
+        }
+        signed
+    };
+    let told = |key: &[u8], algorithm: &[u8]| {
+        let length = (algorithm.len() + 16) as u16;
+        [
+            key,
+            b"\0\xfa\0\xff\0\0\0\0",
+            &length.to_be_bytes(),
+            algorithm,
+            b"\0\0\x65\0\0\0\x01\x2c\0\0\xab\xcd\0\x11\0\0",
+        ]
+        .concat()
+    };
+    let (key, algorithm) = (&b"\x01k\0"[..], &b"\x0bhmac-sha256\0"[..]);
+    let plain = check(&snapshot, &signed(None, key, algorithm), 0x8109, [1, 0, 0, 1]);
+    assert!(plain.ends_with(&told(key, algorithm)), "{plain:x?}");
+    let message = signed(Some((1232, b"")), key, algorithm);
+    let with_opt = check(&snapshot, &message, 0x8109, [1, 0, 0, 2]);
+    let tail = [b"\0\0\x29\x04\xd0\0\0\x80\0\0\0", &told(key, algorithm)[..]].concat();
+    assert!(with_opt.ends_with(&tail), "{with_opt:x?}");
+    // Limited, it keeps both.
+    let (mut cut, answered) = ask(&snapshot, &message, Transport::Udp).expect("one");
+    let length = truncate(&mut cut, &answered);
+    assert_eq!((&cut[6..12], &cut[length - tail.len()..length]), (&[0, 0, 0, 0, 0, 2][..], &tail[..]));
+    // Names that do not fit into 512 bytes together are left out.
+    let long = [[b"\x3f".as_slice(), &[b'x'; 63]].concat().repeat(3), vec![0]].concat();
+    check(&snapshot, &signed(None, &long, &long), 0x8109, [1, 0, 0, 1]);
+    let longer = [&b"\x3b"[..], &[b'x'; 59], &long].concat();
+    check(&snapshot, &signed(None, &longer, &longer), 0x8109, [1, 0, 0, 0]);
+    check(&snapshot, &signed(Some((1232, b"")), &longer, &longer), 0x8109, [1, 0, 0, 2]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::Directory;
+use crate::choices::Choices;
 use crate::cookie::CookieKeys;
 use crate::counters::Counters;
 use crate::names::Names;
@@ -30,7 +31,7 @@ impl DirectoryServer {
         let snapshot = Snapshot {
             generation: 0,
             names: Arc::new(Names::new(&[])),
-            choices: Arc::default(),
+            choices: Choices::default(),
             cookies: Arc::new(CookieKeys::new(vec![key])),
             zone_cells: zone_cells.into(),
             nowhere_cells,

@@ -12,6 +12,8 @@ pub(super) struct Message<'a> {
     pub(super) opts: Vec<u16>,
     /// Types of the records of the answer.
     pub(super) answers: Vec<u16>,
+    /// Types of the additional records.
+    pub(super) additional: Vec<u16>,
 }
 
 impl<'a> Message<'a> {
@@ -24,6 +26,7 @@ impl<'a> Message<'a> {
             questions: &[],
             opts: Vec::new(),
             answers: Vec::new(),
+            additional: Vec::new(),
         };
         let mut place = 12;
         for _ in 0..number(4)? {
@@ -34,10 +37,13 @@ impl<'a> Message<'a> {
             for _ in 0..number(section)? {
                 let fixed = name_end(bytes, place)?;
                 let record_type = number(fixed)?;
-                match (section, record_type) {
-                    (6, _) => message.answers.push(record_type),
-                    (10, OPT) => message.opts.push(number(fixed + 2)?),
+                match section {
+                    6 => message.answers.push(record_type),
+                    10 => message.additional.push(record_type),
                     _ => {}
+                }
+                if (section, record_type) == (10, OPT) {
+                    message.opts.push(number(fixed + 2)?);
                 }
                 place = fixed + 10 + usize::from(number(fixed + 8)?);
                 bytes.get(..place)?;

@@ -67,6 +67,10 @@ fn fits<'a>(query: &[u8], answer: &'a [u8]) -> Message<'a> {
         "the question comes back as it was"
     );
     assert!(answer.opts.len() <= 1 && answer.opts.iter().all(|size| *size == 1232));
+    // The last one, and only to say that its key is not known.
+    let signature = answer.additional.iter().position(|record_type| *record_type == TSIG);
+    let is_refused = answer.flags & 0xf == NOTAUTH;
+    assert!(signature.is_none_or(|place| place + 1 == answer.additional.len() && is_refused));
     answer
 }
 
@@ -103,7 +107,7 @@ fn snapshot() -> Snapshot {
     Snapshot {
         generation: 1,
         names: Arc::new(Names::new(&[zone])),
-        choices: Arc::new(choices),
+        choices: choices.into_iter().collect(),
         cookies: Arc::new(CookieKeys::new(vec![[1; 16], [2; 16]])),
         identity: Arc::from([b'x'; crate::snapshot::IDENTITY_MAX]),
         zone_cells: Arc::from([]),
@@ -126,6 +130,9 @@ fn plan(targets: &[&str]) -> Plan {
         is_unknown: false,
     }
 }
+
+const TSIG: u16 = 250;
+const NOTAUTH: u16 = 9;
 
 const ZONE: &str = "$TTL 300
 @ SOA ns1 hostmaster 1 1h 15m 1w 60
@@ -179,13 +186,28 @@ mod tests {
         );
         let options = prop::collection::vec(option, 0..4);
         let opt = (any::<u16>(), prop_oneof![4 => Just(0u8), 1 => any::<u8>()], any::<u8>(), options);
-        let parts =
-            (prop_oneof![3 => Just(0x0100u16), 1 => any::<u16>()], name, types, prop::option::of(opt));
+        let signature = prop::option::weighted(0.2, ("[a-z]{1,60}", 0..4usize, "[a-z0-9-]{1,30}", 0..70u16));
+        let parts = (
+            prop_oneof![3 => Just(0x0100u16), 1 => any::<u16>()],
+            name,
+            types,
+            prop::option::of(opt),
+            signature,
+        );
         (parts, prop::option::of((any::<prop::sample::Index>(), any::<u8>()))).prop_map(
-            |((flags, name, record_type, opt), spoilt)| {
+            |((flags, name, record_type, opt, signature), spoilt)| {
                 let mut message = vec![0xab, 0xcd];
                 message.extend_from_slice(&flags.to_be_bytes());
-                message.extend_from_slice(&[0, 1, 0, 0, 0, 0, 0, u8::from(opt.is_some())]);
+                message.extend_from_slice(&[
+                    0,
+                    1,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    u8::from(opt.is_some()) + u8::from(signature.is_some()),
+                ]);
                 message.extend_from_slice(&name);
                 message.extend_from_slice(&record_type.to_be_bytes());
                 message.extend_from_slice(&[0, 1]);
@@ -201,6 +223,18 @@ mod tests {
                     message.extend_from_slice(&[0, version, flags, 0]);
                     message.extend_from_slice(&(options.len() as u16).to_be_bytes());
                     message.extend_from_slice(&options);
+                }
+                if let Some((label, labels, algorithm, length)) = signature {
+                    let label = [&[label.len() as u8], label.as_bytes()].concat();
+                    message.extend_from_slice(&label.repeat(labels));
+                    message.extend_from_slice(b"\0\0\xfa\0\xff\0\0\0\0");
+                    message.extend_from_slice(&(algorithm.len() as u16 + 2 + 16 + length).to_be_bytes());
+                    message
+                        .extend_from_slice(&[&[algorithm.len() as u8], algorithm.as_bytes(), b"\0"].concat());
+                    message.extend_from_slice(b"\0\0\x65\0\0\0\x01\x2c");
+                    message.extend_from_slice(&length.to_be_bytes());
+                    message.resize(message.len() + usize::from(length), 7);
+                    message.extend_from_slice(b"\xab\xcd\0\0\0\0");
                 }
                 if let Some((index, value)) = spoilt {
                     let place = index.index(message.len());

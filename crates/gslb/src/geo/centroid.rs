@@ -59,7 +59,7 @@ impl Table {
         if let Ok(subdivision) = code.parse() {
             self.subdivisions.insert(subdivision, point(words)?);
         } else {
-            let continent = words.next().unwrap_or_default().parse()?;
+            let continent = words.next().unwrap_or_default().parse().map_err(|_| NotACode)?;
             self.countries.insert(code.parse()?, (continent, point(words)?));
         }
         Ok(())

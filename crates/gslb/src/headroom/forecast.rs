@@ -20,7 +20,7 @@ struct Known {
     load: f64,
     /// The weight that clients follow, averaged over the same time: what `load` belongs to.
     followed: f64,
-    /// Not averaged: capacity is what there is now.
+    /// Not averaged: capacity is what there is now. Infinite where nothing bounds it.
     capacity: f64,
 }
 
@@ -63,6 +63,11 @@ impl Forecast {
     /// Nothing is known of its load any more; its weight stays.
     pub(super) fn forget(&mut self) {
         self.known = None;
+    }
+
+    /// It had this weight before, and clients follow it already.
+    pub(super) fn recall(&mut self, weight: f64, now: Duration) {
+        *self = Forecast { weight, changed: Some(now), ..Forecast::default() };
     }
 
     fn weight_at(&self, when: Option<Duration>) -> f64 {

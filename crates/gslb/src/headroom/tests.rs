@@ -13,7 +13,8 @@ struct Loop {
     headroom: Headroom,
     /// What the clients of each region ask for.
     demand: [f64; 2],
-    capacity: [f64; 2],
+    /// What each can take; `None` where nothing bounds it.
+    capacity: [Option<f64>; 2],
     ttl: Duration,
     /// How late clients really follow.
     lag: Lag,
@@ -36,7 +37,7 @@ impl Loop {
         Loop {
             headroom: Headroom::new(2, HeadroomRules::default()),
             demand,
-            capacity,
+            capacity: capacity.map(Some),
             ttl: ttl * SECOND,
             lag,
             weights: Vec::new(),
@@ -74,7 +75,8 @@ impl Loop {
             if self.second.is_multiple_of(2) {
                 let loads = self.loads();
                 for region in [0, 1] {
-                    let evidence = evidence(loads[region], self.capacity[region]);
+                    let capacity = self.capacity[region];
+                    let evidence = Evidence { capacity, ..evidence(loads[region], 0.0) };
                     self.headroom.observe(Region(region as u8), &evidence, self.ttl, now);
                 }
             }
@@ -83,7 +85,7 @@ impl Loop {
     }
 
     fn spare(&self, region: usize) -> f64 {
-        1.0 - self.loads()[region] / self.capacity[region]
+        1.0 - self.loads()[region] / self.capacity[region].unwrap_or(f64::INFINITY)
     }
 
     /// The weights of the first region, each as long as it lasted.
@@ -112,6 +114,57 @@ fn it_takes_its_clients_back_when_they_fit_again() {
     world.demand[0] = 60.0;
     world.run(3600);
     assert_eq!(world.headroom.weight(Region(0)), 1.0);
+}
+
+/// Its endpoints have no limits any more: it takes everybody back, as slowly as it shed them.
+#[test]
+fn a_region_that_nothing_bounds_takes_its_clients_back_step_by_step() {
+    let mut world = Loop::new([160.0, 10.0], [100.0, 300.0], 60, Lag::After(60));
+    world.run(3600);
+    let shed = world.headroom.weight(Region(0));
+    assert!(shed < 0.6, "{shed}");
+    let before = world.weights.len();
+    world.capacity[0] = None;
+    world.run(1200);
+    let now = world.weights.split_off(before);
+    assert_eq!(now.last().map(|weights| weights[0]), Some(1.0));
+    let changes = now.windows(2).map(|pair| pair[1][0] - pair[0][0]).enumerate().filter(|(_, by)| *by != 0.0);
+    let changes: Vec<(usize, f64)> = changes.collect();
+    assert!(changes.iter().all(|(_, by)| *by > 0.0 && *by <= 0.1 + 1e-9), "{changes:?}");
+    assert!(changes.windows(2).all(|pair| pair[1].0 - pair[0].0 >= 60), "{changes:?}");
+    assert_eq!(changes.len(), ((1.0 - shed) / 0.1).ceil() as usize, "{changes:?}");
+}
+
+/// Nobody spills to a region of which nobody knows how much is too much.
+#[test]
+fn what_has_no_bound_is_no_room() {
+    let mut world = Loop::new([160.0, 10.0], [100.0, 300.0], 60, Lag::After(60));
+    world.capacity[1] = None;
+    world.run(3600);
+    assert_eq!(world.steps(), [1.0]);
+}
+
+/// After a restart clients go on as they were led, and what is wanted instead comes step by step.
+#[test]
+fn a_weight_that_is_recalled_is_left_step_by_step() {
+    let check = |weight: f64, expected: f64| {
+        let mut headroom = Headroom::new(2, HeadroomRules::default());
+        headroom.recall(Region(0), weight, SECOND);
+        headroom.recall(Region(9), weight, SECOND);
+        assert_eq!(headroom.weight(Region(0)), expected, "{weight}");
+        let mut tick = |second: u64| {
+            let now = Duration::from_secs(second);
+            headroom.observe(Region(0), &evidence(10.0, 100.0), SECOND, now);
+            headroom.tick(Region::first(2).collect(), SECOND, now);
+            headroom.weight(Region(0))
+        };
+        assert_eq!(tick(30), expected, "not before clients may have followed");
+        assert_eq!(tick(31), (expected + 0.1).min(1.0));
+    };
+    check(0.4, 0.4);
+    check(0.0, 0.05);
+    check(7.0, 1.0);
+    check(f64::NAN, 1.0);
 }
 
 /// However late clients follow, weights turn round ever less, and by less, and then stay.

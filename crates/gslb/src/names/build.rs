@@ -2,42 +2,63 @@
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use fulcrum_model::{DnsName, RecordData, RecordType};
 use smallvec::SmallVec;
 
-use super::table::Table;
-use super::{Kind, Names, Node, ZoneEntry};
-use crate::body::{Body, BodyWriter, Owner, Section, any_body, write_set};
+use super::index::Index;
+use super::{ELSEWHERE, Kind, Names, Node, ZoneEntry, ZoneNames};
+use crate::body::{Body, BodyWriter, Owner, Section, address_body, any_body, write_set};
 use crate::query::{AUTHORITATIVE, NXDOMAIN};
+use crate::table::Table;
 use crate::zone::{RecordSet, RecordSets, Zone};
 
 impl Names {
     /// The names of these zones. Where one zone is within another, the lower one answers for its names.
+    /// Choices have the numbers that the zones say.
     pub fn new(zones: &[Zone]) -> Self {
-        let numbers: HashMap<&DnsName, u32> =
-            (0..).zip(zones).map(|(number, zone)| (&zone.name, number)).collect();
-        let lower = lower(zones, &numbers);
-        let builder = |(number, zone)| {
-            let lower: &[&DnsName] = lower.get(&number).map_or(&[], Vec::as_slice);
-            Builder::new(zone, (number, &numbers), lower)
+        let lower = lower(zones.iter().map(|zone| &zone.name));
+        let of = |zone: &Zone| {
+            let lower: &[&DnsName] = lower.get(&zone.name).map_or(&[], Vec::as_slice);
+            (Arc::new(ZoneNames::new(zone, lower)), 0)
         };
-        let builders: Vec<Builder<'_>> = (0..).zip(zones).map(builder).collect();
-        let names = |zone: &Zone| zone.names.len() + zone.choices.len();
-        let mut table = Table::with_capacity(zones.iter().map(names).sum());
-        builders.iter().for_each(|builder| builder.add_all(&mut table));
-        builders.iter().for_each(|builder| builder.join_lower(&mut table));
-        link_wildcards(&mut table);
-        let entry = |zone: &Zone| ZoneEntry { name: zone.name.clone(), none: none(zone) };
-        Names { table, zones: zones.iter().map(entry).collect(), any: any_body() }
+        Names::joined(zones.iter().map(of).collect())
+    }
+
+    /// The names of these zones, which know of each other; with each zone the number of its first choice.
+    pub(crate) fn joined(zones: Vec<(Arc<ZoneNames>, u32)>) -> Self {
+        let entry = |(of, first_choice)| ZoneEntry { of, first_choice, signer: None };
+        let mut zones: Vec<ZoneEntry> = zones.into_iter().map(entry).collect();
+        let signers: HashMap<DnsName, (u32, Option<Body>)> = (0..)
+            .zip(&zones)
+            .flat_map(|(number, zone)| zone.of.lower.iter().map(move |lower| (number, lower)))
+            .map(|(number, (apex, signer))| (apex.clone(), (number, signer.clone())))
+            .collect();
+        for zone in &mut zones {
+            zone.signer = signers.get(&zone.of.name).cloned();
+        }
+        Names { index: Index::new(&zones), zones, any: any_body() }
+    }
+}
+
+impl ZoneNames {
+    /// The names of a zone; `lower` are the apexes of the zones right below it.
+    pub(crate) fn new(zone: &Zone, lower: &[&DnsName]) -> Self {
+        let builder = Builder::new(zone, lower);
+        let mut table = Table::with_capacity(1 + zone.names.len() + zone.choices.len());
+        builder.add_all(&mut table);
+        let lower = builder.join_lower(&mut table);
+        link_wildcards(&mut table, &lower);
+        let (nodes, hashes) = table.into_parts();
+        ZoneNames { name: zone.name.clone(), none: none(zone), nodes, hashes, lower }
     }
 }
 
 /// A name that has nothing.
-pub(super) fn empty(name: &[u8], zone: u32) -> Node {
+fn empty(name: &[u8]) -> Node {
     Node {
         name: SmallVec::from_slice(name),
-        zone,
         kind: Kind::Plain,
         wildcard: None,
         sets: SmallVec::new(),
@@ -46,22 +67,20 @@ pub(super) fn empty(name: &[u8], zone: u32) -> Node {
     }
 }
 
-/// Puts a node in the place of one with its name, if there is one.
-fn place(table: &mut Table, node: Node) {
-    match table.place(&node.name) {
-        Some(place) => table.nodes_mut()[place as usize] = node,
-        None => drop(table.insert(node)),
+/// Tells each name with a `*` below it of that.
+fn link_wildcards(table: &mut Table<Node>, lower: &[(DnsName, Option<Body>)]) {
+    let own =
+        (0..).zip(table.things()).filter_map(|(place, node)| Some((above_of(table, &node.name)?, place)));
+    let lower = lower.iter().filter_map(|(apex, _)| Some((above_of(table, apex.as_wire())?, ELSEWHERE)));
+    let links: Vec<(u32, u32)> = own.chain(lower).collect();
+    for (above, place) in links {
+        table.things_mut()[above as usize].wildcard = Some(place);
     }
 }
 
-/// Tells each name with a `*` below it of that.
-fn link_wildcards(table: &mut Table) {
-    for place in 0..table.nodes().len() {
-        let Some(above) = table.nodes()[place].name.strip_prefix(b"\x01*") else { continue };
-        if let Some(above) = table.place(above) {
-            table.nodes_mut()[above as usize].wildcard = Some(place as u32);
-        }
-    }
+/// The place of the name that a wildcard is below; of other names nothing.
+fn above_of(table: &Table<Node>, name: &[u8]) -> Option<u32> {
+    table.place(name.strip_prefix(b"\x01*")?)
 }
 
 /// The name without its first label; of the root nothing.
@@ -86,10 +105,10 @@ fn authority(writer: &mut BodyWriter, zone: &Zone) {
 
 struct Builder<'a> {
     zone: &'a Zone,
-    number: u32,
-    numbers: &'a HashMap<&'a DnsName, u32>,
     /// The zones right below: mostly none.
     lower: &'a [&'a DnsName],
+    /// Their apexes in wire form.
+    apexes: HashSet<&'a [u8]>,
     /// Whether others answer for some names of it.
     has_cuts: bool,
     /// The names above those that have something; worked out when it is asked for.
@@ -97,16 +116,18 @@ struct Builder<'a> {
 }
 
 /// By zone, the apexes of those right below it.
-fn lower<'a>(zones: &'a [Zone], numbers: &HashMap<&DnsName, u32>) -> HashMap<u32, Vec<&'a DnsName>> {
-    let mut found: HashMap<u32, Vec<&DnsName>> = HashMap::new();
-    for Zone { name, .. } in zones {
+pub(crate) fn lower<'a>(apexes: impl Iterator<Item = &'a DnsName>) -> HashMap<DnsName, Vec<&'a DnsName>> {
+    let apexes: Vec<&DnsName> = apexes.collect();
+    let known: HashSet<&DnsName> = apexes.iter().copied().collect();
+    let mut found: HashMap<DnsName, Vec<&DnsName>> = HashMap::new();
+    for name in apexes {
         let mut above = name.parent();
         while let Some(upper) = above {
-            if let Some(&number) = numbers.get(&upper) {
-                found.entry(number).or_default().push(name);
+            above = upper.parent();
+            if known.contains(&upper) {
+                found.entry(upper).or_default().push(name);
                 break;
             }
-            above = upper.parent();
         }
     }
     found
@@ -127,57 +148,53 @@ fn names_above(zone: &Zone, lower: &[&DnsName]) -> HashSet<DnsName> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(
-        zone: &'a Zone,
-        (number, numbers): (u32, &'a HashMap<&'a DnsName, u32>),
-        lower: &'a [&'a DnsName],
-    ) -> Self {
+    fn new(zone: &'a Zone, lower: &'a [&'a DnsName]) -> Self {
         let is_cut = |(name, sets): (&DnsName, &RecordSets)| {
             *name != zone.name && sets.iter().any(|set| set.record_type == RecordType::NS)
         };
         let has_cuts = zone.names.iter().any(is_cut);
-        Builder { zone, number, numbers, lower, has_cuts, above: OnceCell::new() }
+        let apexes = lower.iter().map(|apex| apex.as_wire()).collect();
+        Builder { zone, lower, apexes, has_cuts, above: OnceCell::new() }
     }
 
-    fn add_all(&self, table: &mut Table) {
-        // The apex is there in any case.
-        place(table, empty(self.zone.name.as_wire(), self.number));
-        for name in self.zone.names.keys().chain(self.zone.choices.keys()) {
-            self.add(name, table);
+    fn add_all(&self, table: &mut Table<Node>) {
+        // The apex is there in any case, and the first.
+        table.put(empty(self.zone.name.as_wire()));
+        for (name, sets) in self.zone.names.iter() {
+            self.add(name, sets, table);
+        }
+        for name in self.zone.choices.keys().filter(|name| !self.zone.names.contains(name)) {
+            self.add(name, &[], table);
         }
     }
 
-    fn add(&self, name: &DnsName, table: &mut Table) {
-        if self.lower_zone(name).is_some() {
+    fn add(&self, name: &DnsName, sets: &[RecordSet], table: &mut Table<Node>) {
+        if self.is_lower(name) {
             return;
         }
         let cut = self.cut_of(name);
         if cut.as_ref().is_none_or(|cut| cut == name) {
-            place(table, self.node(name, cut.is_some()));
+            table.put(self.node(name, sets, cut.is_some()));
             self.add_above(name, table);
         }
     }
 
     /// Zones below are part of the tree: the names on the way to them are there, and the signatures of their keys stay here.
-    fn join_lower(&self, table: &mut Table) {
-        for apex in self.lower {
-            if self.cut_of(apex).is_some_and(|cut| cut != **apex) {
-                continue;
-            }
-            let signer = Some(Box::new((self.number, self.set_body(apex, RecordType::DS))));
-            if let Some(place) = table.place(apex.as_wire()) {
-                table.nodes_mut()[place as usize].signer = signer;
-            }
+    fn join_lower(&self, table: &mut Table<Node>) -> Vec<(DnsName, Option<Body>)> {
+        let is_ours = |apex: &&&DnsName| self.cut_of(apex).is_none_or(|cut| cut == ***apex);
+        let joined = self.lower.iter().filter(is_ours).map(|apex| {
             self.add_above(apex, table);
-        }
+            (DnsName::clone(apex), self.set_body(apex, RecordType::DS))
+        });
+        joined.collect()
     }
 
     /// Names between this one and the apex are there, too, if only as empty ones (RFC 8020).
-    fn add_above(&self, name: &DnsName, table: &mut Table) {
+    fn add_above(&self, name: &DnsName, table: &mut Table<Node>) {
         let mut name = above(name.as_wire());
         // They are all within the zone.
         while name.len() > self.zone.name.as_wire().len() && table.place(name).is_none() {
-            table.insert(empty(name, self.number));
+            table.put(empty(name));
             name = above(name);
         }
     }
@@ -186,28 +203,24 @@ impl<'a> Builder<'a> {
         if self.has_cuts { self.zone.cut_of(name) } else { None }
     }
 
-    /// The apex of a zone between this zone and the name.
-    fn lower_zone(&self, name: &DnsName) -> Option<DnsName> {
-        if self.lower.is_empty() {
-            return None;
+    /// Whether there is the apex of a zone between this zone and the name.
+    fn is_lower(&self, name: &DnsName) -> bool {
+        if self.apexes.is_empty() {
+            return false;
         }
-        let mut above = Some(name.clone());
-        while let Some(name) = above.filter(|name| *name != self.zone.name) {
-            if self.numbers.contains_key(&name) {
-                return Some(name);
-            }
-            above = name.parent();
+        let (mut name, zone) = (name.as_wire(), self.zone.name.as_wire().len());
+        while name.len() > zone && !self.apexes.contains(name) {
+            name = above(name);
         }
-        None
+        name.len() > zone
     }
 
-    fn node(&self, name: &DnsName, is_cut: bool) -> Node {
-        let sets = self.zone.names.get(name).map_or(&[][..], RecordSets::as_slice);
+    fn node(&self, name: &DnsName, sets: &[RecordSet], is_cut: bool) -> Node {
         let alias = sets.iter().find(|set| set.record_type == RecordType::CNAME);
-        let mut node = empty(name.as_wire(), self.number);
+        let mut node = empty(name.as_wire());
         if is_cut {
             node.kind = Kind::Cut(Box::new(self.referral(name)));
-            node.signer = Some(Box::new((self.number, self.set_body(name, RecordType::DS))));
+            node.signer = Some(Box::new(self.set_body(name, RecordType::DS)));
         } else if let Some(alias) = alias {
             let (kind, sets) = self.alias(name, alias);
             (node.kind, node.sets) = (kind, sets);
@@ -225,6 +238,9 @@ impl<'a> Builder<'a> {
 
     /// The answer with these records, and with the addresses of the hosts that they name.
     fn body(&self, name: &DnsName, set: &RecordSet) -> Body {
+        if let Some(body) = address_body(name, set.ttl, &set.data) {
+            return body;
+        }
         let mut writer = BodyWriter::new(name);
         let is_whole = write_set(&mut writer, Section::Answer, Owner::Question, set.ttl, &set.data);
         debug_assert!(is_whole, "no zone has larger ones");
@@ -312,7 +328,7 @@ impl<'a> Builder<'a> {
         };
         while chain.links.len() < LINKS_MAX && target != *name {
             let is_ours = target.is_within(&self.zone.name)
-                && self.lower_zone(&target).is_none()
+                && !self.is_lower(&target)
                 && self.cut_of(&target).is_none();
             if !is_ours || self.zone.choices.contains_key(&target) {
                 return chain;
@@ -359,7 +375,7 @@ impl<'a> Builder<'a> {
     }
 
     fn has(&self, name: &DnsName) -> bool {
-        self.zone.names.contains_key(name) || self.zone.choices.contains_key(name)
+        self.zone.names.contains(name) || self.zone.choices.contains_key(name)
     }
 }
 

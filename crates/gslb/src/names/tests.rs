@@ -138,7 +138,7 @@ fn what_does_not_fit_beside_an_alias_is_asked_for_by_itself() {
 fn delegations_send_elsewhere() {
     let text = format!(
         "{APEX}cut 60 NS ns.cut\ncut 60 NS ns1\ncut 60 NS ns.example.org.\nns.cut 60 A 192.0.2.7\ncut 60 TXT hidden\nsafe 60 NS ns1\n\
-         safe 60 DS 1 8 2 00ff"
+         safe 60 DS 1 8 9 00ff"
     );
     let names = names(&[("example.com", &text, &["geo.cut.example.com"])]);
     let check = |name: &str, record_type: &str, expected: &str| {
@@ -159,7 +159,7 @@ fn delegations_send_elsewhere() {
 #[test]
 fn a_zone_within_another_answers_for_its_names() {
     let upper =
-        format!("{APEX}sub 60 NS ns1\nsub 60 DS 1 8 2 00ff\nwww.sub 60 A 192.0.2.9\nlow.sub2 60 A 192.0.2.9");
+        format!("{APEX}sub 60 NS ns1\nsub 60 DS 1 8 9 00ff\nwww.sub 60 A 192.0.2.9\nlow.sub2 60 A 192.0.2.9");
     let lower = "sub 60 SOA ns1 hostmaster 1 1 1 1 60\nsub 60 NS ns1\nwww.sub 60 TXT x";
     let other = "sub2 60 SOA ns1 hostmaster 1 1 1 1 60\nsub2 60 NS ns1";
     let zones: [(&str, &str, &[&str]); 3] =
@@ -186,8 +186,8 @@ fn names_on_the_way_to_a_zone_below_are_there() {
     let lowest = "y.x.a.b 60 SOA ns1 hostmaster 1 1 1 1 60\ny.x.a.b 60 NS ns1";
     let below_cut = "z.cut 60 SOA ns1 hostmaster 1 1 1 1 60\nz.cut 60 NS ns1";
     // What the zone at the top says of the keys of the lowest one is not for it to say.
-    let others = "to-b 60 CNAME b\ncut 60 NS ns1\ny.x.a.b 60 DS 1 8 2 00ff";
-    for delegated in ["", "\na.b 60 NS ns1\na.b 60 DS 1 8 2 00ff"] {
+    let others = "to-b 60 CNAME b\ncut 60 NS ns1\ny.x.a.b 60 DS 1 8 9 00ff";
+    for delegated in ["", "\na.b 60 NS ns1\na.b 60 DS 1 8 9 00ff"] {
         let upper = format!("{APEX}{others}{delegated}");
         let zones: [(&str, &str, &[&str]); 4] = [
             ("example.com", &upper, &[]),

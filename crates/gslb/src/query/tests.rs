@@ -130,8 +130,16 @@ fn what_follows_has_to_be_records() {
 
 #[test]
 fn signatures_are_seen() {
-    let signature = b"\x01k\0\0\xfa\0\xff\0\0\0\0\0\0";
-    assert!(Query::parse(&message(0, [1, 0, 0, 1], &[WWW, signature])).expect("it is one").is_signed);
+    let signature = b"\x01k\0\0\xfa\0\xff\0\0\0\0\0\x11\0\0\0\0\0\0\x01\x01\x2c\0\0\xab\xcd\0\0\0\0";
+    let signed = message(0, [1, 0, 0, 1], &[WWW, signature]);
+    let query = Query::parse(&signed).expect("it is one");
+    assert!(query.is_signed && query.tsig.is_some());
+    let compressed = message(0, [1, 0, 0, 1], &[WWW, b"\xc0\x0c", &signature[3..]]);
+    let query = Query::parse(&compressed).expect("it is one");
+    assert!(query.is_signed && query.tsig.is_none());
+    // Nothing in it, or it is not the last one (RFC 8945 §5.2).
+    let empty = [&signature[..11], b"\0\0"].concat();
+    check_code(&message(0, [1, 0, 0, 1], &[WWW, &empty]), Some((FORMERR, WWW)));
     check_code(&message(0, [1, 0, 0, 2], &[WWW, signature, &opt(1232, 0, 0, b"")]), Some((FORMERR, WWW)));
 }
 

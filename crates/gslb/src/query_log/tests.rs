@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::counters::ZoneCells;
-use crate::{CookieKeys, Transport};
+use crate::{Choices, CookieKeys, Transport};
 
 fn snapshot() -> Snapshot {
     Snapshot {
         generation: 1,
         names: Arc::new(Names::new(&[])),
-        choices: Arc::from([]),
+        choices: Choices::default(),
         cookies: Arc::new(CookieKeys::new(vec![[1; 16]])),
         identity: Arc::from([]),
         zone_cells: Arc::from([]),
@@ -23,7 +23,8 @@ const QUERY: &[u8] = b"\0\x01\x01\0\0\x01\0\0\0\0\0\x01\x03a\"b\x07example\0\0\x
 
 const ANSWERED: Answered = Answered {
     length: 99,
-    opt_length: 0,
+    tail_length: 0,
+    tail_records: 0,
     what: 0,
     code: 5,
     zone: None,

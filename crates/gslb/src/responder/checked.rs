@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use fulcrum_config::HealthCheck;
 use fulcrum_config::gslb::{Answer, Gslb, PolicyHealth, TargetAnswer};
+use smallvec::SmallVec;
 
 use super::regions;
 use crate::compiled::{Compiled, candidates};
@@ -23,7 +24,9 @@ pub(super) struct Checked {
     pub(super) rules: TargetRules,
     pub(super) check: Arc<HealthCheck>,
     /// The regions that it stands for, and its number among their targets.
-    pub(super) votes: Vec<(Region, u8)>,
+    pub(super) votes: Vec<(Region, u16)>,
+    /// The numbers of the names that it answers for; they rise.
+    pub(super) names: SmallVec<[u32; 2]>,
 }
 
 impl Checked {
@@ -36,15 +39,11 @@ impl Checked {
     }
 }
 
-/// The targets that are checked; what is known of those that were checked before stays.
-pub(super) fn targets(
-    gslb: &Gslb,
-    compiled: &Compiled,
-    before: &BTreeMap<Target, Checked>,
-) -> BTreeMap<Target, Checked> {
+/// The targets that are checked; nothing is known of them yet.
+pub(super) fn targets(gslb: &Gslb, compiled: &Compiled) -> BTreeMap<Target, Checked> {
     let mut found: BTreeMap<Target, Checked> = BTreeMap::new();
     let mut counts = regions::first_numbers(gslb);
-    for chosen in compiled.chosen() {
+    for (number, chosen) in (0..).zip(compiled.chosen()) {
         let Answer::Policy(policy) = &chosen.answer else { continue };
         let Some(health) = &policy.health else { continue };
         for (region, targets) in candidates(gslb, &policy.targets) {
@@ -52,7 +51,7 @@ pub(super) fn targets(
                 let TargetAnswer::Address(address) = target.answer else { continue };
                 let key = (address, identity(health));
                 let checked = found.entry(key).or_insert_with(|| Checked {
-                    health: before.get(&key).map(|before| before.health.clone()).unwrap_or_default(),
+                    health: TargetHealth::default(),
                     rules: TargetRules {
                         rise: health.check.rise.get(),
                         fall: health.check.fall.get(),
@@ -61,7 +60,11 @@ pub(super) fn targets(
                     },
                     check: Arc::new(health.check.clone()),
                     votes: Vec::new(),
+                    names: SmallVec::new(),
                 });
+                if checked.names.last() != Some(&number) {
+                    checked.names.push(number);
+                }
                 let Some(region) = region else { continue };
                 if checked.votes.iter().all(|(known, _)| *known != region)
                     && let Some(number) = regions::next_number(&mut counts, region)
@@ -72,6 +75,15 @@ pub(super) fn targets(
         }
     }
     found
+}
+
+/// What is known of targets that were checked before stays.
+pub(super) fn keep(targets: &mut BTreeMap<Target, Checked>, before: BTreeMap<Target, Checked>) {
+    for (target, before) in before {
+        if let Some(checked) = targets.get_mut(&target) {
+            checked.health = before.health;
+        }
+    }
 }
 
 /// A check's identity: equal ones are made once.

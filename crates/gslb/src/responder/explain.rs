@@ -1,6 +1,7 @@
 //! Why a name is answered as it is: read off the state that the answers in force were made of.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use fulcrum_config::gslb::{
     Answer, Choose, Panic, Policy, RegionOrder, ServiceAnswer, ServiceChoose, Target, TargetAnswer, Targets,
@@ -24,10 +25,11 @@ use crate::verdict;
 impl Responder {
     /// Why a question is answered as it is. `seed` decides where chance does.
     pub fn explain(&self, question: &Question, seed: u64) -> Option<Explanation> {
+        // While nobody builds, what is answered, what it was made of and what is known belong together.
+        let _building = self.building();
         let state = self.state();
-        // Both are exchanged under the lock: they belong together.
         let snapshot = self.snapshot();
-        let seen = state.seen.clone().unwrap_or_else(|| state.see());
+        let seen = Arc::clone(&state.answered.as_ref()?.seen);
         let told = told(&snapshot, question, seed)?;
         let (found, zone) = snapshot.names.find(question.name.as_wire(), question.record_type.0);
         let zone = snapshot.names.zones().nth(zone as usize).cloned();
@@ -156,7 +158,7 @@ impl Why<'_> {
             ServiceChoose::Weighted => Choose::Weighted,
         };
         let planned = Planned { plan, choose };
-        let known = self.seen.services.get(&service.service).map_or(&[][..], Vec::as_slice);
+        let known = self.seen.services.addresses.get(&service.service).map_or(&[][..], Vec::as_slice);
         let target = |(address, weight, is_healthy): &(IpAddr, u16, bool)| TargetView {
             answer: address.to_string(),
             weight: (*weight).into(),

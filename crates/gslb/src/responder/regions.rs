@@ -11,7 +11,7 @@ use super::{Checked, Target};
 use crate::compiled::Compiled;
 use crate::headroom::HeadroomRules;
 use crate::region::Region;
-use crate::verdict::{Failback, Failover, Forced, MAX_TARGETS, Order, Ramp, Rules, Site, Sites, Watcher};
+use crate::verdict::{Failover, Forced, MAX_TARGETS, Order, Ramp, Rules, Site, Sites, Watcher};
 
 /// The regions, and this daemon as the one that looks at them; `None` without regions.
 pub(super) fn sites(gslb: &Gslb, targets: &BTreeMap<Target, Checked>) -> Option<Sites> {
@@ -38,10 +38,10 @@ pub(super) fn sites(gslb: &Gslb, targets: &BTreeMap<Target, Checked>) -> Option<
             let of = checked.votes.iter().filter(move |(region, _)| region.index() == index);
             of.map(move |(_, number)| (*number, *target))
         });
-        let numbered: BTreeMap<u8, Target> = numbered.collect();
+        let numbered: BTreeMap<u16, Target> = numbered.collect();
         foldhash::fast::FixedState::default().hash_one((service, numbered))
     };
-    let site = |(index, (region, count)): (usize, (&config::Region, &u8))| Site {
+    let site = |(index, (region, count)): (usize, (&config::Region, &u16))| Site {
         name: region.name.clone(),
         targets: *count,
         identity: identity(index, region.service.as_ref()),
@@ -55,18 +55,18 @@ pub(super) fn sites(gslb: &Gslb, targets: &BTreeMap<Target, Checked>) -> Option<
 }
 
 /// How many targets each region has before any is checked: its service is the first.
-pub(super) fn first_numbers(gslb: &Gslb) -> Vec<u8> {
-    gslb.regions.iter().map(|region| u8::from(region.service.is_some())).collect()
+pub(super) fn first_numbers(gslb: &Gslb) -> Vec<u16> {
+    gslb.regions.iter().map(|region| u16::from(region.service.is_some())).collect()
 }
 
 /// The number of another target of a region; beyond the most that votes are taken of, none.
-pub(super) fn next_number(counts: &mut [u8], region: Region) -> Option<u8> {
+pub(super) fn next_number(counts: &mut [u16], region: Region) -> Option<u16> {
     let count = counts.get_mut(region.index()).filter(|count| **count < MAX_TARGETS)?;
     *count += 1;
     Some(*count - 1)
 }
 
-pub(super) fn rules(gslb: &Gslb, compiled: &Compiled) -> Rules {
+pub(super) fn rules(gslb: &Gslb, largest_ttl: Duration) -> Rules {
     let config::Verdict { hold, failover: _, failback, failback_hold, ramp, brake } = &gslb.verdict;
     let intervals = gslb.zones.iter().filter_map(|zone| match &zone.source {
         config::ZoneSource::Inline(zone) => Some(&zone.names),
@@ -80,25 +80,18 @@ pub(super) fn rules(gslb: &Gslb, compiled: &Compiled) -> Rules {
         // The slowest check is as often as anything is heard.
         interval: intervals.max().unwrap_or(LOOK).max(LOOK),
         hold: *hold,
-        failback: match failback {
-            config::Failback::Auto => Failback::Auto,
-            config::Failback::Ramp => Failback::Ramp,
-            config::Failback::Manual => Failback::Manual,
-        },
+        failback: *failback,
         failback_hold: *failback_hold,
         ramp: Ramp::new(ramp.clone()).unwrap_or_default(),
         // Nobody has seen a step when the next one comes sooner than clients ask again.
-        ramp_step: Rules::default().ramp_step.max(largest_ttl(compiled)),
+        ramp_step: Rules::default().ramp_step.max(largest_ttl),
         brake: *brake,
         ..Rules::default()
     }
 }
 
 pub(super) fn failover(gslb: &Gslb) -> Failover {
-    match gslb.verdict.failover {
-        config::Failover::Auto => Failover::Auto,
-        config::Failover::Confirm => Failover::Confirm,
-    }
+    gslb.verdict.failover
 }
 
 pub(super) fn headroom(gslb: &Gslb) -> HeadroomRules {

@@ -1,14 +1,16 @@
 //! What would happen if a region went down: the same plans, made for a situation in which it is.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use fulcrum_config::gslb::{Answer, TargetAnswer, Targets};
+use fulcrum_config::gslb::{Answer, Gslb, TargetAnswer, Targets};
 use fulcrum_model::{DnsName, RegionName};
 
+use super::services::Services;
 use super::world::Seen;
 use super::{Responder, State, load};
-use crate::compiled::Chosen;
+use crate::compiled::{Chosen, Compiled};
 use crate::policy::{Plan, Slice};
 use crate::region::Region;
 use crate::verdict::Standing;
@@ -95,16 +97,37 @@ impl Simulation {
 impl Responder {
     /// What would happen if a region went down; `None`: there is no such region.
     pub fn simulate_down(&self, region: &RegionName) -> Option<Simulation> {
-        let state = self.state();
-        let place = state.gslb.regions.iter().position(|known| known.name == *region)?;
-        state.simulate_down(Region::new(place)?)
+        let (world, standing, down) = {
+            let state = self.state();
+            let place = state.gslb.regions.iter().position(|known| known.name == *region)?;
+            let down = Region::new(place)?;
+            (World::of(&state), state.judge.as_ref()?.standing(down).clone(), down)
+        };
+        Some(world.simulate_down(standing, down))
     }
 }
 
-impl State {
-    fn simulate_down(&self, down: Region) -> Option<Simulation> {
-        let standing = self.judge.as_ref()?.standing(down).clone();
-        let before = self.seen.clone().unwrap_or_else(|| self.see());
+/// What plans are made of, taken out of the state: to make them all takes too long for its lock.
+struct World {
+    gslb: Arc<Gslb>,
+    compiled: Arc<Compiled>,
+    services: Services,
+    seen: Arc<Seen>,
+}
+
+impl World {
+    fn of(state: &State) -> Self {
+        let seen = state.answered.as_ref().map(|answered| Arc::clone(&answered.seen));
+        World {
+            gslb: Arc::clone(&state.gslb),
+            compiled: Arc::clone(&state.compiled),
+            services: state.services.clone(),
+            seen: seen.unwrap_or_else(|| Arc::new(state.see())),
+        }
+    }
+
+    fn simulate_down(&self, standing: Standing, down: Region) -> Simulation {
+        let before = Seen::clone(&self.seen);
         let mut after = before.clone();
         after.eligible.remove(down);
         after.shares[down.index()] = 0;
@@ -127,14 +150,14 @@ impl State {
         let shares = names.iter().map(|chosen| self.name_shares(chosen, weight(chosen), situations));
         let mut shares: Vec<NameShares> = shares.collect();
         shares.sort_by(|one, other| other.weight.total_cmp(&one.weight));
-        Some(Simulation {
+        Simulation {
             standing,
             regions: self.receivers(down, &shares),
             panics: shares.iter().filter(|name| name.panics).count(),
             names: shares,
             is_counted: total > 0,
             follows: self.gslb.verdict.hold + longest,
-        })
+        }
     }
 
     fn name_shares(&self, chosen: &Chosen, weight: f64, situations: [&Seen; 2]) -> NameShares {
@@ -191,9 +214,9 @@ impl State {
         };
         let all: Vec<_> = self.gslb.regions.iter().map(|region| (region, shares(&region.name))).collect();
         let lost = all.get(down.index()).map_or(0.0, |(_, (before, after))| before - after);
-        let moved = self.gslb.regions.get(down.index()).and_then(|region| load(&self.services, region));
+        let moved = self.gslb.regions.get(down.index()).and_then(|region| load(&self.services.views, region));
         let receiver = |(region, shares): &(&fulcrum_config::gslb::Region, (f64, f64))| {
-            let now = load(&self.services, region);
+            let now = load(&self.services.views, region);
             let gained = shares.1 - shares.0;
             let load_after = now.and_then(|load| match moved {
                 _ if gained.abs() <= TINY => Some(load.load),

@@ -7,16 +7,21 @@ use std::time::Duration;
 use fulcrum_config::gslb::{Answer, Gslb};
 use fulcrum_model::ServiceName;
 
-use super::checked::{Checked, Target, targets};
+use super::building::Answered;
+use super::checked::{Checked, Target, keep};
+use super::dependents::Dependents;
 use super::exposure::Exposure;
-use super::world::Seen;
-use super::{Answers, Load, Next, Outside, ServiceView, explain, regions};
+use super::groundwork::Groundwork;
+use super::services::Services;
+use super::{Answers, Load, Next, ServiceView, explain, regions};
+use crate::choices::Choices;
 use crate::compiled::{Chosen, Compiled};
 use crate::cookie::CookieKeys;
 use crate::counters::Counters;
 use crate::headroom::Headroom;
 use crate::region::Region;
 use crate::snapshot::{Named, Snapshot};
+use crate::target::TargetHealth;
 use crate::verdict::{Evidence, Judge, Memory, Now, Observer, Report, Transition, Vote};
 
 /// What one look at everything needs.
@@ -28,9 +33,18 @@ pub(super) struct State {
     pub(super) judge: Option<Judge>,
     pub(super) headroom: Headroom,
     pub(super) targets: BTreeMap<Target, Checked>,
-    pub(super) services: BTreeMap<ServiceName, ServiceView>,
-    /// What the answers in force were made of.
-    pub(super) seen: Option<Seen>,
+    /// The targets that are left out.
+    pub(super) down: Arc<BTreeSet<Target>>,
+    /// Those that may be left out, or come back, soon.
+    pub(super) unsettled_targets: Arc<BTreeSet<Target>>,
+    pub(super) services: Services,
+    /// The services that names and regions speak of.
+    pub(super) asked: Arc<BTreeSet<ServiceName>>,
+    pub(super) dependents: Dependents,
+    /// How late clients may follow.
+    largest_ttl: Duration,
+    /// The answers in force; none before they have been built for the first time.
+    pub(super) answered: Option<Answered>,
     pub(super) sequence: u64,
     /// How long answers with each region are remembered.
     pub(super) exposure: Exposure,
@@ -40,19 +54,27 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(next: Next, generation: u64, memory: Option<&Memory>, now: Now) -> Self {
-        let Next { gslb, compiled, .. } = next;
-        let targets = targets(&gslb, &compiled, &BTreeMap::new());
-        let judge = regions::sites(&gslb, &targets)
-            .map(|sites| Judge::new(sites, regions::rules(&gslb, &compiled), memory, now));
-        let headroom = Headroom::new(gslb.regions.len(), regions::headroom(&gslb));
+        let Next { gslb, compiled, groundwork, .. } = next;
+        let Groundwork { targets, sites, rules, largest_ttl, services, dependents } = groundwork;
+        let mut headroom = Headroom::new(gslb.regions.len(), regions::headroom(&gslb));
+        for (region, configured) in Region::first(gslb.regions.len()).zip(&gslb.regions) {
+            if let Some(weight) = memory.and_then(|memory| memory.weight(configured.name.as_str(), now)) {
+                headroom.recall(region, weight, now.clock);
+            }
+        }
         State {
             compiled: Arc::new(compiled),
             generation,
-            judge,
+            judge: sites.map(|sites| Judge::new(sites, rules, memory, now)),
             headroom,
             targets,
-            services: BTreeMap::new(),
-            seen: None,
+            down: Arc::default(),
+            unsettled_targets: Arc::default(),
+            services: Services::default(),
+            asked: services,
+            dependents,
+            largest_ttl,
+            answered: None,
             sequence: 0,
             exposure: Exposure::default(),
             past: BTreeMap::new(),
@@ -61,10 +83,9 @@ impl State {
     }
 
     pub(super) fn replace(&mut self, next: Next, generation: u64, now: Now) {
-        let Next { gslb, compiled, .. } = next;
-        let targets = targets(&gslb, &compiled, &self.targets);
-        let sites = regions::sites(&gslb, &targets);
-        let rules = regions::rules(&gslb, &compiled);
+        let Next { gslb, compiled, groundwork, .. } = next;
+        let Groundwork { mut targets, sites, rules, largest_ttl, services, dependents } = groundwork;
+        keep(&mut targets, std::mem::take(&mut self.targets));
         let judge = sites.map(|sites| match &self.judge {
             Some(judge) => judge.reconfigured(sites, rules, now),
             None => Judge::new(sites, rules, None, now),
@@ -85,9 +106,14 @@ impl State {
             generation,
             judge,
             headroom,
+            down: among(&targets, TargetHealth::is_down),
+            unsettled_targets: among(&targets, TargetHealth::is_unsettled),
             targets,
             services: std::mem::take(&mut self.services),
-            seen: None,
+            asked: services,
+            dependents,
+            largest_ttl,
+            answered: None,
             sequence: self.sequence,
             exposure,
             past,
@@ -95,14 +121,20 @@ impl State {
         };
     }
 
-    pub(super) fn snapshot(&self, counters: &Counters, own_key: &Arc<CookieKeys>, seen: &Seen) -> Snapshot {
+    /// What is answered with these choices.
+    pub(super) fn snapshot(
+        &self,
+        counters: &Counters,
+        own_key: &Arc<CookieKeys>,
+        choices: Choices,
+    ) -> Snapshot {
         let keys: Vec<[u8; 16]> = self.gslb.cookie_keys.iter().map(|key| key.expose()).collect();
         let cookies = if keys.is_empty() { Arc::clone(own_key) } else { Arc::new(CookieKeys::new(keys)) };
         let (zone_cells, nowhere_cells) = counters.of_zones(self.compiled.names.zones());
         Snapshot {
             generation: self.generation,
             names: Arc::clone(&self.compiled.names),
-            choices: self.compiled.choices(&self.gslb, seen),
+            choices,
             cookies,
             identity: self.gslb.nsid.as_deref().unwrap_or_default().as_bytes().into(),
             zone_cells: zone_cells.into(),
@@ -112,9 +144,11 @@ impl State {
         }
     }
 
-    /// The services that names and regions speak of.
-    pub(super) fn services(&self) -> BTreeSet<ServiceName> {
-        self.gslb.services().cloned().collect()
+    /// What is to be remembered over a restart; nothing where there are no regions.
+    pub(super) fn memory(&self, now: Now) -> Option<Memory> {
+        let regions = Region::first(self.gslb.regions.len()).zip(&self.gslb.regions);
+        let weights = regions.map(|(region, known)| (known.name.as_str(), self.headroom(region)));
+        Some(self.judge.as_ref()?.memory(now).with_weights(weights))
     }
 
     /// Takes the outcome of a check; it is a vote on the regions that the target stands for.
@@ -123,13 +157,15 @@ impl State {
         let vote = if outcome.is_ok() { Vote::Ok } else { Vote::Fail };
         checked.doubt(self.judge.as_ref(), now);
         checked.health.checked(outcome, &checked.rules, now.clock);
+        note(&mut self.down, target, checked.health.is_down());
+        note(&mut self.unsettled_targets, target, checked.health.is_unsettled());
         let votes = checked.votes.clone();
         for (region, number) in votes {
             self.report(region, number, vote, now);
         }
     }
 
-    pub(super) fn report(&mut self, region: Region, target: u8, vote: Vote, now: Now) {
+    pub(super) fn report(&mut self, region: Region, target: u16, vote: Vote, now: Now) {
         self.sequence += 1;
         let report = Report {
             observer: Observer(0),
@@ -147,10 +183,10 @@ impl State {
     /// Takes what the services of regions are like, and decides.
     pub(super) fn judge(&mut self, now: Now) -> Vec<Transition> {
         let gslb = Arc::clone(&self.gslb);
-        let ttl = regions::largest_ttl(&self.compiled);
+        let (ttl, views) = (self.largest_ttl, Arc::clone(&self.services.views));
         for (region, configured) in Region::first(gslb.regions.len()).zip(&gslb.regions) {
-            let view = configured.service.as_ref().and_then(|service| self.services.get(service));
-            let Some(view) = view.cloned() else { continue };
+            let view = configured.service.as_ref().and_then(|service| views.get(service));
+            let Some(view) = view else { continue };
             let healthy = view.healthy;
             let evidence = Evidence { healthy, load: view.load, capacity: view.capacity, data_ready: true };
             let vote = match healthy {
@@ -159,7 +195,7 @@ impl State {
                 _ => Vote::Ok,
             };
             self.report(region, 0, vote, now);
-            if gslb.headroom.is_some() {
+            if gslb.headroom.is_some() && !view.is_unknown {
                 self.headroom.observe(region, &evidence, ttl, now.clock);
             }
             if let Some(judge) = self.judge.as_mut().filter(|_| !view.is_unknown) {
@@ -198,11 +234,19 @@ pub(super) fn add_answers<'a>(to: &mut Answers, gslb: &Gslb, names: impl Iterato
     }
 }
 
-/// What there is of these services now.
-pub(super) fn views(outside: &Outside, names: BTreeSet<ServiceName>) -> BTreeMap<ServiceName, ServiceView> {
-    names
-        .into_iter()
-        .filter_map(|name| Some(((outside.service)(&name)?, name)))
-        .map(|(view, name)| (name, view))
-        .collect()
+/// Whether a target is among these from now on.
+fn note(among: &mut Arc<BTreeSet<Target>>, target: Target, is_among: bool) {
+    if among.contains(&target) != is_among {
+        let among = Arc::make_mut(among);
+        if is_among {
+            among.insert(target)
+        } else {
+            among.remove(&target)
+        };
+    }
+}
+
+fn among(targets: &BTreeMap<Target, Checked>, is: fn(&TargetHealth) -> bool) -> Arc<BTreeSet<Target>> {
+    let among = targets.iter().filter(|(_, checked)| is(&checked.health));
+    Arc::new(among.map(|(target, _)| *target).collect())
 }

@@ -1,5 +1,7 @@
 //! What targets are to get beside what they got.
 
+use std::sync::Arc;
+
 use fulcrum_config::gslb::{Answer, TargetAnswer, Targets};
 use fulcrum_model::{DnsName, RegionName};
 
@@ -25,10 +27,13 @@ pub struct WeightedTarget {
 impl Responder {
     /// The first so many targets of names where weights count.
     pub fn weights(&self, most: usize) -> Vec<WeightedTarget> {
-        let state = self.state();
+        let (gslb, compiled) = {
+            let state = self.state();
+            (Arc::clone(&state.gslb), Arc::clone(&state.compiled))
+        };
         let region =
-            |region: crate::Region| state.gslb.regions.get(region.index()).map(|region| region.name.clone());
-        let targets = state.compiled.chosen().iter().flat_map(|chosen| {
+            |region: crate::Region| gslb.regions.get(region.index()).map(|region| region.name.clone());
+        let targets = compiled.chosen().iter().flat_map(|chosen| {
             let name = chosen.owner.clone();
             targets(chosen).map(move |(of, answer, weight, answers)| WeightedTarget {
                 name: name.clone(),

@@ -1,11 +1,12 @@
 //! What is seen at the moment, as policies ask for it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+use std::sync::Arc;
 
 use fulcrum_config::gslb::{Panic, Policy, ServiceAnswer, TargetAnswer};
-use fulcrum_model::ServiceName;
 
+use super::services::Served;
 use super::{State, Target, regions};
 use crate::compiled::World;
 use crate::hosts::Endpoint;
@@ -13,7 +14,7 @@ use crate::policy::{ALL, Candidates, Plan, Situation, Slice, plan};
 use crate::region::{Region, RegionSet};
 
 /// Everything that answers depend on: while it is the same, they are.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) eligible: RegionSet,
     last_good: RegionSet,
@@ -21,14 +22,25 @@ pub(super) struct Seen {
     pub(super) shares: Vec<u8>,
     pub(super) unsettled: RegionSet,
     dispensable: RegionSet,
-    pub(super) down: BTreeSet<Target>,
-    pub(super) unsettled_targets: BTreeSet<Target>,
-    /// Addresses by service: their weights, and whether they are healthy.
-    pub(super) services: BTreeMap<ServiceName, Vec<(IpAddr, u16, bool)>>,
-    /// The same endpoints with their ports.
-    hosts: BTreeMap<ServiceName, Vec<Endpoint>>,
-    /// The services that have not been heard of yet.
-    unknown: BTreeSet<ServiceName>,
+    pub(super) down: Arc<BTreeSet<Target>>,
+    pub(super) unsettled_targets: Arc<BTreeSet<Target>>,
+    pub(super) services: Arc<Served>,
+}
+
+/// What answers with a region depend on, its targets aside.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct SeenRegion {
+    is_in: [bool; 5],
+    share: Option<u8>,
+}
+
+impl Seen {
+    pub(super) fn of_region(&self, region: Region) -> SeenRegion {
+        let Seen { eligible, last_good, presentable, unsettled, dispensable, .. } = self;
+        let is_in = [eligible, last_good, presentable, unsettled, dispensable]
+            .map(|regions| regions.contains(region));
+        SeenRegion { is_in, share: self.shares.get(region.index()).copied() }
+    }
 }
 
 impl State {
@@ -38,11 +50,6 @@ impl State {
         let is_looked_at =
             self.gslb.headroom.is_some() && configured.is_some_and(|region| region.service.is_some());
         if is_looked_at { self.headroom.weight(region) } else { 1.0 }
-    }
-
-    fn unknown_services(&self) -> BTreeSet<ServiceName> {
-        let is_unknown = |name: &&ServiceName| self.services.get(*name).is_none_or(|view| view.is_unknown);
-        self.gslb.services().filter(is_unknown).cloned().collect()
     }
 
     /// What is seen at the moment.
@@ -55,26 +62,6 @@ impl State {
             let share = judge.map_or(100, |judge| judge.standing(region).share_for(failover));
             (f64::from(share) * self.headroom(region)).ceil() as u8
         };
-        let endpoints = |view: &super::ServiceView| {
-            let endpoint =
-                |endpoint: &super::EndpointView| (endpoint.address, endpoint.weight, endpoint.is_healthy);
-            view.endpoints.iter().map(endpoint).collect()
-        };
-        let hosts = |view: &super::ServiceView| {
-            let host = |endpoint: &super::EndpointView| Endpoint {
-                address: SocketAddr::new(endpoint.address, endpoint.port),
-                weight: endpoint.weight,
-                is_healthy: endpoint.is_healthy,
-            };
-            view.endpoints.iter().map(host).collect()
-        };
-        let of = |is: fn(&crate::target::TargetHealth) -> bool| {
-            self.targets
-                .iter()
-                .filter(|(_, checked)| is(&checked.health))
-                .map(|(target, _)| *target)
-                .collect()
-        };
         Seen {
             eligible: judge.filter(|_| !panics).map_or(RegionSet::EMPTY, |judge| judge.eligible(failover)),
             last_good: judge.map_or(RegionSet::EMPTY, crate::verdict::Judge::last_good),
@@ -82,18 +69,16 @@ impl State {
             shares: all().map(share).collect(),
             unsettled: judge.map_or(RegionSet::EMPTY, crate::verdict::Judge::unsettled),
             dispensable: judge.map_or(RegionSet::EMPTY, |judge| judge.dispensable(failover)),
-            down: of(crate::target::TargetHealth::is_down),
-            unsettled_targets: of(crate::target::TargetHealth::is_unsettled),
-            unknown: self.unknown_services(),
-            services: self.services.iter().map(|(name, view)| (name.clone(), endpoints(view))).collect(),
-            hosts: self.services.iter().map(|(name, view)| (name.clone(), hosts(view))).collect(),
+            down: Arc::clone(&self.down),
+            unsettled_targets: Arc::clone(&self.unsettled_targets),
+            services: Arc::clone(&self.services.served),
         }
     }
 }
 
 impl World for Seen {
     fn hosts(&self, service: &ServiceAnswer) -> Vec<Endpoint> {
-        self.hosts.get(&service.service).cloned().unwrap_or_default()
+        self.services.hosts.get(&service.service).cloned().unwrap_or_default()
     }
 
     fn plan(&self, policy: &Policy, candidates: &Candidates<'_>, together: bool) -> Plan {
@@ -125,10 +110,10 @@ impl World for Seen {
     }
 
     fn endpoints(&self, service: &ServiceAnswer) -> Plan {
-        let known = self.services.get(&service.service).map_or(&[][..], Vec::as_slice);
+        let known = self.services.addresses.get(&service.service).map_or(&[][..], Vec::as_slice);
         let all = known.len();
         let healthy: Vec<_> = known.iter().filter(|(_, _, is_healthy)| *is_healthy).collect();
-        let is_unknown = self.unknown.contains(&service.service);
+        let is_unknown = self.services.unknown.contains(&service.service);
         let is_unsettled = healthy.len() < all || is_unknown;
         let ttl = if is_unsettled { service.ttl.min } else { service.ttl.max };
         let slice = |targets: Vec<(TargetAnswer, u64)>| match targets.is_empty() {

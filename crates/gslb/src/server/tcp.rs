@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fulcrum_balance::Rng;
@@ -40,6 +40,9 @@ impl TcpLimits {
     }
 }
 
+/// Where answers are written, with room for the largest: one place for all connections, for they have one thread.
+type Draft = Arc<Mutex<Box<[u8]>>>;
+
 /// The connections of all addresses.
 pub(super) struct Service {
     listeners: Vec<TcpListener>,
@@ -61,6 +64,7 @@ impl Service {
     pub(super) fn run(self, runtime: &tokio::runtime::Runtime) {
         runtime.block_on(async {
             let places = Arc::new(Places::new(self.limits));
+            let draft: Draft = Arc::new(Mutex::new(vec![0; 2 + ANSWER_MAX].into()));
             let mut accepting = JoinSet::new();
             for listener in self.listeners {
                 match tokio::net::TcpListener::from_std(listener) {
@@ -69,6 +73,7 @@ impl Service {
                             shared: self.shared.clone(),
                             limits: self.limits,
                             places: Arc::clone(&places),
+                            draft: Arc::clone(&draft),
                             ended: self.ended.clone(),
                         };
                         accepting.spawn(acceptor.run(listener));
@@ -88,6 +93,7 @@ struct Acceptor {
     shared: Shared,
     limits: TcpLimits,
     places: Arc<Places>,
+    draft: Draft,
     ended: watch::Receiver<bool>,
 }
 
@@ -119,6 +125,7 @@ impl Acceptor {
                 address,
                 shared: self.shared.clone(),
                 idle: self.limits.idle,
+                draft: Arc::clone(&self.draft),
                 ended: self.ended.clone(),
             };
             connections.spawn(connection.run(stream, place));
@@ -132,6 +139,7 @@ struct Connection {
     address: IpAddr,
     shared: Shared,
     idle: Duration,
+    draft: Draft,
     ended: watch::Receiver<bool>,
 }
 
@@ -149,8 +157,7 @@ impl Connection {
         let _ = stream.set_nodelay(true);
         let (reading, mut writing) = stream.split();
         let mut reading = BufReader::with_capacity(READ, reading);
-        let mut query = Vec::new();
-        let mut out = vec![0; 2 + ANSWER_MAX];
+        let (mut query, mut out) = (Vec::new(), Vec::new());
         let mut rng = Rng::from_seed(
             SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos() as u64),
         );
@@ -160,31 +167,43 @@ impl Connection {
                 Ok(Ok(false) | Err(_)) => return,
                 Err(_) => return self.shared.counters.dropped(self.shared.counters.tcp(), Drop::Idle, 1),
             }
-            let Some(length) = self.answer(&query, &mut rng, &mut out) else { return };
-            match timeout(self.idle, writing.write_all(&out[..2 + length])).await {
+            if !self.answer(&query, &mut rng, &mut out) {
+                return;
+            }
+            match timeout(self.idle, writing.write_all(&out)).await {
                 Ok(Ok(())) => place.touch(),
                 Ok(Err(_)) => return,
                 Err(_) => return self.shared.counters.dropped(self.shared.counters.tcp(), Drop::Idle, 1),
             }
+            // Whoever waits keeps no more room than a usual query and its answer take.
+            for buffer in [&mut query, &mut out] {
+                buffer.clear();
+                buffer.shrink_to(READ);
+            }
         }
     }
 
-    fn answer(&self, query: &[u8], rng: &mut Rng, out: &mut [u8]) -> Option<usize> {
+    /// Puts the answer and its length in `out`. `false`: there is none.
+    fn answer(&self, query: &[u8], rng: &mut Rng, out: &mut Vec<u8>) -> bool {
+        // It is written anew each time: whoever panicked with it left nothing that matters.
+        let mut draft = self.draft.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = self.shared.snapshot.load();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs() as u32);
         let transport = Transport::Tcp;
         let mut client = Client { address: self.address, transport, now, rng: &mut *rng };
         let counters = &self.shared.counters;
-        let Some(answered) = answer(&snapshot, query, &mut client, &mut out[2..]) else {
+        let Some(answered) = answer(&snapshot, query, &mut client, &mut draft[2..]) else {
             counters.dropped(counters.tcp(), Drop::Unanswerable, 1);
-            return None;
+            return false;
         };
-        out[..2].copy_from_slice(&(answered.length as u16).to_be_bytes());
+        draft[..2].copy_from_slice(&(answered.length as u16).to_be_bytes());
+        out.clear();
+        out.extend_from_slice(&draft[..2 + answered.length]);
         counters.answered(counters.tcp(), &snapshot, &answered, transport);
         if let Some(log) = self.shared.log.load().as_ref() {
             log.sample(rng, &snapshot, (self.address, transport), (query, &answered));
         }
-        Some(answered.length)
+        true
     }
 }
 
@@ -203,7 +222,6 @@ async fn next(
     }
     let length = usize::from(reading.read_u16().await?);
     query.resize(length, 0);
-    query.shrink_to(READ);
     reading.read_exact(query).await.map(|_| true)
 }
 

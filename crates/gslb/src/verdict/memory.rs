@@ -12,7 +12,7 @@ use crate::region::RegionSet;
 
 /// Verdicts as they are kept in the state directory. What is read back is believed as far as it is young enough; regions
 /// that are not there any more are passed over.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
     /// In milliseconds since 1970, as all times here.
     saved: u64,
@@ -20,6 +20,9 @@ pub struct Memory {
     last_good: Vec<String>,
     /// Until when the brake keeps the next region from going down, and from coming back.
     brake: (u64, u64),
+    /// The parts of their clients that regions keep for the sake of their headroom, where they do not keep all.
+    #[serde(default)]
+    weights: BTreeMap<String, f64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +52,19 @@ const BELIEVED: Duration = Duration::from_secs(3600);
 const SKEW: Duration = Duration::from_secs(60);
 
 impl Memory {
+    /// The same with what each of these regions keeps of its clients.
+    #[must_use]
+    pub fn with_weights<'a>(mut self, weights: impl Iterator<Item = (&'a str, f64)>) -> Self {
+        let shed = weights.filter(|(_, weight)| *weight < 1.0);
+        self.weights = shed.map(|(region, weight)| (region.to_owned(), weight)).collect();
+        self
+    }
+
+    /// What a region kept of its clients, if that is young enough to be believed and was not all.
+    pub fn weight(&self, region: &str, now: Now) -> Option<f64> {
+        self.weights.get(region).copied().filter(|_| self.is_young(now.wall))
+    }
+
     fn is_young(&self, wall: SystemTime) -> bool {
         match wall.duration_since(time(self.saved)) {
             Ok(age) => age < BELIEVED,
@@ -85,6 +101,7 @@ impl Judge {
             regions: regions.collect(),
             last_good: self.watch.last_good.iter().map(name).collect(),
             brake: (wall_of(self.brake.down), wall_of(self.brake.back)),
+            weights: BTreeMap::new(),
         }
     }
 

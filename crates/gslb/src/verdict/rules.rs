@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use super::Failback;
+
 /// The rules of all regions. Bounds are those that the configuration checks; any other value is followed to the letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
@@ -65,17 +67,6 @@ impl Rules {
     pub fn standstill(&self) -> Duration {
         self.freshness().max(Duration::from_secs(2))
     }
-}
-
-/// How a region that was down comes back, once it has been well for `failback_hold`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failback {
-    /// With all of its clients at once.
-    Auto,
-    /// Step by step.
-    Ramp,
-    /// Step by step, when an operator confirms it.
-    Manual,
 }
 
 /// The part of the votes that must agree: more than half of them, so that never both sides have it.

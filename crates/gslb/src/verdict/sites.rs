@@ -12,8 +12,8 @@ use crate::region::{MAX_REGIONS, Region};
 /// The most observers of one configuration.
 pub const MAX_OBSERVERS: usize = 64;
 
-/// The most targets of one region.
-pub const MAX_TARGETS: u8 = 16;
+/// The most targets of one region: while it fails, all of them are looked at for each report of one.
+pub const MAX_TARGETS: u16 = fulcrum_config::gslb::MOST_VOTERS;
 
 /// An observer: its position in the configured order, 0 to 63.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,9 +44,9 @@ pub struct Watcher {
 pub struct Site {
     /// Its name: what it is known by across reloads and restarts.
     pub name: RegionName,
-    /// How many addresses of it are looked at: 0 to 16. An observer holds a region for failed when all of them fail.
+    /// How many addresses of it are looked at: 0 to 4096. An observer holds a region for failed when all of them fail.
     /// Without any nobody votes, and only an operator takes the region out.
-    pub targets: u8,
+    pub targets: u16,
     /// What the targets are: while it is the same, what was seen of them goes over to another configuration.
     pub identity: u64,
     /// Who looks at it; empty means: every observer.
@@ -70,7 +70,7 @@ pub enum SitesError {
     Regions(usize),
     /// None, or more than 64.
     Observers(usize),
-    /// A region has more than 16 targets.
+    /// A region has more than 4096 targets.
     Targets(RegionName),
     /// Two regions, or two observers, have one name.
     Twice(String),

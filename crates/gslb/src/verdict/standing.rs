@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::Votes;
+use super::{Failover, Votes};
 
 /// What is held of a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -112,15 +112,6 @@ impl fmt::Display for Reason {
             Reason::Ordered(words) => return write!(f, "ordered: {words}"),
         })
     }
-}
-
-/// Whether a name follows a verdict by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failover {
-    /// It does.
-    Auto,
-    /// Only once an operator has confirmed it: where a switch loses writes.
-    Confirm,
 }
 
 /// Which of its two times-to-live an answer with the region has.

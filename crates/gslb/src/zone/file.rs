@@ -4,6 +4,7 @@
 mod context;
 mod entries;
 mod folder;
+mod texts;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,16 +17,23 @@ use super::{Record, ZoneError, ZoneProblem};
 use context::{Context, Lifetimes};
 use entries::{Entries, Entry};
 use folder::{Folder, Text};
+pub use texts::Texts;
 
 /// The records of a zone file and of what it includes, or everything that is wrong with them (the first hundred mistakes).
 /// Names are relative to `origin` until the file says otherwise.
 pub fn read(path: &Path, origin: &DnsName) -> Result<Vec<Record>, Vec<ZoneError>> {
+    read_with_texts(path, origin).map(|(records, _)| records)
+}
+
+/// The same, and what they were read from.
+pub fn read_with_texts(path: &Path, origin: &DnsName) -> Result<(Vec<Record>, Texts), Vec<ZoneError>> {
     let (folder, text) = Folder::open(path).map_err(|why| {
         vec![ZoneError { file: Some(path.into()), line: 0, problem: ZoneProblem::Unreadable(why) }]
     })?;
     let mut reader = Reader::new(Some(folder));
     reader.text(&text.bytes, Context::new(Some(text.path), origin));
-    reader.finish()
+    let texts = reader.folder.take().map(Folder::into_texts).unwrap_or_default();
+    reader.finish().map(|records| (records, texts))
 }
 
 /// The records of the text of a zone file. It is in no folder: nothing can be included.
@@ -60,17 +68,19 @@ impl Reader {
     }
 
     fn text(&mut self, text: &[u8], mut context: Context) {
-        for entry in Entries::new(text) {
+        let mut entries = Entries::new(text);
+        while let Some(entry) = entries.next() {
             let line = entry.line;
             if !entry.problems.is_empty() {
                 // Others are not to be taken for those of the name before.
                 context.forget_owner(&entry);
-                for (line, what) in entry.problems {
-                    self.tell(line, ZoneProblem::Syntax(what), &context);
+                for (line, what) in &entry.problems {
+                    self.tell(*line, ZoneProblem::Syntax(what), &context);
                 }
-            } else if let Err(problem) = self.entry(entry, &mut context) {
+            } else if let Err(problem) = self.entry(&entry, &mut context) {
                 self.tell(line, problem, &context);
             }
+            entries.take_back(entry);
             let is_full = self.records.len() > self.records_max;
             if is_full {
                 self.tell(line, ZoneProblem::Syntax(RECORDS), &context);
@@ -87,8 +97,8 @@ impl Reader {
         }
     }
 
-    fn entry(&mut self, entry: Entry, context: &mut Context) -> Result<(), ZoneProblem> {
-        match directive(&entry) {
+    fn entry(&mut self, entry: &Entry, context: &mut Context) -> Result<(), ZoneProblem> {
+        match directive(entry) {
             Some(word) => self.directive(&word, &entry.fields[1..], context),
             None => {
                 let record = context.record(entry, &mut self.lifetimes)?;

@@ -3,18 +3,19 @@
 mod error;
 pub mod file;
 pub(crate) mod overlap;
+mod sets;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use foldhash::fast::FixedState;
 use fulcrum_model::{DnsName, RecordData, RecordType, Soa};
 use smallvec::{SmallVec, smallvec};
 
 use crate::body::fits;
 use error::ERRORS_MAX;
 pub use error::{ZoneError, ZoneProblem};
+pub use sets::Sets;
 
 /// A record, and where it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +56,7 @@ pub struct Zone {
     /// How long "there is none" may be remembered, in seconds (RFC 2308 §3: the lower of the start's TTL and minimum).
     pub negative_ttl: u32,
     /// All names that have records, also those below delegations.
-    pub names: HashMap<DnsName, RecordSets, FixedState>,
+    pub names: Sets,
     /// Names whose addresses depend on who asks, and the number of the choice that answers them.
     pub choices: BTreeMap<DnsName, u32>,
 }
@@ -68,8 +69,7 @@ impl Zone {
         choices: BTreeMap<DnsName, u32>,
     ) -> Result<Self, Vec<ZoneError>> {
         let mut errors = Vec::new();
-        let mut names: HashMap<DnsName, RecordSets, FixedState> = HashMap::default();
-        names.reserve(records.len());
+        let mut names = Sets::with_capacity(records.len());
         for record in records {
             if errors.len() >= ERRORS_MAX {
                 return Err(errors);
@@ -79,7 +79,7 @@ impl Zone {
                 errors.push(at(ZoneProblem::Outside { name: record.owner.clone(), zone: name.clone() }));
                 continue;
             }
-            let sets = names.entry(record.owner.clone()).or_default();
+            let sets = names.of(&record.owner);
             if let Err(problem) = conflict(sets, &record, &name, choices.contains_key(&record.owner)) {
                 errors.push(at(problem));
                 continue;

@@ -80,7 +80,7 @@ mod tests {
         );
         // Who answers there, and where they are.
         let delegation =
-            "in 60 NS ns.in\nin 60 DS 1 8 2 abcd\nns.in 60 A 192.0.2.1\nns.in 60 AAAA 2001:db8::1";
+            "in 60 NS ns.in\nin 60 DS 1 8 9 abcd\nns.in 60 A 192.0.2.1\nns.in 60 AAAA 2001:db8::1";
         check(delegation, &["in.example.com"], &[]);
         check("a.in 60 NS ns", &["in.example.com"], &[&format!("line 4: a.in.example.com. {told}")]);
     }

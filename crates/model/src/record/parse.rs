@@ -24,6 +24,17 @@ pub enum RecordError {
     },
     /// A name cannot be one.
     Name(DnsNameError),
+    /// A digest that is not as long as those of its kind.
+    Digest {
+        /// Whose digest it is.
+        record_type: RecordType,
+        /// The number of its kind.
+        kind: u8,
+        /// How many bytes those have.
+        expected: usize,
+        /// How many it has.
+        found: usize,
+    },
     /// A quotation mark or a backslash without its other half.
     Quotes,
     /// One text has more than 255 bytes.
@@ -44,7 +55,35 @@ impl RecordData {
             RecordData::Other(_, data) => data.len(),
             _ => 0,
         };
-        if length > usize::from(u16::MAX) { Err(RecordError::Long) } else { Ok(data) }
+        if length > usize::from(u16::MAX) {
+            return Err(RecordError::Long);
+        }
+        check_digest(&data)?;
+        Ok(data)
+    }
+}
+
+/// Whoever validates takes a digest of another length for none, and what it speaks for as not there. Of kinds that are not
+/// known here nobody can tell.
+fn check_digest(data: &RecordData) -> Result<(), RecordError> {
+    let RecordData::Other(record_type, data) = data else { return Ok(()) };
+    let (head, kinds) = match *record_type {
+        RecordType::DS => (4, DS_DIGESTS),
+        RecordType::TLSA | RecordType::SMIMEA => (3, TLSA_DIGESTS),
+        RecordType::SSHFP => (2, SSHFP_DIGESTS),
+        _ => return Ok(()),
+    };
+    // The number of the kind is the last one before the digest.
+    let (Some(&kind), Some(digest)) = (data.get(head - 1), data.get(head..).filter(|rest| !rest.is_empty()))
+    else {
+        return Err(RecordError::Fields(DIGEST));
+    };
+    let found = digest.len();
+    match kinds.iter().find(|(number, _)| *number == kind) {
+        Some(&(_, expected)) if expected != found => {
+            Err(RecordError::Digest { record_type: *record_type, kind, expected, found })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -165,9 +204,8 @@ impl Fields<'_> {
 
     /// Numbers of so many bytes, and a hexadecimal digest.
     fn digest(&self, record_type: RecordType, numbers: &[usize]) -> Result<RecordData, RecordError> {
-        let expected = "numbers, and a digest in hexadecimal";
         let (heads, digest) =
-            self.fields.split_at_checked(numbers.len()).ok_or(RecordError::Fields(expected))?;
+            self.fields.split_at_checked(numbers.len()).ok_or(RecordError::Fields(DIGEST))?;
         let mut data = Vec::new();
         for (head, length) in heads.iter().zip(numbers) {
             match length {
@@ -175,11 +213,7 @@ impl Fields<'_> {
                 _ => data.extend_from_slice(&number::<u16>(head, "a number from 0 to 65535")?.to_be_bytes()),
             }
         }
-        let digest = hexadecimal(digest)?;
-        if digest.is_empty() {
-            return Err(RecordError::Fields(expected));
-        }
-        data.extend(digest);
+        data.extend(hexadecimal(digest)?);
         Ok(RecordData::Other(record_type, data.into()))
     }
 
@@ -219,6 +253,17 @@ impl Fields<'_> {
         }
     }
 }
+
+const DIGEST: &str = "numbers, and a digest in hexadecimal";
+
+/// Kinds of digests and their bytes: SHA-1, SHA-256, SHA-384 (RFC 4034 §5.1.3, RFC 4509 §2.2, RFC 6605 §2).
+const DS_DIGESTS: &[(u8, usize)] = &[(1, 20), (2, 32), (4, 48)];
+
+/// SHA-256, SHA-512; 0 is no digest but the whole (RFC 6698 §2.1.3, RFC 8162 §2).
+const TLSA_DIGESTS: &[(u8, usize)] = &[(1, 32), (2, 64)];
+
+/// SHA-1, SHA-256 (RFC 4255 §3.1.2, RFC 6594 §4.1).
+const SSHFP_DIGESTS: &[(u8, usize)] = &[(1, 20), (2, 32)];
 
 /// Of these the fields are needed: names in them are compressed, aliases followed.
 const KNOWN: [RecordType; 8] = [
@@ -290,6 +335,9 @@ impl fmt::Display for RecordError {
             RecordError::Fields(expected) => write!(f, "expected {expected}"),
             RecordError::Field { expected, found } => write!(f, "expected {expected}, found {found:?}"),
             RecordError::Name(error) => error.fmt(f),
+            RecordError::Digest { record_type, kind, expected, found } => {
+                write!(f, "a {record_type} digest of type {kind} has {expected} bytes, not {found}")
+            }
             RecordError::Quotes => f.write_str("a quotation mark or backslash without its other half"),
             RecordError::LongText => f.write_str("a text has at most 255 bytes"),
             RecordError::Long => f.write_str("data has at most 65535 bytes"),

@@ -16,6 +16,8 @@ pub(crate) struct Check<'a> {
     pub(crate) apex: &'a DnsName,
     pub(crate) apexes: &'a HashSet<DnsName>,
     pub(crate) names: &'a [Placed],
+    /// Its own name servers, and where each of them stands.
+    pub(crate) servers: &'a [(DnsName, Place)],
 }
 
 impl Check<'_> {
@@ -24,9 +26,10 @@ impl Check<'_> {
         let delegated = self.names.iter().filter(|placed| !placed.servers.is_empty());
         let cuts: HashMap<&DnsName, Place> =
             delegated.map(|placed| (&placed.name.owner, placed.place)).collect();
+        let servers: HashSet<&DnsName> = self.servers().map(|(server, _)| server).collect();
         for placed in self.names {
             let Some(cut) = self.cut_above(&placed.name.owner, &cuts) else { continue };
-            if is_allowed(&placed.name, &cut) {
+            if is_allowed(&placed.name, &cut, &servers) {
                 continue;
             }
             let owner = &placed.name.owner;
@@ -45,6 +48,11 @@ impl Check<'_> {
         }
     }
 
+    /// Name servers of the zone, and of those that it delegates to others.
+    fn servers(&self) -> impl Iterator<Item = &(DnsName, Place)> {
+        self.servers.iter().chain(self.names.iter().flat_map(|placed| &placed.servers))
+    }
+
     /// The uppermost place at or above a name where another zone begins.
     fn cut_above(&self, owner: &DnsName, cuts: &HashMap<&DnsName, Place>) -> Option<DnsName> {
         let mut found = None;
@@ -59,11 +67,10 @@ impl Check<'_> {
     }
 
     /// Records name servers within the zone that nobody could find, or that are aliases.
-    pub(crate) fn warn_of_name_servers(&self, servers: &[(DnsName, Place)], context: &mut Context<'_>) {
+    pub(crate) fn warn_of_name_servers(&self, context: &mut Context<'_>) {
         let names: HashMap<&DnsName, &Name> =
             self.names.iter().map(|placed| (&placed.name.owner, &placed.name)).collect();
-        let delegated = self.names.iter().flat_map(|placed| &placed.servers);
-        for (server, place) in servers.iter().chain(delegated) {
+        for (server, place) in self.servers() {
             // A zone below says its addresses itself.
             let of_another = self.cut_above(server, &HashMap::new()).is_some();
             if !server.is_within(self.apex) || of_another {
@@ -101,13 +108,13 @@ impl Check<'_> {
     }
 }
 
-/// What a zone may say about another one that begins within it (RFC 1034 §4.2.1).
-fn is_allowed(name: &Name, cut: &DnsName) -> bool {
-    let glue = [RecordType::A, RecordType::AAAA];
-    let delegation = [RecordType::NS, RecordType::DS];
-    let is_allowed = |record: &RecordData| {
-        let record_type = record.record_type();
-        glue.contains(&record_type) || (name.owner == *cut && delegation.contains(&record_type))
+/// What a zone may say about another one that begins within it (RFC 1034 §4.2.1): who answers there, and where they are. Of
+/// whom else it has an address is never told.
+fn is_allowed(name: &Name, cut: &DnsName, servers: &HashSet<&DnsName>) -> bool {
+    let is_allowed = |record: &RecordData| match record.record_type() {
+        RecordType::A | RecordType::AAAA => servers.contains(&name.owner),
+        RecordType::NS | RecordType::DS => name.owner == *cut,
+        _ => false,
     };
     name.answer.is_none() && name.records.iter().all(is_allowed)
 }

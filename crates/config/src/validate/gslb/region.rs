@@ -1,6 +1,7 @@
 //! Regions, when they count as down, and what an operator decided about them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,7 +9,10 @@ use fulcrum_model::RegionName;
 
 use crate::code::Code;
 use crate::decode::{At, AtLeastOne, Named, NamedEntry};
-use crate::gslb::{Failback, Failover, GeoMatch, MOST_REGIONS, Region, RegionOverride, Verdict};
+use crate::gslb::{
+    Failback, Failover, GeoMatch, MOST_REGIONS, MOST_VOTERS, PolicyHealth, Region, RegionOverride,
+    RegionTargets, TargetAnswer, Targets, Verdict, Zone,
+};
 use crate::node::quote;
 use crate::percent::Percent;
 use crate::raw::{RawGslb, RawRegion, RawRegionOverride, RawVerdict};
@@ -28,6 +32,7 @@ pub(crate) struct Regions {
 
 struct Known {
     name: Rc<str>,
+    place: Place,
     has_location: bool,
     has_rules: bool,
 }
@@ -43,6 +48,7 @@ impl Regions {
         };
         let known = entries.iter().map(|entry| Known {
             name: Rc::clone(&entry.name),
+            place: entry.place,
             has_location: is_given(entry, "location"),
             has_rules: is_given(entry, "match"),
         });
@@ -68,6 +74,34 @@ impl Regions {
             .add(Code::NoSuchRegion, place, format!("the region {} does not exist", quote(text)))
             .note(format!("regions: {list}{}", guess.unwrap_or_default()));
         None
+    }
+
+    /// Records regions with more checked targets than can have a vote.
+    pub(crate) fn warn_of_mute_targets(&self, zones: &[Zone], context: &mut Context<'_>) {
+        let mut checked: HashMap<&str, HashSet<(&IpAddr, &PolicyHealth)>> = HashMap::new();
+        for policy in zones.iter().flat_map(Zone::policies) {
+            let (Targets::Regions { regions, .. }, Some(health)) = (&policy.targets, &policy.health) else {
+                continue;
+            };
+            for RegionTargets { region, targets } in regions {
+                let addresses = targets.iter().filter_map(|target| match &target.answer {
+                    TargetAnswer::Address(address) => Some((address, health)),
+                    TargetAnswer::Alias(_) => None,
+                });
+                checked.entry(region.as_str()).or_default().extend(addresses);
+            }
+        }
+        for Known { name, place, .. } in &self.known {
+            let count = checked.get(&**name).map_or(0, HashSet::len);
+            if count > usize::from(MOST_VOTERS) {
+                let message = format!(
+                    "`{name}` has {count} targets that are checked, and {MOST_VOTERS} can have a vote"
+                );
+                let problem = context.problems.add(Code::MuteTargets, *place, message);
+                problem
+                    .note("each is left out when it is down; the verdict on the region is that of the first");
+            }
+        }
     }
 
     /// False for a region that surely has no location.

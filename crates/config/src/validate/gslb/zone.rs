@@ -77,9 +77,10 @@ fn zone(
     let soa = raw.soa.and_then(|soa| start(soa, &apex, context));
     let servers = raw.ns.map(|ns| name_servers(&ns, &apex, context));
     let names = raw.names.map(|raw| name::all(raw, (&apex, ttl), about, context)).unwrap_or_default();
-    let zone = hidden::Check { apex: &apex, apexes, names: &names };
+    let of_zone = servers.as_deref().unwrap_or_default();
+    let zone = hidden::Check { apex: &apex, apexes, names: &names, servers: of_zone };
     zone.refuse_hidden(context);
-    zone.warn_of_name_servers(servers.as_deref().unwrap_or_default(), context);
+    zone.warn_of_name_servers(context);
     let inline = InlineZone {
         soa: soa?,
         ttl,

@@ -12,6 +12,7 @@ async fn world() -> World {
         token("any", "y", &["register:*"]),
         token("reader", "r", &["read"]),
         token("operator", "o", &["drain"]),
+        token("scaler", "s", &["scale"]),
         token("root", "a", &["admin"]),
     ];
     World::start(Settings { tokens, ..Settings::default() }, Limits::default()).await
@@ -48,9 +49,47 @@ async fn tokens_open_what_they_grant() {
     check(&mut world, Some("w"), [201, 200, 403, 200, 403, 403, 403, 403, 200, 200]).await;
     check(&mut world, Some("r"), [403, 403, 403, 200, 200, 200, 403, 403, 200, 200]).await;
     check(&mut world, Some("o"), [403, 403, 403, 403, 403, 403, 200, 403, 200, 200]).await;
+    check(&mut world, Some("s"), [403, 403, 403, 403, 403, 403, 403, 403, 200, 200]).await;
     // What another token has registered stays its own.
     check(&mut world, Some("y"), [403, 403, 201, 200, 403, 403, 403, 403, 200, 200]).await;
     check(&mut world, Some("a"), [403, 200, 403, 200, 200, 200, 200, 200, 200, 200]).await;
+    world.end().await;
+}
+
+#[tokio::test]
+async fn who_scales_weighs_and_stops_nothing() {
+    let mut world = world().await;
+    world.token = Some("w");
+    world.register("a", json!({})).await.is(201, "");
+    let order = format!("PUT {WEB}/a/override");
+    let check = async |world: &mut World, body: &str, status: u16, code: &str| {
+        world.token = Some("s");
+        let before = (world.sequence(), world.refused("forbidden"));
+        world.call(&order, body).await.is(status, code);
+        let changes = (world.sequence() > before.0, world.refused("forbidden") - before.1);
+        assert_eq!(changes, (status == 200, u64::from(status == 403)), "{body}");
+    };
+    check(&mut world, r#"{"weight":7,"reason":"canary"}"#, 200, "").await;
+    check(&mut world, r#"{"weight":0}"#, 403, "forbidden").await;
+    check(&mut world, r#"{"state":"drain"}"#, 403, "forbidden").await;
+    check(&mut world, r#"{"state":"maintenance","weight":3}"#, 403, "forbidden").await;
+    check(&mut world, r#"{"weight":70000}"#, 422, "invalid").await;
+    world.call(&format!("DELETE {WEB}/a/override"), "").await.is(403, "forbidden");
+    world.token = Some("o");
+    let shown = world.call(&order, r#"{"state":"drain"}"#).await;
+    shown.is(200, "");
+    check(&mut world, r#"{"weight":9}"#, 403, "forbidden").await;
+    world.token = Some("o");
+    world.call(&order, r#"{"weight":2}"#).await.is(200, "");
+    check(&mut world, r#"{"weight":9}"#, 200, "").await;
+    world.token = Some("a");
+    assert_eq!(world.call(&format!("GET {WEB}/a"), "").await.json()["weight"], 9);
+    let audit = world.call("GET /v1/audit", "").await.json();
+    let entries = audit["entries"].as_array().expect("a list").iter();
+    let of_it = |entry: &&Value| entry["principal"] == "scaler";
+    let outcomes = entries.filter(of_it).map(|entry| entry["outcome"].as_str().expect("a text"));
+    let (forbidden, done): (Vec<_>, Vec<_>) = outcomes.partition(|outcome| *outcome == "forbidden");
+    assert_eq!((forbidden.len(), done), (5, vec!["done", "done"]));
     world.end().await;
 }
 

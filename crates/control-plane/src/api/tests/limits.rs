@@ -153,7 +153,7 @@ async fn who_watches_and_does_not_read_costs_few_pages_and_is_closed() {
     let service = {
         let (made, pace) = (Arc::clone(&made), Arc::clone(&pace));
         hyper::service::service_fn(move |_| {
-            let (feed, turn) = (Endless(Arc::clone(&made)), pace.begin());
+            let (feed, turn) = (Endless(Arc::clone(&made)), pace.begin(0));
             let body = Body::feed(Box::new(feed)).holding(turn);
             async { Ok::<_, std::convert::Infallible>(Response::new(body)) }
         })

@@ -3,6 +3,7 @@
 mod access;
 mod calls;
 mod follow;
+mod heads;
 mod limits;
 mod lists;
 mod malformed;

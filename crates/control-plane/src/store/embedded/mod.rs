@@ -5,6 +5,7 @@
 
 mod found;
 mod holder;
+mod quiet;
 mod view;
 
 use std::fs::{File, Metadata};

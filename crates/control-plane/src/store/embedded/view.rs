@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use redb::{Builder, Database, DatabaseError, StorageBackend};
 
+use super::quiet::caught;
 use super::{CACHE, OpenError, holder, refuse};
 
 /// What is where a registry is to be kept.
@@ -53,10 +53,10 @@ pub(super) fn open(path: &Path) -> Result<Database, OpenError> {
 ///
 /// redb checks sums, but believes some numbers before it does. Nothing outlives a panic: all of it is in the view.
 fn check(view: impl StorageBackend) -> std::thread::Result<Result<(bool, Database), DatabaseError>> {
-    panic::catch_unwind(AssertUnwindSafe(|| {
+    caught(|| {
         let mut database = Builder::new().set_cache_size(CACHE).create_with_backend(view)?;
         Ok((database.check_integrity()?, database))
-    }))
+    })
 }
 
 /// A file, and what was written over it.

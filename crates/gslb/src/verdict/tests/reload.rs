@@ -46,6 +46,22 @@ fn memory_is_believed_for_an_hour_and_orders_until_they_end() {
 }
 
 #[test]
+fn weights_of_headroom_are_believed_for_an_hour() {
+    let world = world();
+    let regions = [("r0", 0.4), ("r1", 1.0)].into_iter();
+    let memory = world.daemons[0].judge.memory(at(world.now)).with_weights(regions);
+    let kept = serde_json::to_string(&memory).expect("plain values");
+    let kept: Memory = serde_json::from_str(&kept).expect("what was written");
+    let later = |seconds: u32| Now { clock: Duration::ZERO, wall: at(world.now).wall + seconds * SECOND };
+    let found = |seconds| ["r0", "r1", "r9"].map(|name| kept.weight(name, later(seconds)));
+    assert_eq!([found(3599), found(3600)], [[Some(0.4), None, None], [None; 3]]);
+    // What an older daemon has kept says nothing of them.
+    let older: Memory = serde_json::from_str(r#"{"saved":0,"regions":{},"last_good":[],"brake":[0,0]}"#)
+        .expect("it may be left out");
+    assert_eq!(older, Memory::default());
+}
+
+#[test]
 fn a_clock_that_is_far_behind_does_not_know_how_old_memory_is() {
     let world = world();
     let judge = &world.daemons[0].judge;
@@ -209,8 +225,8 @@ fn strangers_and_sites_that_do_not_fit_are_refused() {
     check(vec![site("eu")], vec![], "0 observers: 1 to 64 are allowed");
     check(vec![site("eu"), site("eu")], vec![watcher(None)], "\"eu\" is there twice");
     check(vec![site("eu")], vec![watcher(None), watcher(None)], "\"lb\" is there twice");
-    let crowded = Site { targets: 17, ..site("eu") };
-    check(vec![crowded], vec![watcher(None)], "region eu has more than 16 targets");
+    let crowded = Site { targets: 4097, ..site("eu") };
+    check(vec![crowded], vec![watcher(None)], "region eu has more than 4096 targets");
     let unseen = Site { observers: vec![Observer(1)], ..site("eu") };
     check(vec![unseen], vec![watcher(None)], "region eu has observer 1, which is not there");
     check(vec![site("eu")], vec![watcher(Some("us"))], "an observer runs in region us, which is not there");

@@ -8,7 +8,7 @@ use super::super::*;
 use crate::region::Region;
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
-pub(super) const TARGETS: u8 = 2;
+pub(super) const TARGETS: u16 = 2;
 pub(super) const NAMES: [&str; 4] = ["eu", "us", "ap", "sa"];
 
 /// What is true, and what each daemon makes of it.

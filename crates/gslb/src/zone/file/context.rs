@@ -62,7 +62,7 @@ impl Context {
     /// The record of an entry; none where its owner cannot be known, which was told before.
     pub(super) fn record(
         &mut self,
-        entry: Entry,
+        entry: &Entry,
         lifetimes: &mut Lifetimes,
     ) -> Result<Option<Record>, ZoneProblem> {
         let mut fields = &entry.fields[..];

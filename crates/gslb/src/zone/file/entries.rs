@@ -9,6 +9,8 @@ pub(super) struct Entries<'a> {
     text: &'a [u8],
     at: usize,
     line: u32,
+    /// Room for fields: that of entries that were given back. Large zones have millions of fields.
+    room: Vec<String>,
 }
 
 /// A record or a directive: a line, or more of them in parentheses. Empty ones are none.
@@ -27,7 +29,13 @@ pub(super) struct Entry {
 impl<'a> Entries<'a> {
     /// A byte order mark in front says nothing, and is left out.
     pub(super) fn new(text: &'a [u8]) -> Self {
-        Entries { text: text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text), at: 0, line: 1 }
+        Entries { text: text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text), at: 0, line: 1, room: Vec::new() }
+    }
+
+    /// Takes back an entry that nobody needs any more: its room is used for the next ones.
+    pub(super) fn take_back(&mut self, entry: Entry) {
+        let room = ROOM_MAX.saturating_sub(self.room.len());
+        self.room.extend(entry.fields.into_iter().take(room).map(|field| field.text));
     }
 
     fn peek(&self) -> Option<u8> {
@@ -85,7 +93,9 @@ impl<'a> Entries<'a> {
     fn field(&mut self, entry: &mut Entry) {
         let line = self.line;
         let is_quoted = self.peek() == Some(b'"');
-        let (mut found, mut in_quotes) = (Vec::new(), false);
+        let mut found = self.room.pop().unwrap_or_default().into_bytes();
+        found.clear();
+        let mut in_quotes = false;
         loop {
             let rest = &self.text[self.at..];
             let plain = rest.iter().position(|&byte| !is_plain(byte)).unwrap_or(rest.len());
@@ -154,6 +164,8 @@ impl Iterator for Entries<'_> {
     }
 }
 
+/// Fields whose room is kept: a usual record has fewer.
+const ROOM_MAX: usize = 16;
 /// A text of 65,535 empty parts is the longest record.
 const FIELDS_MAX: usize = 65_600;
 const FIELDS: &str = "no record is this long";

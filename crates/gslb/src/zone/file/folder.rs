@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use super::texts::{Print, Step, Texts};
 use crate::regular_file;
 
 /// The folder of a zone file, and how much may still be read from it.
@@ -14,6 +15,8 @@ pub(super) struct Folder {
     files_left: u32,
     /// The files that are being read, each included by the one before it.
     open: Vec<PathBuf>,
+    /// What was read so far.
+    steps: Vec<Step>,
 }
 
 /// A file that was read.
@@ -29,9 +32,16 @@ impl Folder {
     pub(super) fn open(path: &Path) -> Result<(Self, Text), String> {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         let root = fs::canonicalize(parent.unwrap_or(Path::new("."))).map_err(|error| error.to_string())?;
-        let mut folder = Folder { root, bytes_left: BYTES_MAX, files_left: FILES_MAX, open: Vec::new() };
+        let mut folder = Folder {
+            root,
+            bytes_left: BYTES_MAX,
+            files_left: FILES_MAX,
+            open: Vec::new(),
+            steps: Vec::new(),
+        };
         let real = fs::canonicalize(path).map_err(|error| error.to_string())?;
         let text = folder.read(real, path)?;
+        folder.steps.push(Step::Own(Print::of(&text.bytes)));
         Ok((folder, text))
     }
 
@@ -52,11 +62,19 @@ impl Folder {
         if self.open.contains(&real) {
             return Err("it includes itself".to_owned());
         }
-        self.read(real, &path)
+        let text = self.read(real, &path)?;
+        self.steps.push(Step::Included(name.into(), Print::of(&text.bytes)));
+        Ok(text)
+    }
+
+    /// What was read.
+    pub(super) fn into_texts(self) -> Texts {
+        Texts::of(self.steps)
     }
 
     pub(super) fn close(&mut self) {
         self.open.pop();
+        self.steps.push(Step::End);
     }
 
     fn read(&mut self, real: PathBuf, path: &Path) -> Result<Text, String> {

@@ -56,9 +56,9 @@ fn records_of_other_types_parse() {
         }
     }
     check(r#"CAA 0 issue "ca.example""#, b"\x00\x05issueca.example");
-    check("TLSA 3 1 1 00FF aa", &[3, 1, 1, 0, 255, 0xaa]);
-    check("SSHFP 4 2 0102", &[4, 2, 1, 2]);
-    check("DS 258 8 2 ABCD", &[1, 2, 8, 2, 0xab, 0xcd]);
+    check("TLSA 3 1 0 00FF aa", &[3, 1, 0, 0, 255, 0xaa]);
+    check("SSHFP 4 9 0102", &[4, 9, 1, 2]);
+    check("DS 258 8 9 ABCD", &[1, 2, 8, 9, 0xab, 0xcd]);
     check(
         r#"NAPTR 1 2 "s" "SIP+D2U" "" a"#,
         b"\x00\x01\x00\x02\x01s\x07SIP+D2U\x00\x01a\x07example\x03com\x00",
@@ -81,6 +81,45 @@ fn records_of_other_types_parse() {
         b"\x00\x01\x00\x00\x00\x00\x02\x00\x03\x00\x01\x00\x03\x02h2\x00\x03\x00\x02\x00\x01",
     );
     check("HTTPS 1 . ech=AQID", b"\x00\x01\x00\x00\x05\x00\x03\x01\x02\x03");
+}
+
+/// With fields or as bare bytes: a digest is as long as its kind says, if that is known.
+#[test]
+fn digests_have_the_length_of_their_kind() {
+    #[track_caller]
+    fn check(head: &str, bytes: &str, right: usize) {
+        let digest = |length: usize| "5a".repeat(length);
+        let told = |length| format!("has {right} bytes, not {length}");
+        for length in [right, right - 1, right + 1] {
+            let written = parse(&format!("{head} {}", digest(length)));
+            let (record_type, numbers) = head.split_once(' ').expect("a type");
+            let whole = bytes.len() / 2 + length;
+            let bare = parse(&format!("{record_type} \\# {whole} {bytes}{}", digest(length)));
+            assert_eq!(written, bare, "{record_type} {numbers}");
+            match written {
+                Ok(_) => assert_eq!(length, right, "{head}"),
+                Err(error) => assert!(error.to_string().ends_with(&told(length)), "{head}: {error}"),
+            }
+        }
+    }
+    check("DS 258 8 1", "01020801", 20);
+    check("DS 258 8 2", "01020802", 32);
+    check("DS 258 13 4", "01020d04", 48);
+    check("TLSA 3 1 1", "030101", 32);
+    check("TLSA 3 1 2", "030102", 64);
+    check("SMIMEA 3 0 1", "030001", 32);
+    check("SSHFP 4 1", "0401", 20);
+    check("SSHFP 4 2", "0402", 32);
+    for unknown in ["DS 1 8 3 00", "DS 1 8 255 0001", "TLSA 3 1 0 00", "TLSA 3 1 255 00", "SSHFP 4 0 00"] {
+        assert!(parse(unknown).is_ok(), "{unknown}");
+    }
+    for nothing in [r"DS \# 4 01020802", r"TLSA \# 2 0301", r"SSHFP \# 0"] {
+        assert_eq!(
+            parse(nothing),
+            Err(RecordError::Fields("numbers, and a digest in hexadecimal")),
+            "{nothing}"
+        );
+    }
 }
 
 #[test]
@@ -106,6 +145,7 @@ fn what_cannot_be_a_record_says_why() {
     check(&format!("TXT{}", " \"\"".repeat(65_536)), "data has at most 65535 bytes");
     check("TLSA 3 1 1", "expected numbers, and a digest in hexadecimal");
     check("TLSA 3 1 1 0", "expected pairs of hexadecimal digits");
+    check("DS 1 8 2 d2abde24", "a DS digest of type 2 has 32 bytes, not 4");
     check("TYPE666 abc", r"expected `\#`, the number of bytes, and the bytes in hexadecimal (RFC 3597)");
     check(r"TYPE666 \# 2 01", "expected as many bytes as the length says");
     check("DNAME a", "DNAME cannot be served: aliases of whole trees are not served");

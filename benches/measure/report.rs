@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 const END: &str = "<!-- end of results -->";
 
@@ -105,6 +106,26 @@ pub(crate) fn write(path: &Path, begin: &str, results: &str) -> io::Result<()> {
     let (before, after) =
         parts.ok_or_else(|| io::Error::other(format!("{}: no marks for results", path.display())))?;
     fs::write(path, format!("{before}{begin}\n\n{}\n\n{END}{after}", results.trim()))
+}
+
+/// How often and how long everybody was measured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rounds {
+    pub(crate) count: u32,
+    pub(crate) length: Duration,
+}
+
+/// All of a bench: the machine and the rounds, the tables that have rows, the notes.
+pub(crate) fn render(rounds: Rounds, labels: &[&str], tables: &[&Table], notes: &[String]) -> String {
+    let mut out = format!("{}. {} rounds of {:?}.\n", machine(), rounds.count, rounds.length);
+    let tables = tables.iter().map(|table| table.render(labels)).filter(|table| !table.is_empty());
+    for table in tables {
+        let _ = write!(out, "\n{table}");
+    }
+    for note in notes {
+        let _ = write!(out, "\n{note}\n");
+    }
+    out
 }
 
 /// The machine in one line.
