@@ -222,7 +222,7 @@ impl State {
         if *may_touch == MayTouch::Own && instance.owner != *principal {
             return Err(Refusal::NotYours);
         }
-        let cause = Cause::Left { by: Arc::clone(principal) };
+        let cause = Cause::Left { by: self.tally.shared(principal) };
         let Some(drain) = drain else { return Ok(self.remove(key, cause, now)) };
         let until = now.wall.checked_add(*drain).unwrap_or(now.wall);
         if instance.drain_until.is_some_and(|earlier| earlier <= until) {

@@ -13,7 +13,7 @@ use crate::lease::Lease;
 impl State {
     pub(super) fn register(&mut self, register: Register, now: Now) -> Result<Done, Refusal> {
         let Register { key, mut registration, incarnation, principal, epoch: believed, expected } = register;
-        let key = self.shared(key.copy());
+        let (key, principal) = (self.shared(key.copy()), self.tally.shared(&principal));
         self.check_room(&key, &registration, &principal)?;
         let service = self.services.get(&key.service);
         let known = service.and_then(|service| service.instances.find(&key.id));

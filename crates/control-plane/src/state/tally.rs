@@ -53,6 +53,15 @@ impl Tally {
         self.ttls.last_key_value().map_or(Duration::ZERO, |(ttl, _)| *ttl)
     }
 
+    /// The same name, which is in memory once for all that one has registered.
+    pub(super) fn shared(&self, owner: &Principal) -> Principal {
+        match self.by_owner.get_key_value(owner) {
+            Some((known, _)) => Arc::clone(known),
+            // Where whoever is served is let go of soon, nothing is to stay.
+            None => Arc::from(&**owner),
+        }
+    }
+
     /// What all hold.
     pub(super) fn all(&self) -> Held {
         self.all

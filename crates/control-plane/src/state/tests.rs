@@ -382,6 +382,8 @@ fn what_instances_say_alike_is_there_once() {
     let traits: Vec<_> = state.all().map(|(instance, _)| Arc::clone(&instance.registration.traits)).collect();
     let places: BTreeSet<_> = traits.iter().map(Arc::as_ptr).collect();
     assert_eq!(places.len(), 3);
+    let owners: BTreeSet<_> = state.all().map(|(instance, _)| instance.owner.as_ptr()).collect();
+    assert_eq!(owners.len(), 1, "each registration brings its own");
     assert!(
         traits.iter().all(|one| one.meta.shares_with(&traits[0].meta)),
         "even where the zone is another one"
