@@ -30,6 +30,7 @@ mod standing;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod view;
 
 use std::time::{Duration, SystemTime};
 

@@ -13,7 +13,7 @@ use super::regions;
 use crate::compiled::{Compiled, candidates};
 use crate::region::Region;
 use crate::target::{TargetHealth, TargetRules};
-use crate::verdict::{Judge, Now, Observer};
+use crate::verdict::{Judge, Observer};
 
 /// A target and its check. The order is only there for a map.
 pub(super) type Target = (IpAddr, u64);
@@ -31,9 +31,9 @@ pub(super) struct Checked {
 
 impl Checked {
     /// Where all that it stands for seems to fail for the sake of our own link, it does, too.
-    pub(super) fn doubt(&mut self, judge: Option<&Judge>, now: Now) {
+    pub(super) fn doubt(&mut self, judge: Option<&Judge>) {
         let Some(judge) = judge.filter(|_| !self.votes.is_empty()) else { return };
-        if self.votes.iter().all(|(region, _)| judge.is_doubted(Observer(0), *region, now)) {
+        if self.votes.iter().all(|(region, _)| judge.is_doubted(Observer(0), *region)) {
             self.health.doubted();
         }
     }

@@ -155,7 +155,7 @@ impl State {
     pub(super) fn checked(&mut self, target: Target, outcome: Result<(), String>, now: Now) {
         let Some(checked) = self.targets.get_mut(&target) else { return };
         let vote = if outcome.is_ok() { Vote::Ok } else { Vote::Fail };
-        checked.doubt(self.judge.as_ref(), now);
+        checked.doubt(self.judge.as_ref());
         checked.health.checked(outcome, &checked.rules, now.clock);
         note(&mut self.down, target, checked.health.is_down());
         note(&mut self.unsettled_targets, target, checked.health.is_unsettled());

@@ -18,7 +18,7 @@ impl Judge {
             *after = before.clone();
             after.orders.configured = configured;
         }
-        self.hand_over_tallies(&mut next, &regions);
+        self.hand_over_views(&mut next, &regions, now);
         (next.brake, next.watch.failing) = (self.brake, self.watch.failing);
         let is_good = |pair: &&(Region, Region)| self.watch.last_good.contains(pair.0);
         next.watch.last_good = regions.iter().filter(is_good).map(|pair| pair.1).collect::<RegionSet>();
@@ -32,12 +32,12 @@ impl Judge {
         Some((old, new))
     }
 
-    fn hand_over_tallies(&self, next: &mut Judge, regions: &[(Region, Region)]) {
+    fn hand_over_views(&self, next: &mut Judge, regions: &[(Region, Region)], now: Now) {
         let watchers = self.sites().watchers().iter().zip(0..);
         let old: HashMap<&str, Observer> =
             watchers.map(|(watcher, number)| (&*watcher.name, Observer(number))).collect();
         let names: Vec<_> = next.sites().watchers().iter().map(|watcher| watcher.name.clone()).collect();
-        for (name, number) in names.iter().zip(0..) {
+        for (name, number) in names.iter().zip(0u8..) {
             let Some(&before) = old.get(&**name) else { continue };
             for &(from, to) in regions {
                 let looked_at = |judge: &Judge, region| {
@@ -45,7 +45,9 @@ impl Judge {
                     Some((site.targets, site.identity))
                 };
                 if looked_at(self, from) == looked_at(next, to) {
-                    next.tallies_mut(Observer(number), to).copy_from_slice(self.tallies(before, from));
+                    let mut view = self.view(before, from).clone();
+                    view.recount(now.clock, &next.rules);
+                    next.views[usize::from(number)][to.index()] = view;
                 }
             }
         }

@@ -1,6 +1,5 @@
 //! The judge: takes what is seen and said, and says once a second how each region stands.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use super::ballot::{Cast, Votes};
@@ -8,7 +7,7 @@ use super::course::{Course, Seen, Wish};
 use super::operator::Orders;
 use super::panic::Watch;
 use super::recorder::Recorder;
-use super::tally::Tally;
+use super::view::{View, WHOLE};
 use super::{Evidence, Failover, Memory, Now, Observer, Report, Rules, Sites, Standing, Transition, Vote};
 use crate::region::Region;
 
@@ -17,10 +16,8 @@ use crate::region::Region;
 pub struct Judge {
     pub(super) sites: Sites,
     pub(super) rules: Rules,
-    /// By observer, then by target of all regions.
-    pub(super) tallies: Vec<Vec<Tally>>,
-    /// Where the targets of each region are in there.
-    pub(super) targets: Vec<Range<usize>>,
+    /// By observer, then by region.
+    pub(super) views: Vec<Vec<View>>,
     pub(super) watched: Vec<Watched>,
     pub(super) brake: Brake,
     pub(super) watch: Watch,
@@ -71,22 +68,14 @@ pub enum Taken {
 impl Judge {
     /// All regions are up, unverified, or as they are remembered.
     pub fn new(sites: Sites, rules: Rules, memory: Option<&Memory>, now: Now) -> Self {
-        let mut begin = 0;
-        let range = |region| {
-            let range = begin..begin + sites.targets(region);
-            begin = range.end;
-            range
-        };
-        let targets: Vec<_> = sites.regions().map(range).collect();
-        let tallies = vec![vec![Tally::NOTHING; begin]; sites.watchers().len()];
+        let views: Vec<_> = sites.regions().map(|region| View::new(sites.targets(region))).collect();
         let watched = sites.regions().map(|region| {
             let configured = sites.site(region).and_then(|site| site.order.clone());
             Watched::new(Orders::configured(configured), now)
         });
         let mut judge = Judge {
             watched: watched.collect(),
-            tallies,
-            targets,
+            views: vec![views; sites.watchers().len()],
             sites,
             rules,
             brake: Brake::default(),
@@ -110,13 +99,15 @@ impl Judge {
         if !self.sites.looks_at(report.observer, report.region) {
             return Taken::Stranger;
         }
-        let targets = self.targets[report.region.index()].clone();
-        let tallies = &mut self.tallies[report.observer.index()][targets];
-        let Some(tally) = tallies.get_mut(usize::from(report.target)) else { return Taken::Stranger };
         // The clock may have started since: what is too old for that must not become fresh.
         let vote = if report.age > self.rules.freshness() { Vote::Unknown } else { report.vote };
         let at = now.clock.saturating_sub(report.age);
-        if tally.take(vote, report.sequence, at, now.clock, &self.rules) { Taken::New } else { Taken::Old }
+        let view = &mut self.views[report.observer.index()][report.region.index()];
+        match view.take(report.target, (vote, report.sequence), (at, now.clock), &self.rules) {
+            Some(true) => Taken::New,
+            Some(false) => Taken::Old,
+            None => Taken::Stranger,
+        }
     }
 
     /// Takes what a region's balancer says of itself.
@@ -169,7 +160,7 @@ impl Judge {
         if stood <= self.rules.standstill() {
             return;
         }
-        self.tallies.iter_mut().flatten().for_each(|tally| *tally = Tally::NOTHING);
+        self.views.iter_mut().flatten().for_each(View::forget);
         for watched in &mut self.watched {
             watched.course.restart_clocks();
             if let Some(pulse) = &mut watched.pulse {
@@ -181,10 +172,11 @@ impl Judge {
     }
 
     fn count_votes(&mut self, now: Now) {
+        self.views.iter_mut().flatten().for_each(|view| view.recount(now.clock, &self.rules));
         let votes = self.sites.regions().map(|region| {
             let mut votes = Votes::default();
             for observer in self.sites.electorate(region) {
-                votes.cast(observer, self.cast(observer, region, now.clock));
+                votes.cast(observer, self.cast(observer, region));
             }
             votes
         });
@@ -208,32 +200,27 @@ impl Judge {
         outside.fold(0, |set, observer| set | observer.bit())
     }
 
-    fn cast(&self, observer: Observer, region: Region, clock: Duration) -> Cast {
-        let votes = self.tallies(observer, region).iter().map(|tally| tally.vote(clock, &self.rules));
-        let (mut any, mut all_failed) = (false, true);
-        for vote in votes {
-            if vote == Vote::Ok {
-                return Cast::Ok;
-            }
-            (any, all_failed) = (true, all_failed && vote == Vote::Fail);
-        }
-        match any && all_failed {
-            false => Cast::Unknown,
+    fn cast(&self, observer: Observer, region: Region) -> Cast {
+        match self.view(observer, region).vote() {
+            Vote::Ok => Cast::Ok,
+            Vote::Unknown => Cast::Unknown,
             // Success cannot come of a broken link; failure can.
-            true if self.trusts_itself(observer, region, clock) => Cast::Fail,
-            true => Cast::Doubt,
+            Vote::Fail if self.trusts_itself(observer, region) => Cast::Fail,
+            Vote::Fail => Cast::Doubt,
         }
     }
 
-    /// Whether a region fails for an observer that takes this for its own link.
-    pub(crate) fn is_doubted(&self, observer: Observer, region: Region, now: Now) -> bool {
-        self.cast(observer, region, now.clock) == Cast::Doubt
+    /// Whether a region fails for an observer that takes this for its own link. What is not told any more counts until the
+    /// next tick.
+    pub(crate) fn is_doubted(&self, observer: Observer, region: Region) -> bool {
+        self.cast(observer, region) == Cast::Doubt
     }
 
-    /// Whether an observer may believe that a region fails: most else that it sees is well. Its own region does not
-    /// count, for its link is not needed for that; nor does a failing region that is known to be down, for that says
-    /// nothing of the link. With nothing else to look at there is nothing to check.
-    fn trusts_itself(&self, observer: Observer, judged: Region, clock: Duration) -> bool {
+    /// Whether an observer may believe that a region fails: most else that it sees is well. Each region has one voice,
+    /// however many targets it has, and gives it in parts. Its own region does not count, for its link is not needed for
+    /// that; nor does what fails of a region that is known to be down, for that says nothing of the link. With nothing
+    /// else to look at there is nothing to check.
+    fn trusts_itself(&self, observer: Observer, judged: Region) -> bool {
         let is_else = |region: &Region| {
             *region != judged
                 && self.sites.home(observer) != Some(*region)
@@ -243,14 +230,13 @@ impl Judge {
         let (mut configured, mut known, mut bad) = (false, 0, 0);
         for region in self.sites.regions().filter(is_else) {
             configured = true;
-            let is_out = self.watched[region.index()].is_out();
-            for tally in self.tallies(observer, region) {
-                match tally.looks_bad(clock, &self.rules) {
-                    None => {}
-                    Some(true) if is_out => {}
-                    Some(is_bad) => (known, bad) = (known + 1, bad + usize::from(is_bad)),
-                }
-            }
+            let view = self.view(observer, region);
+            let part = match self.watched[region.index()].is_out() {
+                true => view.is_any_good().then_some(0),
+                false => view.bad_part(),
+            };
+            let Some(part) = part else { continue };
+            (known, bad) = (known + WHOLE, bad + part);
         }
         !configured || bad * 2 < known
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::course::{Course, Seen, Stage, Wish};
 use super::judge::{Pulse, Watched};
 use super::operator::Orders;
-use super::tally::Tally;
+use super::view::View;
 use super::{
     Evidence, Forced, Judge, Now, Observer, Outcome, Reason, Rules, Standing, State, Transition, Ttl, Votes,
 };
@@ -115,12 +115,8 @@ impl Judge {
         self.watched.get_mut(region.index())
     }
 
-    pub(super) fn tallies(&self, observer: Observer, region: Region) -> &[Tally] {
-        &self.tallies[observer.index()][self.targets[region.index()].clone()]
-    }
-
-    pub(super) fn tallies_mut(&mut self, observer: Observer, region: Region) -> &mut [Tally] {
-        &mut self.tallies[observer.index()][self.targets[region.index()].clone()]
+    pub(super) fn view(&self, observer: Observer, region: Region) -> &View {
+        &self.views[observer.index()][region.index()]
     }
 }
 

@@ -12,7 +12,7 @@ use crate::region::{MAX_REGIONS, Region};
 /// The most observers of one configuration.
 pub const MAX_OBSERVERS: usize = 64;
 
-/// The most targets of one region: while it fails, all of them are looked at for each report of one.
+/// The most targets of one region: all of them are counted once a second.
 pub const MAX_TARGETS: u16 = fulcrum_config::gslb::MOST_VOTERS;
 
 /// An observer: its position in the configured order, 0 to 63.

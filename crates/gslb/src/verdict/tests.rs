@@ -6,4 +6,5 @@ mod reload;
 mod rows;
 mod simulation;
 mod stories;
+mod uneven;
 mod world;
