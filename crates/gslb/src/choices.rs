@@ -34,6 +34,8 @@ impl Choices {
                 other.map_or_else(|| choice.clone(), |(_, other)| other)
             });
             *piece = changed.collect();
+            // The last piece may be shorter: what lies beyond its end is nobody's.
+            while others.next_if(|(number, _)| *number as usize / PIECE == place).is_some() {}
         }
         Choices { pieces: pieces.into() }
     }
@@ -103,7 +105,9 @@ mod tests {
         let shared =
             before.pieces.iter().zip(after.pieces.iter()).filter(|(one, other)| Arc::ptr_eq(one, other));
         assert_eq!((before.pieces.len(), shared.count()), (16, 12));
-        let beyond = before.with([(5, choice(7)), (1024, choice(8))]);
-        assert_eq!((beyond[5].named()[0].1, beyond.iter().count()), (7, 1000));
+        for number in [1000, 1001, 1023, 1024, 5000] {
+            let beyond = before.with([(5, choice(7)), (number, choice(8)), (number + 1, choice(9))]);
+            assert_eq!((beyond[5].named()[0].1, beyond.iter().count()), (7, 1000), "{number}");
+        }
     }
 }

@@ -166,8 +166,9 @@ impl Responder {
 
     /// Looks at everything, and answers accordingly. To be called every second. Gives what has changed of regions.
     pub fn tick(&self) -> Vec<Transition> {
-        let now = self.now();
         let building = self.building();
+        // No earlier: a reload may have been waited for, and what has come meanwhile is not to be of the future.
+        let now = self.now();
         let asked = Arc::clone(&self.state().asked);
         // Asked without the lock: others may have to be waited for.
         let services = Services::look(&self.outside, &asked);
@@ -183,8 +184,8 @@ impl Responder {
     /// Orders what a region is to be, in place of what was ordered at run time before; without an order, ends that. It is
     /// answered accordingly at once.
     pub fn order(&self, region: &RegionName, order: Option<Order>) -> Result<Vec<Transition>, Refused> {
-        let now = self.now();
         let building = self.building();
+        let now = self.now();
         let mut state = self.state();
         let place = state.gslb.regions.iter().position(|known| known.name == *region);
         let region = place.and_then(Region::new).ok_or(Refused::UnknownRegion)?;
@@ -201,7 +202,7 @@ impl Responder {
 
     /// The state of another configuration, and answers by it.
     fn replace(&self, next: Next, generation: u64) {
-        let _building = self.building();
+        let building = self.building();
         let services = Services::look(&self.outside, &next.groundwork.services);
         let job = {
             let mut state = self.state();
@@ -210,24 +211,23 @@ impl Responder {
             state.job()
         };
         // It has just been replaced: there is something to build.
-        let Some(job) = job else { return };
-        let built = job.build();
-        let mut state = self.state();
-        state.answer_with(&job, &built, self.now());
-        let snapshot = state.snapshot(&self.shared.counters, &self.own_key, built.choices);
-        self.answer_with(snapshot);
+        self.answer_as_seen(job, &building);
     }
 
-    /// Exchanges the answers of names that are seen otherwise than before. Whoever looked at that still holds what keeps
-    /// others from building.
+    /// Exchanges the answers of names that are seen otherwise than before; all of them, and the names, where none of the
+    /// state have been in force yet. Whoever looked at that still holds what keeps others from building.
     fn answer_as_seen(&self, job: Option<Job>, _building: &MutexGuard<'_, ()>) {
         let Some(job) = job else { return };
         let built = job.build();
         tracing::debug!(names = job.names(), "answers were built anew");
         let mut state = self.state();
         state.answer_with(&job, &built, self.now());
-        let before = self.shared.snapshot.load_full();
-        self.answer_with(Snapshot { choices: built.choices, ..Snapshot::clone(&before) });
+        let snapshot = if job.is_all() {
+            state.snapshot(&self.shared.counters, &self.own_key, built.choices)
+        } else {
+            Snapshot { choices: built.choices, ..Snapshot::clone(&self.shared.snapshot.load()) }
+        };
+        self.answer_with(snapshot);
     }
 
     /// From now on this is answered.

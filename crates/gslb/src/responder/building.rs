@@ -74,6 +74,11 @@ impl State {
 }
 
 impl Job {
+    /// Whether nothing of the state is answered yet: the names in force may be those of another configuration.
+    pub(super) fn is_all(&self) -> bool {
+        self.changed.is_none()
+    }
+
     /// For how many names there is something to build.
     pub(super) fn names(&self) -> usize {
         self.changed.as_ref().map_or(self.compiled.chosen().len(), |(_, changed)| changed.len())

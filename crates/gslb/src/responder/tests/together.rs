@@ -37,10 +37,11 @@ fn told(responder: &Responder) -> [Vec<String>; 2] {
     let mut state = responder.state();
     let told = |choices: &Choices| choices.iter().map(crate::Choice::told).collect();
     let answered = told(&responder.snapshot().choices);
-    state.answered = None;
+    // What is in force stays, and so what it was made of: what has come since is still to be answered.
+    let in_force = state.answered.take();
     let job = state.job().expect("nothing is answered");
-    let now = responder.now();
-    [answered, told(&state.build(&job, now))]
+    state.answered = in_force;
+    [answered, told(&job.build().choices)]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,6 +55,23 @@ async fn who_builds_keeps_no_check_waiting() {
     responder.tick();
     let [answered, anew] = told(&responder);
     assert_eq!(answered, anew);
+    responder.end();
+}
+
+/// As after a panic while a reload builds: the state is the new one, and what is answered is the old.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_never_built_is_built_with_its_names() {
+    let responder = start();
+    let more = gslb(&(names(2) + "        more: { policy: weighted, endpoints: [10.9.1.1] }\n"));
+    let now = responder.now();
+    responder.state().replace(next(&more), 2, now);
+    let before = responder.snapshot();
+    responder.tick();
+    let [answered, anew] = told(&responder);
+    assert_eq!(answered, anew);
+    let snapshot = responder.snapshot();
+    assert_eq!((snapshot.generation, answered.len()), (2, before.choices.iter().count() + 1));
+    assert!(Arc::ptr_eq(&snapshot.names, &responder.compiled().names));
     responder.end();
 }
 
