@@ -220,9 +220,10 @@ async fn next(
         },
         () = nothing_more(ended) => return Ok(false),
     }
-    let length = usize::from(reading.read_u16().await?);
-    query.resize(length, 0);
-    reading.read_exact(query).await.map(|_| true)
+    let length = reading.read_u16().await?;
+    // The room grows with what comes: a length alone takes none.
+    let read = reading.take(length.into()).read_to_end(query).await?;
+    Ok(read == usize::from(length))
 }
 
 /// Waits for the end, and then for what has come and is not known yet: the runtime has to look at sockets once more.
@@ -239,3 +240,46 @@ const READ: usize = 2048;
 const GRACE: Duration = Duration::from_secs(1);
 /// Before accepting is tried again.
 const RETRY: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    /// What comes of a query of which this has come; and the room that it takes.
+    fn read(come: &[u8], is_over: bool) -> (Option<bool>, Vec<u8>) {
+        let mut query = Vec::new();
+        let (_end, mut ended) = watch::channel(false);
+        let (mut client, server) = tokio::io::duplex(1 << 20);
+        let mut reading = BufReader::with_capacity(READ, server);
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(pin!(client.write_all(come)).poll(&mut context).is_ready());
+        let client = (!is_over).then_some(client);
+        let polled = pin!(next(&mut reading, &mut query, &mut ended)).poll(&mut context);
+        drop(client);
+        let read = match polled {
+            Poll::Ready(read) => Some(read.unwrap_or(false)),
+            Poll::Pending => None,
+        };
+        (read, query)
+    }
+
+    #[test]
+    fn a_length_takes_no_room() {
+        let (read_all, query) = read(&[0xff, 0xff, 1, 2, 3], false);
+        assert_eq!((read_all, &*query), (None, &[1, 2, 3][..]));
+        assert!(query.capacity() <= 1024, "{}", query.capacity());
+    }
+
+    #[test]
+    fn a_query_is_read_to_its_end_and_no_further() {
+        let long = [&[0xff, 0xff][..], &[7; 0xffff], &[0, 1, 9]].concat();
+        assert_eq!(read(&long, false), (Some(true), vec![7; 0xffff]));
+        assert_eq!(read(&[0, 2, 5, 6, 0, 1, 9], false), (Some(true), vec![5, 6]));
+        assert_eq!(read(&[0, 0, 1], false), (Some(true), vec![]));
+        assert_eq!(read(&[0, 3, 5, 6], true).0, Some(false), "it has left in the midst");
+        assert_eq!(read(&[], true).0, Some(false));
+    }
+}
