@@ -28,7 +28,7 @@ use fulcrum_gslb::zone;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::memory::MemoryFile;
+use self::memory::{Keeper, MemoryFile};
 pub(crate) use self::metrics::GslbMetrics;
 pub(crate) use self::order::RegionError;
 use self::order::region_state;
@@ -216,7 +216,7 @@ async fn look(responder: Arc<Responder>, memory: MemoryFile) {
     let mut looks = interval(LOOK);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut looked, mut is_due) = (0, false);
-    let mut keeping: Option<JoinHandle<()>> = None;
+    let mut keeper = Keeper::new(memory);
     loop {
         looks.tick().await;
         looked += 1;
@@ -232,10 +232,8 @@ async fn look(responder: Arc<Responder>, memory: MemoryFile) {
             Ok(have_changed) => is_due |= have_changed || looked % KEEP_EVERY == 0,
             Err(error) => tracing::error!(%error, "regions and targets were not looked at"),
         }
-        // Nobody waits for it: a disk that stands still must not keep regions from being looked at.
-        if is_due && keeping.as_ref().is_none_or(JoinHandle::is_finished) {
-            let (memory, responder) = (memory.clone(), Arc::clone(&responder));
-            keeping = Some(tokio::task::spawn_blocking(move || memory.keep(&responder)));
+        if keeper.is_free() && is_due {
+            keeper.keep(&responder);
             is_due = false;
         }
     }
