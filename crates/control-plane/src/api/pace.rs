@@ -204,8 +204,8 @@ const IDLE: u8 = 1;
 const BUSY: u8 = 2;
 const TOO_SLOW: u8 = 3;
 
-/// Of a body: nobody knows before it has ended.
-pub(super) const ANY_LENGTH: u64 = u64::MAX;
+/// Of a body: it comes in chunks, and ends with the last one.
+pub(super) const CHUNKED: u64 = u64::MAX;
 
 /// How many answers have ended.
 static ANSWERED: AtomicU64 = AtomicU64::new(0);
