@@ -118,9 +118,7 @@ impl<S: AsyncRead + Unpin> Turns<S> {
             self.reader = Some(context.waker().clone());
             return Poll::Pending;
         }
-        if !self.pace.owes() {
-            self.stream.begin_head();
-        }
+        self.stream.begin_head();
         buffer.put_slice(&self.ahead.split_to(most));
         Poll::Ready(Ok(()))
     }

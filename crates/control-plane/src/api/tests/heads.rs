@@ -214,3 +214,35 @@ async fn half_a_head_behind_a_request_has_the_time_of_a_head() {
         }
     }
 }
+
+/// The rest of a head may come when its answer can be read, not before.
+#[tokio::test(start_paused = true)]
+async fn half_a_head_waits_for_the_answer_before_it() {
+    let world = World::plain().await;
+    let (mut client, server) = duplex(1024);
+    let pace = Arc::new(Pace::default());
+    let stream = Paced::new(server, Arc::clone(&pace));
+    let stream: Turns<DuplexStream> = Turns::new(stream, Arc::clone(&pace), Arc::clone(&world.api));
+    let service = hyper::service::service_fn(|_: Request<Incoming>| {
+        let body = Body::whole("x".repeat(8000)).holding(pace.begin(0));
+        async move { Ok::<_, Infallible>(Response::new(body)) }
+    });
+    let served = server::http().serve_connection(TokioIo::new(stream), service);
+    let slow = async {
+        let mut said = vec![0; 100];
+        client.write_all(GOOD.as_bytes()).await.expect("there is room");
+        client.read_exact(&mut said).await.expect("the answer begins");
+        client.write_all(&GOOD.as_bytes()[..20]).await.expect("there is room");
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        let length = said.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4 + 8000;
+        said.resize(length, 0);
+        client.read_exact(&mut said[100..]).await.expect("the whole answer");
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        client.write_all(&GOOD.as_bytes()[20..]).await.expect("it is waited for");
+        client.read_to_end(&mut said).await.expect("the next answer, and an end");
+        said
+    };
+    let (_, said) = tokio::join!(served, slow);
+    let lengths: Vec<_> = answers(&said).into_iter().map(|(status, _, body)| (status, body.len())).collect();
+    assert_eq!(lengths, [(200, 8000), (200, 8000)]);
+}
