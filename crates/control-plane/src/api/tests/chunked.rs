@@ -15,22 +15,23 @@ async fn two_lengths_are_seen_behind_a_body_in_chunks_whenever_they_come() {
     let world = World::plain().await;
     let before = world.refused("malformed");
     let mut stream = TcpStream::connect(world.address).await.expect("it listens");
-    let front = in_chunks("/v1/heartbeats", BEATS) + &counted("/v1/heartbeats", BEATS) + GOOD;
+    // Were this body counted twice, the head that follows would be taken for it.
+    let long = format!("{BEATS}{}", " ".repeat(200));
+    let front = in_chunks("/v1/heartbeats", BEATS) + &counted("/v1/heartbeats", &long);
     stream.write_all(front.as_bytes()).await.expect("it reads");
     let mut said = Vec::new();
-    while !said.ends_with(b"ok\n") {
+    while said.windows(4).filter(|four| four == b"\r\n\r\n").count() < 2 {
         assert_ne!(stream.read_buf(&mut said).await.expect("an answer"), 0, "it does not end");
     }
-    // As many bytes as the body had that was in one go with the chunks are none of a body now.
     let both =
         "GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n";
-    for piece in [&both[..BEATS.len() - 1], &both[BEATS.len() - 1..], "0\r\n\r\n", GOOD] {
+    for piece in [&both[..1], &both[1..], "0\r\n\r\n", GOOD] {
         // It is answered as soon as its head is there.
         let _ = stream.write_all(piece.as_bytes()).await;
     }
     stream.read_to_end(&mut said).await.expect("it ends well");
     let statuses: Vec<_> = answers(&said).into_iter().map(|answer| answer.0).collect();
-    assert_eq!(statuses, [200, 200, 200, 400]);
+    assert_eq!(statuses, [200, 200, 400]);
     assert_eq!(world.refused("malformed"), before + 1);
     world.end().await;
 }
