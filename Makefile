@@ -9,7 +9,7 @@ SHELL := /bin/bash
 
 # make demo FOR=20s: check everything that the demo prints, and exit.
 FOR ?=
-# make fuzz FUZZ_SECONDS=600: how long the parser of DNS queries is fuzzed, and as long all others together.
+# make fuzz FUZZ_SECONDS=600: how long the parser of DNS queries is fuzzed, and then as long all of them together.
 FUZZ_SECONDS ?= 30
 # make bench BENCH_ARGS="…": options of the benchmark; PEERS= in the environment names other binaries to compare with.
 BENCH_ARGS ?=

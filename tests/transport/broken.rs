@@ -1,5 +1,7 @@
 //! Connections that break, and which requests may then be sent again (RFC 9110 §9.2.2).
 
+use std::fs;
+use std::net::SocketAddrV4;
 use std::thread;
 use std::time::Duration;
 
@@ -30,11 +32,30 @@ fn a_pooled_connection_that_the_upstream_closed_costs_nothing() {
             let request = "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nhello";
             assert_eq!(client.ask(request).text(), "once");
             eventually("the upstream has closed", || (upstream.open_connections() == 0).then_some(()));
+            await_word_of_closing(upstream.address());
             assert_eq!(upstream.requests().len(), count, "none was sent twice");
         }
         assert_eq!(fulcrum.metric("fulcrum_http_errors_total", &[]), 0.0);
     }
 }
+
+/// Waits until no connection to an address looks open to the one who made it: a busy kernel passes that on a little later, and
+/// until then a POST is sent there, for good.
+fn await_word_of_closing(address: &str) {
+    let address: SocketAddrV4 = address.parse().expect("an address");
+    let remote = format!("{:08X}:{:04X}", u32::from_ne_bytes(address.ip().octets()), address.port());
+    eventually("the proxy can know that the upstream has closed", || {
+        let table = fs::read_to_string("/proc/net/tcp").expect("Linux has it");
+        let is_open = |line: &str| {
+            let mut fields = line.split_whitespace().skip(2);
+            fields.next() == Some(&remote) && fields.next() == Some(ESTABLISHED)
+        };
+        (!table.lines().any(is_open)).then_some(())
+    });
+}
+
+/// As the kernel writes it.
+const ESTABLISHED: &str = "01";
 
 /// Answers the first request of each connection; drops the connection on receiving the second one.
 fn drops_the_second(reset: bool) -> Upstream {

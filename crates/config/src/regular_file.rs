@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-/// The content of a regular file, up to so many bytes; of `/dev/null`, nothing. What is below `/dev` and `/proc` is read as it is: `/dev/stdin`
-/// and what a shell puts there for `<(…)` are pipes that somebody has on purpose.
+/// The content of a regular file, up to so many bytes; of `/dev/null`, nothing. What is below `/dev` and `/proc` is read as it is:
+/// `/dev/stdin` and what a shell puts there for `<(…)` are pipes that somebody has on purpose.
 ///
 /// # Errors
 /// It cannot be read, or is something else: to open a pipe waits for somebody who writes. What is opened is what is looked

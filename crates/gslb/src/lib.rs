@@ -31,7 +31,6 @@ mod query;
 mod query_log;
 mod rate;
 mod region;
-mod regular_file;
 pub mod responder;
 pub mod server;
 mod snapshot;

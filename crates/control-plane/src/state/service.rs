@@ -32,6 +32,8 @@ impl Service {
         if let Some(other) = said.next() {
             Traits::share(traits, &other);
         }
+        // What nobody says any more would stay in memory for its place here.
+        self.said.retain(|said| said.strong_count() > 0);
         if self.said.len() == SAID {
             self.said.remove(0);
         }

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fulcrum_config::gslb::{Choose, Gslb, Policy, RegionOrder, Targets};
+use fulcrum_config::regular_file;
 
 use super::{CompileError, candidates};
 use crate::choice::Places;
 use crate::geo::{Atlas, Classes, Database, MAX_NETS_SIZE, Nets, Ranking, Sources};
 use crate::region::Region;
-use crate::regular_file;
 
 /// In which order the regions of a policy are tried.
 #[derive(Clone, Debug)]

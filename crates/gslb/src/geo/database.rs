@@ -8,13 +8,13 @@ use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
+use fulcrum_config::regular_file;
 use ipnet::IpNet;
 use maxminddb::{MaxMindDbError, Reader};
 
 use super::place::Place;
 use super::steps::Steps;
 use super::width::{Width, net};
-use crate::regular_file;
 use record::Record;
 pub use record::Schema;
 use tree::{Networks, Tree};

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use fulcrum_config::regular_file;
+
 use super::texts::{Print, Step, Texts};
-use crate::regular_file;
 
 /// The folder of a zone file, and how much may still be read from it.
 pub(super) struct Folder {

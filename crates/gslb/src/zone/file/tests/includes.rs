@@ -69,7 +69,7 @@ fn mistakes_name_their_file() {
         nothing,
         Err(&["FOLDER/zone: cannot be read: No such file or directory (os error 2)"]),
     );
-    check(&[("zone/other", "")], nothing, Err(&["FOLDER/zone: cannot be read: it is not a regular file"]));
+    check(&[("zone/other", "")], nothing, Err(&["FOLDER/zone: cannot be read: it is a directory"]));
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("zone");
     fs::write(&path, "$TTL 1\n@ SOA a b 1 2 3 4 5\n$INCLUDE names").expect("a file");
@@ -102,7 +102,7 @@ fn nothing_is_read_from_elsewhere() {
     refused("link", "it leads out of the folder of the zone file");
     refused("up/secret", "it leads out of the folder of the zone file");
     refused("missing", "No such file or directory (os error 2)");
-    refused("sub", "it is not a regular file");
+    refused("sub", "it is a directory");
     refused("here/file/x", "Not a directory (os error 20)");
     check(
         &[("zone", "$INCLUDE here/file\n"), ("sub/file", "a 1 A 192.0.2.1")],
