@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::glob::Glob;
 use super::problem::{Code, Problem};
-use crate::state::{MayTouch, Principal};
+use crate::state::{MayOrder, MayTouch, Principal};
 
 /// A secret that opens some of the API. Of the secret itself only a hash is kept.
 #[derive(Clone, Debug)]
@@ -142,6 +142,10 @@ impl Caller {
 
     pub(super) fn may_touch(&self) -> MayTouch {
         if self.has(Need::Admin) { MayTouch::All } else { MayTouch::Own }
+    }
+
+    pub(super) fn may_order(&self) -> MayOrder {
+        if self.has(Need::Drain) { MayOrder::All } else { MayOrder::Weight }
     }
 
     /// Whose instances it may renew; `None`: anyone's.

@@ -108,18 +108,10 @@ impl Api {
     ) -> Result<Response<Body>, Problem> {
         Query::parse(call.query())?.end()?;
         let order: Order = json::read(body)?;
-        call.caller.check(order.need(self.is_out(key)))?;
+        call.caller.check(order.need())?;
         let overlay = order.check(call.caller.name.clone(), SystemTime::now())?;
         let reason = Some(overlay.reason.clone()).filter(|reason| !reason.is_empty());
         self.overlay(key, Some(overlay), ("override", reason), call).await
-    }
-
-    /// Whether an order takes it out, or lets it take nothing new.
-    fn is_out(&self, key: &Key) -> bool {
-        let published = self.registry.service(&key.service);
-        let entry = published.as_ref().and_then(|published| published.find(&key.id));
-        let overlay = entry.and_then(|entry| entry.instance.overlay.as_ref());
-        overlay.is_some_and(|overlay| overlay.state.is_some())
     }
 
     /// An operator leaves an instance to itself.
@@ -138,7 +130,7 @@ impl Api {
         (action, reason): (&'static str, Option<String>),
         call: &Call<'_>,
     ) -> Result<Response<Body>, Problem> {
-        let command = Command::Order { key: key.clone(), overlay };
+        let command = Command::Order { key: key.clone(), overlay, may_order: call.caller.may_order() };
         let outcome = self.apply(command, action, reason, call).await?;
         let response = answer::json(&super::document::InstanceDocument::from(&*outcome.instance));
         Ok(answer::tagged(response, &tag(&outcome.instance)))

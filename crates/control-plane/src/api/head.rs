@@ -31,11 +31,6 @@ impl Head {
         bytes.iter().position(|byte| self.ends(*byte)).map(|last| last + 1)
     }
 
-    /// Whether nothing of it has come.
-    pub(super) fn is_to_come(&self) -> bool {
-        self.at == At::Before
-    }
-
     pub(super) fn is_in_request_line(&self) -> bool {
         self.at == At::RequestLine
     }

@@ -17,6 +17,7 @@ mod body;
 mod bucket;
 mod call;
 mod change;
+mod chunks;
 mod counters;
 mod document;
 mod duration;

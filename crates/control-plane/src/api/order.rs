@@ -40,11 +40,11 @@ enum OrderedState {
 }
 
 impl Order {
-    /// What a caller has to be allowed: a weight leaves an instance some of the load, but where it is to have nothing
-    /// more, as is ordered now, it would give it some again.
-    pub(super) fn need(&self, is_out: bool) -> Need<'static> {
+    /// What a caller has to be allowed: a weight leaves an instance some of the load. That it gives none back to one
+    /// that is to have nothing more is seen where the order is done.
+    pub(super) fn need(&self) -> Need<'static> {
         let is_weight = self.state.is_none() && self.weight.is_some_and(|weight| weight > 0);
-        if is_weight && !is_out { Need::Scale } else { Need::Drain }
+        if is_weight { Need::Scale } else { Need::Drain }
     }
 
     /// Checks every value.
@@ -126,16 +126,15 @@ mod tests {
 
     #[test]
     fn only_a_weight_is_for_those_who_scale() {
-        let check = |body: &str, is_out: bool, expected: Need<'_>| {
+        let check = |body: &str, expected: Need<'_>| {
             let order = json::read::<Order>(body.as_bytes()).expect("an order");
-            assert_eq!(order.need(is_out), expected, "{body}");
+            assert_eq!(order.need(), expected, "{body}");
         };
-        check(r#"{"weight":1}"#, false, Need::Scale);
-        check(r#"{"weight":70000,"reason":"later refused"}"#, false, Need::Scale);
-        check(r#"{"weight":1}"#, true, Need::Drain);
-        check(r#"{"weight":0}"#, false, Need::Drain);
-        check(r#"{"weight":1,"state":"drain"}"#, false, Need::Drain);
-        check(r#"{"state":"maintenance"}"#, false, Need::Drain);
-        check("{}", false, Need::Drain);
+        check(r#"{"weight":1}"#, Need::Scale);
+        check(r#"{"weight":70000,"reason":"later refused"}"#, Need::Scale);
+        check(r#"{"weight":0}"#, Need::Drain);
+        check(r#"{"weight":1,"state":"drain"}"#, Need::Drain);
+        check(r#"{"state":"maintenance"}"#, Need::Drain);
+        check("{}", Need::Drain);
     }
 }

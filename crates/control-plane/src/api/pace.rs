@@ -55,7 +55,7 @@ impl Pace {
 
     /// What was written has been sent: whether the answer was, too.
     pub(super) fn is_sent(&self) -> bool {
-        self.is_idle() && self.owes.swap(false, Ordering::Relaxed)
+        !self.is_busy() && self.owes.swap(false, Ordering::Relaxed)
     }
 
     pub(super) fn body(&self) -> u64 {
@@ -80,9 +80,13 @@ impl Pace {
         self.state.load(Ordering::Relaxed) == TOO_SLOW
     }
 
-    /// Whether no request is being answered.
+    /// Whether no request is being answered, and no answer is being sent.
     pub(super) fn is_idle(&self) -> bool {
-        self.state.load(Ordering::Relaxed) != BUSY
+        !self.is_busy() && !self.owes()
+    }
+
+    fn is_busy(&self) -> bool {
+        self.state.load(Ordering::Relaxed) == BUSY
     }
 
     /// The greater, the later its last request was answered; zero when it never asked.
@@ -103,10 +107,12 @@ impl<S> Paced<S> {
         Paced { stream, pace, reading: Patience::default(), writing: Patience::default() }
     }
 
-    /// The next head has begun.
+    /// The next head has begun, if it is its turn: nobody reads it before the answer has been sent.
     pub(super) fn begin_head(&mut self) {
         let state = &self.pace.state;
-        if state.compare_exchange(IDLE, HEAD, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        if !self.pace.owes()
+            && state.compare_exchange(IDLE, HEAD, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
             self.reading.begin(HEAD_WITHIN);
         }
     }
@@ -204,8 +210,8 @@ const IDLE: u8 = 1;
 const BUSY: u8 = 2;
 const TOO_SLOW: u8 = 3;
 
-/// Of a body: nobody knows before it has ended.
-pub(super) const ANY_LENGTH: u64 = u64::MAX;
+/// Of a body: it comes in chunks, and ends with the last one.
+pub(super) const CHUNKED: u64 = u64::MAX;
 
 /// How many answers have ended.
 static ANSWERED: AtomicU64 = AtomicU64::new(0);
@@ -230,6 +236,7 @@ mod tests {
         let began = Instant::now();
         let mut buffer = [0; 8];
         drop(pace.begin(0));
+        assert!(pace.is_sent());
         let silent = tokio::time::timeout(HEAD_WITHIN * 3, server.read(&mut buffer)).await;
         assert!(silent.is_err(), "who has begun nothing is waited for, after an answer");
         client.write_all(b"G").await.expect("there is room");
@@ -262,7 +269,13 @@ mod tests {
         drop(turn);
         client.write_all(b"G").await.expect("there is room");
         assert_eq!(server.read(&mut buffer).await.expect("it is there"), 1);
+        let long = tokio::time::timeout(HEAD_WITHIN * 3, server.read(&mut buffer)).await;
+        assert!(long.is_err(), "so does its reader");
+        assert!(!pace.is_idle() && pace.is_sent() && pace.is_idle());
+        server.begin_head();
+        let began = Instant::now();
         assert!(server.read(&mut buffer).await.is_err(), "the next head has begun");
+        assert_eq!(began.elapsed(), HEAD_WITHIN);
     }
 
     #[tokio::test(start_paused = true)]

@@ -182,6 +182,7 @@ impl From<Failure> for Problem {
                     Problem::new(Code::StaleEpoch, text).with("epoch", current.0)
                 }
                 Refusal::NotYours => Problem::new(Code::NotYours, text),
+                Refusal::IsOut => Problem::new(Code::Forbidden, text),
                 Refusal::NotAsExpected { found } => {
                     let problem = Problem::new(Code::Precondition, text);
                     found.into_iter().fold(problem, |problem, found| problem.with("sequence", found.0))
@@ -230,6 +231,7 @@ mod tests {
         check(Failure::Refused(Refusal::Unknown), Code::Unknown, "");
         check(Failure::Refused(Refusal::StaleEpoch { current }), Code::StaleEpoch, "");
         check(Failure::Refused(Refusal::NotYours), Code::NotYours, "");
+        check(Failure::Refused(Refusal::IsOut), Code::Forbidden, "");
         check(Failure::Refused(Refusal::NotAsExpected { found: None }), Code::Precondition, "");
         check(Failure::Refused(Refusal::Past), Code::Invalid, "");
     }

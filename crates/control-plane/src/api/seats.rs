@@ -150,8 +150,10 @@ mod tests {
         let is_taken = |guest: &(Arc<Pace>, Option<Seat>)| guest.1.as_ref().is_some_and(Seat::is_taken);
         let guests = [1, 2, 3, 4].map(come);
         assert!(guests.iter().all(is_taken));
-        drop(guests[3].0.begin(0));
-        drop(guests[0].0.begin(0));
+        for last in [3, 0] {
+            drop(guests[last].0.begin(0));
+            assert!(guests[last].0.is_sent());
+        }
         let answering = guests[1].0.begin(0);
         let newest = come(5);
         let taken = || guests.each_ref().map(is_taken);
@@ -165,8 +167,10 @@ mod tests {
         let _busy = last.0.begin(0);
         assert!(!is_taken(&come(8)), "all are busy");
         drop(answering);
+        assert!(!is_taken(&come(8)), "an answer is still being sent");
+        assert!(guests[1].0.is_sent());
         assert!(is_taken(&come(8)));
-        assert_eq!(counters.connections_ended()[0], ("limit", 1));
+        assert_eq!(counters.connections_ended()[0], ("limit", 2));
         assert_eq!(counters.connections_ended()[2], ("idle", 4));
     }
 

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::body::Body;
-use super::pace::{ANY_LENGTH, Pace, Paced, Turn};
+use super::pace::{CHUNKED, Pace, Paced, Turn};
 use super::problem::{Code, Problem};
 use super::seats::Seat;
 use super::turns::Turns;
@@ -85,7 +85,7 @@ impl Visit {
     }
 
     fn begin_turn(&self, request: &Request<Incoming>) -> Turn {
-        self.pace.begin(request.body().size_hint().exact().unwrap_or(ANY_LENGTH))
+        self.pace.begin(request.body().size_hint().exact().unwrap_or(CHUNKED))
     }
 
     /// The connection is for watching from here on.

@@ -12,8 +12,9 @@ use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use super::chunks::Chunks;
 use super::head::Head;
-use super::pace::{ANY_LENGTH, Pace, Paced};
+use super::pace::{CHUNKED, Pace, Paced};
 use super::route::Template;
 use super::{Api, refusal};
 
@@ -23,6 +24,7 @@ pub(super) struct Turns<S> {
     pace: Arc<Pace>,
     api: Arc<Api>,
     head: Head,
+    chunks: Chunks,
     /// Read, and not yet asked for.
     ahead: Bytes,
     /// Who waits for its turn to read it.
@@ -46,6 +48,7 @@ impl<S> Turns<S> {
             pace,
             api,
             head: Head::default(),
+            chunks: Chunks::default(),
             ahead: Bytes::new(),
             reader: None,
             refusal: None,
@@ -55,22 +58,17 @@ impl<S> Turns<S> {
 
     /// How much of this it is the turn of.
     fn due(&mut self, bytes: &[u8]) -> usize {
-        let left = self.pace.body();
-        // The rest of a body may be passed over when its answer has been sent.
-        if !self.pace.owes() && left == 0 {
-            return self.due_of_head(bytes);
-        }
-        if left == ANY_LENGTH {
-            // A head that has begun behind the last chunk is seen by how it all ends: not with an empty line.
-            let mut rest = bytes;
-            while let Some(end) = self.head.end(rest) {
-                (self.head, rest) = (Head::default(), &rest[end..]);
+        match self.pace.body() {
+            0 if self.pace.owes() => 0,
+            0 => self.due_of_head(bytes),
+            // The rest of a body may be passed over when its answer has been sent.
+            CHUNKED => self.due_of_chunks(bytes),
+            left => {
+                let most = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+                self.pace.set_body(left - most as u64);
+                most
             }
-            return bytes.len();
         }
-        let most = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-        self.pace.set_body(left - most as u64);
-        most
     }
 
     fn due_of_head(&mut self, bytes: &[u8]) -> usize {
@@ -80,14 +78,15 @@ impl<S> Turns<S> {
         end
     }
 
+    /// What is broken is due as it comes: the library refuses it, and reads no request behind it.
+    fn due_of_chunks(&mut self, bytes: &[u8]) -> usize {
+        let Some(end) = self.chunks.end(bytes) else { return bytes.len() };
+        self.pace.set_body(0);
+        end
+    }
+
     /// The answer has been sent.
     fn sent(&mut self) {
-        if self.pace.body() == ANY_LENGTH && self.head.is_to_come() {
-            self.pace.set_body(0);
-        }
-        if !self.head.is_to_come() {
-            self.stream.begin_head();
-        }
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
@@ -119,9 +118,7 @@ impl<S: AsyncRead + Unpin> Turns<S> {
             self.reader = Some(context.waker().clone());
             return Poll::Pending;
         }
-        if !self.pace.owes() {
-            self.stream.begin_head();
-        }
+        self.stream.begin_head();
         buffer.put_slice(&self.ahead.split_to(most));
         Poll::Ready(Ok(()))
     }

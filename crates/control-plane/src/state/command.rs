@@ -23,6 +23,8 @@ pub enum Command {
         key: Key,
         /// What it shall do.
         overlay: Option<Overlay>,
+        /// What the operator may order.
+        may_order: MayOrder,
     },
     /// A heartbeat says what an instance weighs.
     Weigh {
@@ -89,6 +91,15 @@ pub enum MayTouch {
     All,
 }
 
+/// What a principal may order of an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MayOrder {
+    /// A weight, of an instance that no order drains or takes out: it would take work again.
+    Weight,
+    /// Anything.
+    All,
+}
+
 /// A removal for want of heartbeats.
 #[derive(Clone, Debug)]
 pub struct Eviction {
@@ -152,6 +163,9 @@ pub enum Refusal {
     /// Someone else registered it.
     #[error("the instance was registered by someone else")]
     NotYours,
+    /// An order drains it or takes it out, and the caller may order weights only.
+    #[error("an order drains the instance or takes it out: to change that needs the grant `drain`")]
+    IsOut,
     /// It is not as the caller believes.
     #[error("the instance is not as expected")]
     NotAsExpected {

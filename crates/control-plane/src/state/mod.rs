@@ -30,8 +30,8 @@ use tally::Tally;
 
 use command::Removal;
 pub use command::{
-    Cause, Change, Command, Departure, Done, Eviction, Evidence, Expected, Leave, MayTouch, Refusal,
-    Register, Room,
+    Cause, Change, Command, Departure, Done, Eviction, Evidence, Expected, Leave, MayOrder, MayTouch,
+    Refusal, Register, Room,
 };
 pub use instance::{
     Epoch, Hold, Incarnation, Instance, Key, Overlay, OverlayState, Principal, Sequence, Stage,
@@ -89,7 +89,7 @@ impl State {
         match command {
             Command::Register(register) => self.register(register, now),
             Command::Leave(leave) => self.leave(&leave, now),
-            Command::Order { key, overlay } => self.order(&key, overlay, now),
+            Command::Order { key, overlay, may_order } => self.order(&key, overlay, may_order, now),
             Command::Weigh { key, epoch, weight } => Ok(self.weigh(&key, epoch, weight)),
             Command::Suspect { key, epoch, hold } => Ok(self.suspect(&key, epoch, hold)),
             Command::Evict(eviction) => Ok(self.evict(&eviction, now)),
@@ -234,9 +234,20 @@ impl State {
         Ok(self.put(changed, lease, Removal::None, cause))
     }
 
-    fn order(&mut self, key: &Key, overlay: Option<Overlay>, now: Now) -> Result<Done, Refusal> {
+    fn order(
+        &mut self,
+        key: &Key,
+        overlay: Option<Overlay>,
+        may_order: MayOrder,
+        now: Now,
+    ) -> Result<Done, Refusal> {
         let (instance, lease) = self.find(key).ok_or(Refusal::Unknown)?;
         let overlay = overlay.map(Box::new);
+        if may_order == MayOrder::Weight
+            && instance.overlay.as_ref().is_some_and(|order| order.state.is_some())
+        {
+            return Err(Refusal::IsOut);
+        }
         if instance.overlay == overlay {
             return Ok(Done::unchanged(Arc::clone(instance)));
         }

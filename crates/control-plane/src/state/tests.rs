@@ -170,7 +170,7 @@ fn an_operators_word_outlives_registrations_and_ends_at_its_time() {
     let mut state = State::default();
     let a = key("web", "a");
     step(&mut state, register(a.clone(), 1), at(0)).expect("done");
-    let order = |overlay| Command::Order { key: a.clone(), overlay };
+    let order = |overlay| Command::Order { key: a.clone(), overlay, may_order: MayOrder::All };
     let maintenance = overlay(Some(OverlayState::Maintenance), Some(at(100).wall));
     assert_eq!(step(&mut state, order(Some(maintenance.clone())), at(200)), Err(Refusal::Past));
     assert_eq!(step(&mut state, order(Some(maintenance)), at(1)), Ok((1, Stage::Maintenance, 1)));
@@ -180,8 +180,32 @@ fn an_operators_word_outlives_registrations_and_ends_at_its_time() {
     let ended = state.apply(Command::Tidy, at(100)).expect("done").changes;
     assert_eq!(ended.iter().map(|change| &change.cause).collect::<Vec<_>>(), [&Cause::OrderEnded]);
     assert_eq!(state.find(&a).expect("registered").0.stage(), Stage::Up);
-    let unknown = Command::Order { key: key("web", "b"), overlay: None };
+    let unknown = Command::Order { key: key("web", "b"), overlay: None, may_order: MayOrder::All };
     assert_eq!(step(&mut state, unknown, at(101)), Err(Refusal::Unknown));
+}
+
+#[test]
+fn a_weight_does_not_undo_what_stops_an_instance() {
+    let mut state = State::default();
+    let a = key("web", "a");
+    step(&mut state, register(a.clone(), 1), at(0)).expect("done");
+    let order = |overlay, may_order| Command::Order { key: a.clone(), overlay, may_order };
+    let weigh = |weight| {
+        let weight = Weight::new(weight);
+        order(Some(Overlay { weight, ..overlay(None, None) }), MayOrder::Weight)
+    };
+    assert_eq!(step(&mut state, weigh(7), at(1)), Ok((1, Stage::Up, 1)));
+    assert_eq!(step(&mut state, weigh(9), at(1)), Ok((1, Stage::Up, 1)), "in place of a weight");
+    for (stop, stage) in
+        [(OverlayState::Drain, Stage::Draining), (OverlayState::Maintenance, Stage::Maintenance)]
+    {
+        let stop = order(Some(overlay(Some(stop), Some(at(100).wall))), MayOrder::All);
+        assert_eq!(step(&mut state, stop, at(2)), Ok((1, stage, 1)));
+        assert_eq!(step(&mut state, weigh(9), at(3)), Err(Refusal::IsOut));
+        assert_eq!(state.find(&a).expect("registered").0.stage(), stage);
+    }
+    state.apply(Command::Tidy, at(100)).expect("done");
+    assert_eq!(step(&mut state, weigh(9), at(101)), Ok((1, Stage::Up, 1)), "the order has ended");
 }
 
 #[test]
@@ -280,6 +304,7 @@ fn random_command(rng: &mut Rng, now: Now) -> Command {
         5 => Command::Order {
             key,
             overlay: until.map(|until| overlay(Some(OverlayState::Drain), Some(until))),
+            may_order: if rng.below(4) == 0 { MayOrder::Weight } else { MayOrder::All },
         },
         6 => {
             let eviction =

@@ -8,14 +8,32 @@ use hyper::body::Body as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, timeout};
 
-use super::super::pace::{ANY_LENGTH, Pace, Paced};
+use super::super::pace::{CHUNKED, Pace, Paced};
 use super::super::turns::Turns;
 use super::*;
 
-const GOOD: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+pub(super) const BEATS: &str = r#"{"beats":[]}"#;
+
+pub(super) const GOOD: &str = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// A request whose body has a length.
+pub(super) fn counted(path: &str, body: &str) -> String {
+    let length = body.len();
+    format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+/// A request whose body comes in chunks.
+pub(super) fn in_chunks(path: &str, body: &str) -> String {
+    let (first, rest) = body.split_at(1);
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n\
+         1\r\n{first}\r\n{:x};x=y\r\n{rest}\r\n0\r\nX: y\r\n\r\n",
+        rest.len(),
+    )
+}
 
 /// Sends bytes and reads until the other side ends the connection; we do not.
-async fn send(world: &World, bytes: &[u8]) -> Vec<u8> {
+pub(super) async fn send(world: &World, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(world.address).await.expect("it listens");
     let (mut reader, mut writer) = stream.split();
     let mut answer = Vec::new();
@@ -30,7 +48,7 @@ async fn send(world: &World, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Takes answers apart: status, fields, body of each.
-fn answers(mut bytes: &[u8]) -> Vec<(u16, String, String)> {
+pub(super) fn answers(mut bytes: &[u8]) -> Vec<(u16, String, String)> {
     let mut found = Vec::new();
     while !bytes.is_empty() {
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
@@ -45,17 +63,21 @@ fn answers(mut bytes: &[u8]) -> Vec<(u16, String, String)> {
     found
 }
 
-/// What is said to who sends this, behind so many good requests: one problem, and the end.
-async fn check(world: &World, good: usize, bytes: &str, status: u16, code: &str) {
+/// What is said to who sends this, behind good requests: one problem, and the end.
+async fn check(world: &World, good: &[&str], bytes: &str, status: u16, code: &str) {
     let before = (world.refused(code), refused_requests(world));
-    let sent = format!("{}{bytes}", GOOD.repeat(good));
+    let sent = format!("{}{bytes}", good.concat());
     let answers = answers(&send(world, sent.as_bytes()).await);
     let start: String = bytes.chars().take(60).collect();
-    assert_eq!(answers.len(), good + 1, "{start:?} behind {good}: {answers:?}");
-    for (status, _, body) in &answers[..good] {
-        assert_eq!((*status, body.as_str()), (200, "ok\n"));
+    assert_eq!(answers.len(), good.len() + 1, "{start:?} behind {good:?}: {answers:?}");
+    for (request, (status, _, body)) in good.iter().zip(&answers) {
+        assert_eq!(
+            (*status, body == "ok\n"),
+            (200, *request == GOOD),
+            "{request:?} before {start:?}: {body}"
+        );
     }
-    let (found, head, body) = &answers[good];
+    let (found, head, body) = &answers[good.len()];
     assert_eq!(*found, status, "{start:?}: {head}{body}");
     for field in ["content-type: application/problem+json", "connection: close", "date: "] {
         assert!(head.contains(&format!("\r\n{field}")), "{field}: {head}");
@@ -80,7 +102,10 @@ async fn a_head_that_is_none_is_answered_with_a_problem() {
     let large = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(200_000));
     let many = format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "X: 1\r\n".repeat(101));
     let with = |field: &str| format!("POST /healthz HTTP/1.1\r\nHost: localhost\r\n{field}\r\n\r\n0\r\n\r\n");
-    for good in [0, 1, 3] {
+    let (chunked, counted) = (in_chunks("/v1/heartbeats", BEATS), counted("/v1/heartbeats", BEATS));
+    let fronts: [&[&str]; 6] =
+        [&[], &[GOOD], &[GOOD; 3], &[&chunked], &[&chunked, &counted], &[&counted, &chunked, GOOD, &chunked]];
+    for good in fronts {
         check(&world, good, "nonsense\r\n\r\n", 400, "malformed").await;
         check(&world, good, "\x16\x03\x01\x02\x00\x01\x00\x01\u{fc}\x03\r\n\r\n", 400, "malformed").await;
         check(&world, good, "GET / HTTP/2.0\r\n\r\n", 400, "malformed").await;
@@ -150,7 +175,7 @@ async fn lasts(bytes: &str) -> Duration {
     let stream = Paced::new(server, Arc::clone(&pace));
     let stream: Turns<DuplexStream> = Turns::new(stream, Arc::clone(&pace), Arc::clone(&world.api));
     let service = hyper::service::service_fn(|request: Request<Incoming>| {
-        let turn = pace.begin(request.body().size_hint().exact().unwrap_or(ANY_LENGTH));
+        let turn = pace.begin(request.body().size_hint().exact().unwrap_or(CHUNKED));
         async move {
             let _ = Limited::new(request.into_body(), 1 << 20).collect().await;
             Ok::<_, Infallible>(Response::new(Body::whole("ok\n").holding(turn)))
@@ -169,14 +194,16 @@ async fn lasts(bytes: &str) -> Duration {
 
 #[tokio::test(start_paused = true)]
 async fn half_a_head_behind_a_request_has_the_time_of_a_head() {
-    let post =
-        |field: &str, body: &str| format!("POST / HTTP/1.1\r\nHost: localhost\r\n{field}\r\n\r\n{body}");
+    let (counted, chunked) = (counted("/", "abc"), in_chunks("/", "abc"));
     let requests = [
         GOOD.to_owned(),
         GOOD.repeat(2),
-        post("Content-Length: 3", "abc"),
-        post("Content-Length: 3", "\n\r\n"),
-        post("Transfer-Encoding: chunked", "3\r\nabc\r\n0\r\n\r\n"),
+        counted.replace("abc", "\n\r\n"),
+        format!("{chunked}{counted}"),
+        format!("{chunked}{chunked}{GOOD}"),
+        format!("{counted}{chunked}"),
+        chunked,
+        counted,
     ];
     for request in requests {
         let idle = lasts(&request).await;
@@ -186,4 +213,36 @@ async fn half_a_head_behind_a_request_has_the_time_of_a_head() {
             assert_eq!(lasted.as_secs(), 10, "{request:?} {half:?}");
         }
     }
+}
+
+/// The rest of a head may come when its answer can be read, not before.
+#[tokio::test(start_paused = true)]
+async fn half_a_head_waits_for_the_answer_before_it() {
+    let world = World::plain().await;
+    let (mut client, server) = duplex(1024);
+    let pace = Arc::new(Pace::default());
+    let stream = Paced::new(server, Arc::clone(&pace));
+    let stream: Turns<DuplexStream> = Turns::new(stream, Arc::clone(&pace), Arc::clone(&world.api));
+    let service = hyper::service::service_fn(|_: Request<Incoming>| {
+        let body = Body::whole("x".repeat(8000)).holding(pace.begin(0));
+        async move { Ok::<_, Infallible>(Response::new(body)) }
+    });
+    let served = server::http().serve_connection(TokioIo::new(stream), service);
+    let slow = async {
+        let mut said = vec![0; 100];
+        client.write_all(GOOD.as_bytes()).await.expect("there is room");
+        client.read_exact(&mut said).await.expect("the answer begins");
+        client.write_all(&GOOD.as_bytes()[..20]).await.expect("there is room");
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        let length = said.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4 + 8000;
+        said.resize(length, 0);
+        client.read_exact(&mut said[100..]).await.expect("the whole answer");
+        tokio::time::sleep(Duration::from_secs(9)).await;
+        client.write_all(&GOOD.as_bytes()[20..]).await.expect("it is waited for");
+        client.read_to_end(&mut said).await.expect("the next answer, and an end");
+        said
+    };
+    let (_, said) = tokio::join!(served, slow);
+    let lengths: Vec<_> = answers(&said).into_iter().map(|(status, _, body)| (status, body.len())).collect();
+    assert_eq!(lengths, [(200, 8000), (200, 8000)]);
 }

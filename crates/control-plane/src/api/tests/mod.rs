@@ -2,6 +2,7 @@
 
 mod access;
 mod calls;
+mod chunked;
 mod follow;
 mod heads;
 mod limits;

@@ -1,7 +1,7 @@
 //! Weights that heartbeats say.
 
 use super::*;
-use crate::state::Overlay;
+use crate::state::{MayOrder, Overlay};
 
 impl World {
     /// A heartbeat of `a` that says a weight.
@@ -32,7 +32,8 @@ impl World {
             until: None,
             by: "ops".into(),
         });
-        self.registry.apply(Command::Order { key: key("a"), overlay }).await.expect("it is there");
+        let order = Command::Order { key: key("a"), overlay, may_order: MayOrder::All };
+        self.registry.apply(order).await.expect("it is there");
     }
 
     fn events(&self) -> u64 {
