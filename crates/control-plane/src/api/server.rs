@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use std::{io, iter};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -164,7 +165,18 @@ pub(super) fn broken(error: &BodyError, most: usize) -> Problem {
     if error.is::<LengthLimitError>() {
         return Problem::new(Code::TooLarge, format!("a body has at most {} KiB here", most >> 10));
     }
+    if is_misframed(&**error) {
+        return Problem::new(Code::Malformed, "the chunks of the body cannot be read (RFC 9112 §7.1)");
+    }
     incomplete()
+}
+
+/// Whether the HTTP library cannot make sense of chunks, which it says by the kind of the error at the bottom.
+fn is_misframed(error: &(dyn std::error::Error + 'static)) -> bool {
+    let found = iter::successors(Some(error), |error| error.source())
+        .find_map(|error| error.downcast_ref::<io::Error>());
+    found
+        .is_some_and(|error| matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData))
 }
 
 pub(super) fn incomplete() -> Problem {
