@@ -124,6 +124,12 @@ impl Head {
 
 /// Splits off the question: a name without pointers, a type and a class.
 fn question(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name, _) = split_name(bytes)?;
+    bytes.split_at_checked(name.len() + 4)
+}
+
+/// A name without pointers, and what follows it.
+pub(crate) fn split_name(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let mut end = 0;
     loop {
         match bytes.get(end)? {
@@ -133,10 +139,7 @@ fn question(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
         }
     }
     // The root is part of the name, and of its 255 bytes.
-    if end + 1 > 255 {
-        return None;
-    }
-    bytes.split_at_checked(end + 1 + 4)
+    if end + 1 > 255 { None } else { bytes.split_at_checked(end + 1) }
 }
 
 /// What follows the question.

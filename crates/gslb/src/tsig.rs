@@ -1,5 +1,7 @@
 //! Signatures of messages (RFC 8945). No keys are known here: whoever signs is told so, without a signature.
 
+use crate::query::split_name;
+
 /// What of a signature comes back to whoever sent it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tsig<'a> {
@@ -52,20 +54,6 @@ impl<'a> Tsig<'a> {
             place += part.len();
         }
     }
-}
-
-/// A name without pointers, and what follows it.
-fn split_name(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let mut end = 0;
-    loop {
-        match bytes.get(end)? {
-            0 => break,
-            length @ 1..=63 => end += 1 + usize::from(*length),
-            _ => return None,
-        }
-    }
-    // The root is part of the name, and of its 255 bytes.
-    if end + 1 > 255 { None } else { bytes.split_at_checked(end + 1) }
 }
 
 /// What follows a length and as many bytes.

@@ -246,22 +246,10 @@ impl Drop for Task {
 
 #[cfg(test)]
 mod tests {
-    use fulcrum_model::Weight;
-
+    use super::progress::tests::told;
     use super::*;
-    use crate::state::Stage;
 
     type Published = Arc<Mutex<Vec<(String, Vec<String>)>>>;
-
-    fn told(addresses: &[&str]) -> Result<Told, Trouble> {
-        let entry = |text: &&str| Entry {
-            id: text.parse().expect("an id"),
-            address: text.parse().expect("an address"),
-            weight: Weight::ONE,
-            stage: Stage::Up,
-        };
-        Ok(Told { list: addresses.iter().map(entry).collect(), missing: None })
-    }
 
     /// What was published since it was asked last.
     fn take(published: &Published) -> Vec<(String, Vec<String>)> {

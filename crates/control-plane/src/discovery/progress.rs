@@ -161,7 +161,7 @@ impl Progress {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use fulcrum_model::Weight;
 
     use super::*;
@@ -171,7 +171,7 @@ mod tests {
         Source::File(path.into())
     }
 
-    fn told(addresses: &[&str]) -> Result<Told, Trouble> {
+    pub(in crate::discovery) fn told(addresses: &[&str]) -> Result<Told, Trouble> {
         let entry = |text: &&str| Entry {
             id: text.parse().expect("an id"),
             address: text.parse().expect("an address"),
